@@ -1,0 +1,18 @@
+//! The schema of tributary's store, one file for each step, the same on SQLite and PostgreSQL.
+//!
+//! A released file never changes. A step never uses today's entities: this crate cannot see them.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m20261124_000001_first;
+
+/// All steps, oldest first.
+pub struct Migrator;
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261124_000001_first::Migration)]
+    }
+}

@@ -1,0 +1,321 @@
+//! The contract between the engine and an adapter, and the list of adapters.
+//!
+//! An adapter is what `build` returns: a [`Channel`], whose parts are all optional but two.
+//! Adapters know the model and the remote service. They do not know the store, the HTTP server,
+//! tickets, leases, retries, or each other: all that is the engine's. `docs/ADAPTERS.md` says what each
+//! part must keep; `tests/it/conformance.rs` tries it.
+
+pub mod email;
+pub mod shared;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::channel::shared::sign::Signer;
+use crate::model::{
+    Address, Batch, Capabilities, Cause, ChannelName, Cursor, Meaning, MediaRef, Outbound, Policy,
+    Raw, Realm, RemoteId, Secret,
+};
+
+mod policy;
+
+/// One configured channel, ready to run. Building it makes no connection.
+pub struct Channel {
+    /// Its name in the settings.
+    pub name: ChannelName,
+    /// The word after `kind =`.
+    pub kind: &'static str,
+    /// Whose remote ids it shares.
+    pub realm: Realm,
+    /// Our own addresses on it: what is written from there is ours.
+    pub addresses: Vec<Address>,
+    /// What the admin decided.
+    pub policy: Policy,
+    /// What the service can do.
+    pub capabilities: Capabilities,
+    /// Bytes → meaning.
+    pub interpret: Arc<dyn Interpret>,
+    /// Asks the service; needs the lease.
+    pub pull: Option<Arc<dyn Pull>>,
+    /// Is told by the service over our HTTP server; every node.
+    pub hook: Option<Arc<dyn Hook>>,
+    /// Owns a port; every node.
+    pub listen: Option<Arc<dyn Listen>>,
+    /// Sends; needs the lease.
+    pub deliver: Option<Arc<dyn Deliver>>,
+    /// Fetches what a raw only named.
+    pub download: Option<Arc<dyn Download>>,
+}
+
+/// Turns stored bytes into meaning. Pure: no I/O, no clock, same answer every time.
+///
+/// It may run again on the same bytes years later, by a newer version.
+pub trait Interpret: Send + Sync {
+    /// Called in a blocking thread; a panic here makes the raw `failed`, nothing more.
+    fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable>;
+}
+
+/// Bytes that we should have understood. They stay in the journal for a human or a fix.
+#[derive(Debug, thiserror::Error)]
+#[error("unreadable: {0}")]
+pub struct Unreadable(#[source] pub Cause);
+
+/// Fetches from a service that waits to be asked. One node at a time holds the channel's lease.
+#[async_trait]
+pub trait Pull: Send + Sync {
+    /// Opens a fresh session that goes on after `cursor`, or where the settings say if there
+    /// is none.
+    async fn connect(&self, cursor: Option<Cursor>) -> Result<Box<dyn PullSession>, PullError>;
+}
+
+/// One connection. After an error the engine drops it and connects anew; it is never reused.
+#[async_trait]
+pub trait PullSession: Send {
+    /// Waits for the next batch; an empty one says «still alive» and must come at least every ten
+    /// minutes, or the engine takes the session for dead.
+    ///
+    /// Must acknowledge nothing to the remote side: dropping this future loses nothing.
+    async fn next(&mut self) -> Result<Batch, PullError>;
+
+    /// The batch that ended at `cursor` is on disk. Now the remote side may forget it.
+    ///
+    /// An error ends the session; the batch stays stored.
+    async fn committed(&mut self, _cursor: &Cursor) -> Result<(), PullError> {
+        Ok(())
+    }
+
+    /// How far behind we are, if the service told: messages that it holds and that we have not fetched.
+    fn backlog(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What to do about it, not what it was: that is in the source.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// Connect again after a while.
+    #[error("try again")]
+    Retry {
+        /// What happened.
+        #[source]
+        cause: Cause,
+        /// The service asked for this pause.
+        after: Option<Duration>,
+    },
+    /// Wrong password, revoked token, folder that does not exist: a human has to act. The engine tries
+    /// again now and then, in case one did.
+    #[error("the account needs a human")]
+    Account(#[source] Cause),
+}
+
+/// Takes what a service pushes to `/hooks/<channel>`. Runs on every node, without a lease.
+///
+/// Pure, too: check the signature, cut the body into raws, choose the answer. The engine
+/// stores the raws, and only then gives the answer.
+pub trait Hook: Send + Sync {
+    /// Called with the whole body, already limited in size.
+    fn receive(&self, request: &http::Request<Bytes>) -> Result<Received, Refused>;
+}
+
+/// What a hook request held.
+pub struct Received {
+    /// To be stored before the answer goes out.
+    pub raws: Vec<Raw>,
+    /// The answer that tells the service to forget it.
+    pub answer: http::Response<Bytes>,
+}
+
+/// Not from the service, or not for us: answered with the status, counted, not stored.
+#[derive(Debug, thiserror::Error)]
+#[error("refused with {status}: {why}")]
+pub struct Refused {
+    /// The whole answer: no body tells an attacker more.
+    pub status: http::StatusCode,
+    /// For the metric.
+    pub why: &'static str,
+}
+
+/// For kinds that own a port and answer only after the store has (LMTP).
+///
+/// The engine accepts, limits and times out; the adapter speaks the protocol on one connection.
+#[async_trait]
+pub trait Listen: Send + Sync {
+    /// Where to accept: `127.0.0.1:24`, `unix:/run/tributary/lmtp.sock`.
+    fn address(&self) -> &str;
+
+    /// One connection, from greeting to end. Every raw goes to `intake` before it is acknowledged.
+    /// Returning an error only closes the connection.
+    async fn serve(&self, stream: Box<dyn Stream>, intake: &dyn Intake) -> Result<(), Cause>;
+}
+
+/// A connected byte stream: TCP or a Unix socket.
+pub trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Where a listening adapter hands its raws to.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// `Ok` = durable, however often it came before. `Err` = ask the sender to keep it: 4xx.
+    async fn take(&self, raws: Vec<Raw>) -> Result<(), Cause>;
+}
+
+/// Hands one [`Outbound`] to the service.
+#[async_trait]
+pub trait Deliver: Send + Sync {
+    /// The name that the message will bear, where we choose it ourselves (mail: `Message-ID`). Noted
+    /// before the call, so that what comes back is known even if we die in it. The same at every attempt.
+    fn remote_id(&self, _outbound: &Outbound) -> Option<RemoteId> {
+        None
+    }
+
+    /// One attempt. No retries, no splitting, no rate limit: the engine has done that. Every wait in it
+    /// has a limit of its own, since the engine does not cut it off (a cut would make it `Unknown`).
+    async fn deliver(&self, outbound: &Outbound) -> Result<Accepted, DeliverError>;
+
+    /// Would a delivery find its way now? Sends nothing to anybody.
+    async fn probe(&self) -> Result<(), DeliverError>;
+}
+
+/// The service took it.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The service's name for it.
+    pub remote_id: RemoteId,
+    /// Something the agent should know although it worked (one of several recipients was refused).
+    pub warning: Option<String>,
+}
+
+/// What to do about a delivery that did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// Nothing went out, and it never will.
+    #[error("rejected")]
+    Rejected(#[source] Cause),
+    /// Nothing went out; later it may.
+    #[error("try again")]
+    Retry {
+        /// What happened.
+        #[source]
+        cause: Cause,
+        /// The service asked for this pause.
+        after: Option<Duration>,
+    },
+    /// It may have gone out: the line broke after the last byte.
+    #[error("outcome unknown")]
+    Unknown(#[source] Cause),
+    /// Nothing will go out on this channel until a human acts.
+    #[error("the account needs a human")]
+    Account(#[source] Cause),
+}
+
+/// Fetches an attachment that a raw only named.
+#[async_trait]
+pub trait Download: Send + Sync {
+    /// The whole file, limited in size by the adapter.
+    async fn download(&self, media: &MediaRef) -> Result<Bytes, PullError>;
+}
+
+// ---- building ----------------------------------------------------------------------------
+
+/// One channel's part of the settings, not yet read.
+///
+/// A `config::Value`, not TOML: a number that an environment variable sets comes as text.
+pub type Table = config::Value;
+
+/// What every adapter may know about this installation.
+#[derive(Clone)]
+pub struct Site {
+    /// What the world calls us: services sign it, and are told to push to it. No slash at the end.
+    pub public_url: String,
+    /// Signs tokens that come back to us.
+    pub signer: Signer,
+    /// Keeps what a service gave us and will not give again (a rotated refresh token).
+    pub vault: Arc<dyn Vault>,
+}
+
+/// A small, sealed, durable store for adapters: encrypted with a key that is not in the database.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// What was last put under this name.
+    async fn get(&self, name: &str) -> Result<Option<Secret>, Cause>;
+    /// Durable when it returns.
+    async fn put(&self, name: &str, value: Secret) -> Result<(), Cause>;
+}
+
+/// One kind of channel: the word after `kind =`, and how to build one.
+pub struct Kind {
+    /// The word.
+    pub name: &'static str,
+    /// Reads the settings and makes the parts; connects to nothing.
+    pub build: fn(ChannelName, Table, Policy, &Site) -> Result<Channel, BadChannel>,
+}
+
+/// Every kind there is. To add one, write its module and add its line here.
+pub const KINDS: &[Kind] = &[email::KIND];
+
+/// A channel's settings are wrong. The text names the key.
+#[derive(Debug, thiserror::Error)]
+pub enum BadChannel {
+    /// No `kind`.
+    #[error("channels.{0}: `kind` is missing; it is one of {1}")]
+    NoKind(ChannelName, String),
+    /// A `kind` that is none.
+    #[error("channels.{channel}.kind: there is no kind `{kind}`; it is one of {known}")]
+    UnknownKind {
+        /// Which channel.
+        channel: ChannelName,
+        /// What was given.
+        kind: String,
+        /// What is allowed.
+        known: String,
+    },
+    /// A key is unknown, missing or has a wrong value.
+    #[error("channels.{channel}.{path}: {problem}")]
+    Setting {
+        /// Which channel.
+        channel: ChannelName,
+        /// The key within the channel's table, dotted.
+        path: String,
+        /// What is wrong with it and what is expected.
+        problem: String,
+    },
+}
+
+impl BadChannel {
+    /// A fault at one key of a channel.
+    pub fn at(channel: &ChannelName, path: &str, problem: impl Into<String>) -> Self {
+        Self::Setting { channel: channel.clone(), path: path.to_owned(), problem: problem.into() }
+    }
+}
+
+/// Builds one channel out of its table of the settings.
+///
+/// Secrets must already be texts: `settings` replaces `{ file = … }` and the like beforehand.
+pub fn build(name: ChannelName, table: Table, site: &Site) -> Result<Channel, BadChannel> {
+    let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+    let mut table = table
+        .into_table()
+        .map_err(|_| BadChannel::at(&name, "", "expected a table of settings"))?;
+    let Some(wanted) = table.remove("kind") else {
+        return Err(BadChannel::NoKind(name, known()));
+    };
+    let wanted = wanted.to_string();
+    let Some(kind) = KINDS.iter().find(|kind| kind.name == wanted) else {
+        return Err(BadChannel::UnknownKind { channel: name, kind: wanted, known: known() });
+    };
+    let policy = policy::take(&name, &mut table)?;
+    (kind.build)(name, table.into(), policy, site)
+}
+
+/// Reads an adapter's own settings; the error names the very key.
+pub fn settings<T: DeserializeOwned>(channel: &ChannelName, table: Table) -> Result<T, BadChannel> {
+    serde_path_to_error::deserialize(table).map_err(|error| BadChannel::Setting {
+        channel: channel.clone(),
+        path: error.path().to_string(),
+        problem: error.inner().to_string(),
+    })
+}

@@ -1,0 +1,3 @@
+//! What several kinds need. Knows no kind.
+
+pub mod sign;

@@ -1,0 +1,105 @@
+//! What a channel can do.
+
+use std::time::Duration;
+
+/// What a channel can do. The desk and the console ask this, never the kind's name.
+#[derive(Debug, Clone)]
+pub struct Capabilities {
+    /// Longest text of one delivery.
+    pub text: TextLimit,
+    /// Attachments of one delivery.
+    pub media: MediaLimit,
+    /// Are there subjects?
+    pub subject: bool,
+    /// May a reply be HTML?
+    pub html: bool,
+    /// May several people get one reply?
+    pub copies: bool,
+    /// Can a sent message be changed?
+    pub edit: Support,
+    /// Can a sent message be taken back?
+    pub delete: Support,
+    /// What the service tells us about what we sent.
+    pub receipts: Receipts,
+    /// What happens when the same outbound is handed over twice.
+    pub resend: Resend,
+    /// May we write first, or only answer?
+    pub opens: bool,
+    /// How long after the customer's last message we may still answer.
+    pub reply_window: Option<Duration>,
+    /// How fast we may send.
+    pub rate: Rate,
+}
+
+/// Longest text.
+#[derive(Debug, Clone, Copy)]
+pub struct TextLimit {
+    /// In `unit`.
+    pub max: u32,
+    /// How the service counts.
+    pub unit: TextUnit,
+}
+
+/// How a service counts text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextUnit {
+    /// UTF-8 bytes.
+    Bytes,
+    /// Unicode scalar values.
+    Chars,
+    /// UTF-16 code units.
+    Utf16,
+}
+
+/// Attachments of one delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct MediaLimit {
+    /// All of them together, in bytes.
+    pub bytes_max: u64,
+    /// How many.
+    pub count_max: u16,
+}
+
+/// How well something is supported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// Not at all.
+    No,
+    /// Done in another way: an edit becomes a second message.
+    Degraded,
+    /// As it should be.
+    Full,
+}
+
+/// What a service tells us about what we sent. Each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Receipts {
+    /// Nothing.
+    Never,
+    /// Only failures (mail: bounces).
+    Failures,
+    /// Also that it arrived.
+    Delivered,
+    /// Also that it was opened.
+    Read,
+}
+
+/// What happens when the same [`Outbound`](super::Outbound) is handed over twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resend {
+    /// The service knows it by its key and sends it once.
+    Safe,
+    /// The customer may get it twice.
+    MayDuplicate,
+}
+
+/// How fast we may send.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Deliveries of the whole channel in a minute; 0 = no limit.
+    pub per_minute: u32,
+    /// Shortest time between two deliveries to one recipient.
+    pub per_recipient: Duration,
+    /// Calls under way at once, never two of one conversation.
+    pub in_flight_max: u16,
+}

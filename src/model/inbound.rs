@@ -1,0 +1,285 @@
+//! What comes in: raw bytes first, their meaning later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Cursor, DedupeKey, DeliveryId, MediaRef, RemoteId, ThreadKey, Timestamp};
+
+/// One thing that a remote service told us, exactly as it told us. Bytes now, meaning later.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    /// The same transport unit gives the same key, however often it comes.
+    pub dedupe: DedupeKey,
+    /// What the service said, byte for byte.
+    pub body: Bytes,
+    /// What the transport said beside the body; kept with it, so that [`Meaning`] can be found again.
+    pub transport: Transport,
+    /// When the service took it (IMAP INTERNALDATE). Absent: the journal writes its own time, so a
+    /// raw that comes out of the journal always has one.
+    pub received_at: Option<Timestamp>,
+}
+
+/// Facts of the transport by name: `folder`, `mail_from`, `rcpt_to`, `auth`. Each kind has its own;
+/// no secret is ever put here.
+pub type Transport = BTreeMap<String, String>;
+
+/// What one step of a pull session brought, and where the next step begins once it is stored.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// In the order in which they are to be understood.
+    pub raws: Vec<Raw>,
+    /// `None`: the cursor stays.
+    pub cursor: Option<Cursor>,
+}
+
+/// What a [`Raw`] turned out to mean.
+#[derive(Debug, Clone)]
+pub enum Meaning {
+    /// In order. All of them are applied in one transaction, or none.
+    Events(Vec<Event>),
+    /// Nothing for us, and why: the reason is stored, never only logged.
+    Ignore(&'static str),
+}
+
+/// One thing that happened on a channel.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A customer (or a machine in their name) wrote.
+    Message(Box<Inbound>),
+    /// An earlier message reads differently now.
+    Edit {
+        /// Which message.
+        target: RemoteId,
+        /// The whole new text.
+        text: String,
+    },
+    /// An earlier message was taken back.
+    Delete {
+        /// Which message.
+        target: RemoteId,
+    },
+    /// News of something that we sent.
+    Receipt(Receipt),
+}
+
+/// A message from a customer: the envelope that is the same for every channel.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    /// The service's name for it; made up from the content where it gave none.
+    pub remote_id: RemoteId,
+    /// Hash over what the sender wrote (never over what relays add), in hex. The same `remote_id`
+    /// with another digest is another message: broken and hostile senders reuse ids.
+    pub digest: String,
+    /// Message, comment or call.
+    pub form: Form,
+    /// Who wrote.
+    pub sender: Sender,
+    /// Where an answer should go when that is not the sender's address (mail: `Reply-To`).
+    pub reply_to: Option<Party>,
+    /// Everybody else it was addressed to (mail: `To` and `Cc`), our own addresses included.
+    pub recipients: Vec<Party>,
+    /// Which conversation it says it belongs to.
+    pub thread: ThreadHint,
+    /// When it was written, as the sender or the service claims.
+    pub occurred_at: Timestamp,
+    /// Absent on channels without subjects.
+    pub subject: Option<String>,
+    /// The new words only: quotes and signature of a mail cut away.
+    pub text: String,
+    /// All of it. Equal to `text` where nothing was cut.
+    pub text_full: String,
+    /// Sanitised HTML, if the customer wrote any.
+    pub html: Option<String>,
+    /// Attachments and inline pictures, in order.
+    pub media: Vec<Media>,
+    /// What was noticed about it.
+    pub flags: BTreeSet<Flag>,
+    /// SPF, DKIM and DMARC verdicts (mail only).
+    pub auth: Option<AuthVerdicts>,
+    /// May anything be answered by itself? `Some(why not)` for auto-replies, lists, bounces, no-reply
+    /// senders; the reason is kept in the decision trace.
+    pub automated: Option<&'static str>,
+}
+
+/// How a message was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Written to us alone.
+    Message,
+    /// Written under a public post: the answer is public too.
+    Comment,
+    /// A phone call; its text is the transcript, its media the recording.
+    Call,
+    /// A notice from a machine about our own mail (a bounce, a complaint): shown in the ticket, but
+    /// it opens and reopens nothing that the customer would have to answer for.
+    Notice,
+}
+
+/// Who wrote, and how far that may be believed.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// `None`: the message names nobody (a mail without `From`).
+    pub address: Option<Address>,
+    /// As the sender wrote it; not to be trusted.
+    pub name: Option<String>,
+    /// What speaks for the address.
+    pub trust: Trust,
+}
+
+/// An address with the name that somebody gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Where it goes.
+    pub address: Address,
+    /// As it was written; not to be trusted.
+    pub name: Option<String>,
+}
+
+/// How far a sender's address may be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// A check failed: show it, join it to no existing contact.
+    Forged,
+    /// Nothing speaks for or against it.
+    Claimed,
+    /// The service vouches for it, or DMARC passed.
+    Proven,
+}
+
+/// All that a message says about which conversation it belongs to, strongest first.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadHint {
+    /// Signed tokens of ours that came back; their signatures have been checked.
+    pub tokens: Vec<Token>,
+    /// Messages that it answers or quotes, nearest first. Never holds an empty id.
+    pub parents: Vec<RemoteId>,
+    /// The conversation, where the service knows such a thing.
+    pub key: Option<ThreadKey>,
+    /// The ticket number of a subject tag `[#1234]`. A claim, not a proof.
+    pub tag: Option<u64>,
+}
+
+/// Something that only we can have signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token {
+    /// The number of a ticket: from a plus address.
+    Ticket(u64),
+    /// A delivery: from a Message-ID of ours in `In-Reply-To` or `References`.
+    Delivery(DeliveryId),
+}
+
+/// What was noticed about a message. The names are those of the HTTP API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// An out-of-office note or another machine's answer.
+    AutoReply,
+    /// A delivery report of a mail that we sent.
+    Bounce,
+    /// Somebody pressed «this is spam» on a mail that we sent.
+    Complaint,
+    /// Came through a mailing list.
+    List,
+    /// Carries an invitation or another calendar object.
+    Calendar,
+    /// A read receipt (RFC 8098).
+    Receipt,
+    /// The sender's address failed a check.
+    SpoofSuspect,
+    /// The mail server's own filter called it spam.
+    Spam,
+    /// Names a ticket that its sender has no part in; it opened a linked ticket.
+    ClaimsTicket,
+    /// Something was left out for size or nesting; the raw has all of it.
+    Truncated,
+    /// Could not be read; the raw is kept.
+    Unreadable,
+    /// Encrypted (S/MIME, PGP): we cannot read its content.
+    Encrypted,
+    /// Signed (S/MIME, PGP); the signature was not checked.
+    Signed,
+    /// Forwarded by somebody else than its author.
+    Forwarded,
+    /// Somebody who was not part of the ticket before.
+    NewParticipant,
+    /// A secret was masked in it.
+    Redacted,
+    /// Arrived much later than it was written.
+    Late,
+    /// Came in by `tributary import`.
+    Imported,
+}
+
+/// Verdicts on a mail's sender, as words of RFC 8601: `pass`, `fail`, `softfail`, `neutral`, `none`,
+/// `temperror`, `permerror`, `policy`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthVerdicts {
+    /// RFC 7208.
+    pub spf: Option<String>,
+    /// RFC 6376.
+    pub dkim: Option<String>,
+    /// RFC 7489: what decides about `From`.
+    pub dmarc: Option<String>,
+}
+
+/// An attachment.
+#[derive(Debug, Clone)]
+pub struct Media {
+    /// Never empty, never a path: only a name to show.
+    pub name: String,
+    /// Media type as claimed (`image/png`), lower case, without parameters.
+    pub mime: String,
+    /// Shown within the text rather than beside it.
+    pub inline: bool,
+    /// `Content-ID` without the angle brackets.
+    pub content_id: Option<String>,
+    /// The bytes, or how to get them.
+    pub source: MediaSource,
+}
+
+/// Where the bytes of a [`Media`] are.
+#[derive(Debug, Clone)]
+pub enum MediaSource {
+    /// Here.
+    Inline(Bytes),
+    /// To be fetched by the channel's `Download`.
+    Remote(MediaRef),
+}
+
+/// News of a delivery.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The delivery, when a signed id of ours named it.
+    pub delivery: Option<DeliveryId>,
+    /// Otherwise the service's name for what we sent.
+    pub target: Option<RemoteId>,
+    /// Whom it is about, if one of several.
+    pub recipient: Option<Address>,
+    /// The news.
+    pub state: ReceiptState,
+    /// When it happened, as the service claims.
+    pub at: Timestamp,
+}
+
+/// What became of a delivery. A receipt only ever moves it forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceiptState {
+    /// It is with the recipient.
+    Delivered,
+    /// The recipient opened it.
+    Read,
+    /// A warning: it is still being tried (DSN `Action: delayed`).
+    Delayed(String),
+    /// It will never arrive.
+    Failed {
+        /// The service's words.
+        cause: String,
+        /// The address itself is bad (5.1.x, 5.2.1): nothing should be sent there by itself again.
+        address_is_bad: bool,
+    },
+    /// The recipient called it spam: send nothing unasked.
+    Complained,
+}

@@ -1,0 +1,168 @@
+//! What goes out: one row of the outbox is one call to a remote service.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ChannelName, DeliveryId, MessageId, Party, RemoteId, ThreadKey, TicketId, Timestamp,
+    UnknownWord,
+};
+
+/// One call to a remote service: a reply that is too long for it is several of these.
+///
+/// Complete in itself: the adapter looks nothing up.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    /// The idempotency key: the same at every attempt.
+    pub delivery: DeliveryId,
+    /// The ticket's short number, for subject tags and signed addresses.
+    pub ticket_number: u64,
+    /// Whom to.
+    pub to: Party,
+    /// Who gets a copy (mail only).
+    pub cc: Vec<Party>,
+    /// The service's conversation, if it has such a thing.
+    pub thread: Option<ThreadKey>,
+    /// The message that this answers.
+    pub in_reply_to: Option<RemoteId>,
+    /// The chain of messages before it, oldest first (mail: RFC 5322 section 3.6.4).
+    pub references: Vec<RemoteId>,
+    /// As the ticket's; the adapter adds `Re:` and the tag.
+    pub subject: Option<String>,
+    /// Plain text, signature not yet added.
+    pub text: String,
+    /// HTML of the agent, already sanitised. Absent: the adapter makes it from `text` if it needs any.
+    pub html: Option<String>,
+    /// Attachments, with their bytes.
+    pub media: Vec<OutboundMedia>,
+    /// Who writes: shown beside the address where the channel can, and known to the signature template.
+    pub author: Option<String>,
+    /// Written by a program, not by a human: marked so, that no machine answers it.
+    pub automated: bool,
+}
+
+/// An attachment that goes out.
+#[derive(Debug, Clone)]
+pub struct OutboundMedia {
+    /// File name to show.
+    pub name: String,
+    /// Media type.
+    pub mime: String,
+    /// Set for pictures that the HTML names by `cid:`.
+    pub content_id: Option<String>,
+    /// The file.
+    pub bytes: Bytes,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// What to send.
+    pub outbound: Outbound,
+    /// Through which channel.
+    pub channel: ChannelName,
+    /// The ticket it belongs to: also the conversation within which order is kept.
+    pub ticket: TicketId,
+    /// The message it carries, or carries a part of.
+    pub message: MessageId,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts begun, the one under way included.
+    pub attempt: u32,
+    /// When it was queued: the retry policy counts from here.
+    pub queued_at: Timestamp,
+}
+
+/// Where a delivery stands. See `desk::settle` for what follows what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// Waits for its turn, and at least until then.
+    Queued {
+        /// Not before this moment.
+        not_before: Timestamp,
+    },
+    /// Written before the call. Found after a crash, it means: we do not know.
+    Sending {
+        /// When the attempt began.
+        since: Timestamp,
+    },
+    /// The service took it.
+    Sent {
+        /// The service's name for it.
+        remote_id: RemoteId,
+    },
+    /// It is with the recipient.
+    Delivered,
+    /// The recipient opened it.
+    Read,
+    /// It may have gone out. A human decides: resend or leave.
+    Unconfirmed {
+        /// What is known.
+        cause: String,
+    },
+    /// It did not go out, and will not by itself.
+    Failed {
+        /// The service's words.
+        cause: String,
+    },
+    /// It went out, and came back.
+    Bounced {
+        /// The report's words.
+        cause: String,
+    },
+    /// An agent or a rule stopped it; it can be released.
+    Held,
+    /// It will never go out.
+    Cancelled {
+        /// Who or what cancelled it.
+        cause: String,
+    },
+}
+
+super::ticket::words! {
+    /// The word for a [`DeliveryState`] in the API and the store.
+    DeliveryStatus {
+        /// Waits for its turn.
+        Queued = "queued",
+        /// An attempt is under way.
+        Sending = "sending",
+        /// The service took it.
+        Sent = "sent",
+        /// It is with the recipient.
+        Delivered = "delivered",
+        /// The recipient opened it.
+        Read = "read",
+        /// It may have gone out; a human decides.
+        Unconfirmed = "unconfirmed",
+        /// It did not go out.
+        Failed = "failed",
+        /// It went out and came back.
+        Bounced = "bounced",
+        /// Stopped; can be released.
+        Held = "held",
+        /// Will never go out.
+        Cancelled = "cancelled",
+    }
+}
+
+impl DeliveryState {
+    /// The bare word.
+    #[must_use]
+    pub const fn status(&self) -> DeliveryStatus {
+        match self {
+            Self::Queued { .. } => DeliveryStatus::Queued,
+            Self::Sending { .. } => DeliveryStatus::Sending,
+            Self::Sent { .. } => DeliveryStatus::Sent,
+            Self::Delivered => DeliveryStatus::Delivered,
+            Self::Read => DeliveryStatus::Read,
+            Self::Unconfirmed { .. } => DeliveryStatus::Unconfirmed,
+            Self::Failed { .. } => DeliveryStatus::Failed,
+            Self::Bounced { .. } => DeliveryStatus::Bounced,
+            Self::Held => DeliveryStatus::Held,
+            Self::Cancelled { .. } => DeliveryStatus::Cancelled,
+        }
+    }
+}

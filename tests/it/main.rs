@@ -1,0 +1,12 @@
+//! One test binary, so that everything links once. Each module below is one subject.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected has to fail"
+)]
+
+mod support;

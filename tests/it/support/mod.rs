@@ -1,0 +1,1 @@
+//! Servers, proxies and a daemon for the tests.
