@@ -2,6 +2,11 @@
 //!
 //! A released file never changes. A step never uses today's entities: this crate cannot see them.
 
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "the trait of the framework is written so, and async_trait needs both alike"
+)]
+
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 

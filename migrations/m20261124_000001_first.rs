@@ -171,7 +171,7 @@ const SEARCH_POSTGRES: &[&str] = &[
 
 #[sea_orm_migration::async_trait::async_trait]
 impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let db = manager.get_connection();
         let postgres = db.get_database_backend() == DbBackend::Postgres;
         let (id, bytes) = if postgres { ("uuid", "bytea") } else { ("blob", "blob") };
@@ -195,7 +195,7 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    async fn down(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let db = manager.get_connection();
         let names = TABLES.iter().filter_map(|table| table.split_whitespace().nth(2));
         for name in names.chain(["search"]) {
