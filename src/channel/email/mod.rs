@@ -3,10 +3,13 @@
 use super::{BadChannel, Channel, Kind, Site, Table};
 use crate::model::{ChannelName, Policy};
 
+pub mod settings;
+
 /// `kind = "email"`.
 pub const KIND: Kind = Kind { name: "email", build };
 
 #[expect(clippy::needless_pass_by_value, reason = "the contract hands the name over")]
-fn build(name: ChannelName, _: Table, _: Policy, _: &Site) -> Result<Channel, BadChannel> {
+fn build(name: ChannelName, table: Table, _: Policy, _: &Site) -> Result<Channel, BadChannel> {
+    settings::read(&name, table)?;
     Err(BadChannel::at(&name, "kind", "mail is not there yet"))
 }
