@@ -1,0 +1,21 @@
+//! Table `session`: console sessions and one-time sign-in links (kind = session, link), hashed.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "session")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+    pub hash: String,
+    #[sea_orm(column_type = "Text")]
+    pub kind: String,
+    pub person: Uuid,
+    pub created_at: i64,
+    pub used_at: i64,
+    pub expires_at: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,410 @@
+//! The journal: everything that came in, as it came, before anybody tries to understand it.
+//!
+//! A row is `pending` until it ended as `applied`, `ignored` (with a reason) or `failed` (with an error): none
+//! disappears. The failed ones are what people call the quarantine.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::OnConflict,
+};
+use uuid::Uuid;
+
+use super::blob::{self, Packed};
+use super::entity::{cursor, journal, seal};
+use super::{Fence, Store, StoreError, lease, millis, moment};
+use crate::model::{Batch, ChannelName, Cursor, DedupeKey, Raw, RawId, Timestamp};
+
+/// Rows in one INSERT: SQLite allows 32,766 variables, a row has 17.
+const ROWS_MAX: usize = 500;
+
+/// What an append did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The row of each raw, in the order given: new ones and known ones.
+    pub ids: Vec<RawId>,
+    /// How many were new.
+    pub new: usize,
+}
+
+/// A raw that waits for its meaning.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Its row.
+    pub id: RawId,
+    /// Which channel it came by.
+    pub channel: ChannelName,
+    /// What came; `received_at` is always set.
+    pub raw: Raw,
+    /// How often it was tried before.
+    pub attempts: i32,
+}
+
+/// How a row of the journal ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Its events are in the store.
+    Applied,
+    /// Nothing for us, and why.
+    Ignored(String),
+    /// Could not be understood, and why. Can be tried again.
+    Failed(String),
+}
+
+/// A row of the journal, without its body.
+#[derive(Debug, Clone)]
+pub struct JournalRow {
+    /// Its id.
+    pub id: RawId,
+    /// Which channel it came by.
+    pub channel: ChannelName,
+    /// `pending`, `applied`, `ignored`, `failed`.
+    pub state: String,
+    /// Why it was ignored or failed.
+    pub reason: Option<String>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// Bytes of the body.
+    pub size: i64,
+    /// When the service took it.
+    pub received_at: Timestamp,
+    /// The ticket it went to.
+    pub ticket: Option<Uuid>,
+}
+
+/// A raw, sealed and ready to be inserted.
+struct Prepared {
+    row: journal::Model,
+    seal: seal::Model,
+    packed: Packed,
+}
+
+impl Store {
+    /// Stores what a pull brought and moves the cursor: both or neither.
+    pub async fn append_pulled(
+        &self,
+        fence: &Fence,
+        batch: Batch,
+        now: Timestamp,
+    ) -> Result<Appended, StoreError> {
+        let prepared = Arc::new(self.prepare(&fence.channel, batch.raws, now)?);
+        let (fence, cursor) = (fence.clone(), batch.cursor);
+        self.write(move |tx| {
+            let (fence, cursor, prepared) = (fence.clone(), cursor.clone(), prepared.clone());
+            Box::pin(async move {
+                lease::check(tx, &fence).await?;
+                let appended = insert_new(tx, &prepared).await?;
+                if let Some(cursor) = cursor {
+                    move_cursor(tx, &fence.channel, cursor, now).await?;
+                }
+                Ok(appended)
+            })
+        })
+        .await
+    }
+
+    /// Stores what a service pushed. Needs no lease: any node may take it.
+    pub async fn append_pushed(
+        &self,
+        channel: &ChannelName,
+        raws: Vec<Raw>,
+        now: Timestamp,
+    ) -> Result<Appended, StoreError> {
+        let prepared = Arc::new(self.prepare(channel, raws, now)?);
+        self.write(move |tx| {
+            let prepared = prepared.clone();
+            Box::pin(async move { insert_new(tx, &prepared).await })
+        })
+        .await
+    }
+
+    fn prepare(
+        &self,
+        channel: &ChannelName,
+        raws: Vec<Raw>,
+        now: Timestamp,
+    ) -> Result<Vec<Prepared>, StoreError> {
+        raws.into_iter().map(|raw| self.prepare_one(channel, &raw, now)).collect()
+    }
+
+    fn prepare_one(
+        &self,
+        channel: &ChannelName,
+        raw: &Raw,
+        now: Timestamp,
+    ) -> Result<Prepared, StoreError> {
+        let id = RawId::new().uuid();
+        let (key, seal) = self.keys().fresh()?;
+        let mut packed = blob::pack(&key, id, &raw.body)?;
+        let transport = serde_json::to_string(&raw.transport)
+            .map_err(|error| StoreError::Database(error.into()))?;
+        let row = journal::Model {
+            id,
+            channel: channel.as_str().to_owned(),
+            dedupe: raw.dedupe.0.clone(),
+            node: self.node().uuid(),
+            received_at: millis(raw.received_at.unwrap_or(now)),
+            appended_at: millis(now),
+            state: "pending".to_owned(),
+            reason: None,
+            attempts: 0,
+            retry_at: None,
+            ended_at: None,
+            ticket: None,
+            transport,
+            size: i64::try_from(raw.body.len()).unwrap_or(i64::MAX),
+            seal: seal.id,
+            sealed: packed.inline.take(),
+        };
+        Ok(Prepared { row, seal, packed })
+    }
+
+    /// This node's rows that wait for their meaning, oldest first: at most `rows`, and not much more than
+    /// `bytes_max` of bodies (always at least one).
+    pub async fn pending(
+        &self,
+        rows: u64,
+        bytes_max: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Pending>, StoreError> {
+        let due = Condition::any()
+            .add(journal::Column::RetryAt.is_null())
+            .add(journal::Column::RetryAt.lte(millis(now)));
+        let sizes: Vec<(Uuid, i64)> = journal::Entity::find()
+            .select_only()
+            .columns([journal::Column::Id, journal::Column::Size])
+            .filter(journal::Column::State.eq("pending"))
+            .filter(journal::Column::Node.eq(self.node().uuid()))
+            .filter(due)
+            .order_by_asc(journal::Column::Id)
+            .limit(rows)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let mut bytes = 0;
+        let ids: Vec<Uuid> = sizes
+            .into_iter()
+            .take_while(|(_, size)| {
+                let first = bytes == 0;
+                bytes += size;
+                first || bytes <= bytes_max
+            })
+            .map(|(id, _)| id)
+            .collect();
+        let rows = journal::Entity::find()
+            .filter(journal::Column::Id.is_in(ids))
+            .order_by_asc(journal::Column::Id)
+            .all(self.reader())
+            .await?;
+        self.unseal_rows(rows).await
+    }
+
+    async fn unseal_rows(&self, rows: Vec<journal::Model>) -> Result<Vec<Pending>, StoreError> {
+        let seals = rows.iter().map(|row| row.seal);
+        let seals: HashMap<Uuid, seal::Model> = seal::Entity::find()
+            .filter(seal::Column::Id.is_in(seals))
+            .all(self.reader())
+            .await?
+            .into_iter()
+            .map(|row| (row.id, row))
+            .collect();
+        let mut pending = Vec::with_capacity(rows.len());
+        for row in rows {
+            let body = match (seals.get(&row.seal), &row.sealed) {
+                (Some(seal), Some(sealed)) => self.keys().open(seal)?.unseal(sealed)?,
+                (Some(_), None) => blob::load(self.reader(), self.keys(), row.id, row.seal, None)
+                    .await?
+                    .unwrap_or_default(),
+                // Erased while it waited.
+                (None, _) => Vec::new(),
+            };
+            pending.push(to_pending(row, body)?);
+        }
+        Ok(pending)
+    }
+
+    /// One row with its body, whatever its state. `None` for a body whose key was destroyed.
+    pub async fn raw(&self, id: RawId) -> Result<(JournalRow, Option<Raw>), StoreError> {
+        let row = journal::Entity::find_by_id(id.uuid())
+            .one(self.reader())
+            .await?
+            .ok_or(StoreError::NotFound("raw"))?;
+        let body =
+            blob::load(self.reader(), self.keys(), row.id, row.seal, row.sealed.as_deref()).await?;
+        let shown = to_row(&row)?;
+        let raw = match body {
+            Some(body) => Some(to_pending(row, body)?.raw),
+            None => None,
+        };
+        Ok((shown, raw))
+    }
+
+    /// Puts a failed row back to be interpreted again, by this node.
+    pub async fn retry_raw(&self, id: RawId) -> Result<(), StoreError> {
+        let node = self.node().uuid();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let changed = journal::Entity::update_many()
+                    .set(journal::ActiveModel {
+                        state: Set("pending".to_owned()),
+                        node: Set(node),
+                        retry_at: Set(None),
+                        ..Default::default()
+                    })
+                    .filter(journal::Column::Id.eq(id.uuid()))
+                    .filter(journal::Column::State.eq("failed"))
+                    .exec(tx)
+                    .await?;
+                match changed.rows_affected {
+                    0 => Err(StoreError::NotFound("quarantined message")),
+                    _ => Ok(()),
+                }
+            })
+        })
+        .await
+    }
+
+    /// Gives a failed row up for good: it stays as `ignored`, and its body is destroyed.
+    pub async fn drop_raw(&self, id: RawId, why: &str) -> Result<(), StoreError> {
+        let why = why.to_owned();
+        self.write(move |tx| {
+            let why = why.clone();
+            Box::pin(async move {
+                let row = journal::Entity::find_by_id(id.uuid()).one(tx).await?;
+                let row = row.filter(|row| row.state == "failed");
+                let row = row.ok_or(StoreError::NotFound("quarantined message"))?;
+                seal::Entity::delete_by_id(row.seal).exec(tx).await?;
+                blob::delete(tx, row.id).await?;
+                let mut row = row.into_active_model();
+                row.state = Set("ignored".to_owned());
+                row.reason = Set(Some(why));
+                row.sealed = Set(None);
+                journal::Entity::update(row).exec(tx).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Rows that ended `failed`, newest first.
+    pub async fn quarantine(
+        &self,
+        before: Option<RawId>,
+        limit: u64,
+    ) -> Result<Vec<JournalRow>, StoreError> {
+        let mut rows = journal::Entity::find().filter(journal::Column::State.eq("failed"));
+        if let Some(before) = before {
+            rows = rows.filter(journal::Column::Id.lt(before.uuid()));
+        }
+        let rows = rows.order_by_desc(journal::Column::Id).limit(limit).all(self.reader()).await?;
+        rows.iter().map(to_row).collect()
+    }
+}
+
+async fn move_cursor(
+    tx: &DatabaseTransaction,
+    channel: &ChannelName,
+    cursor: Cursor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = cursor::ActiveModel {
+        channel: Set(channel.as_str().to_owned()),
+        value: Set(cursor.0),
+        moved_at: Set(millis(now)),
+    };
+    cursor::Entity::insert(row)
+        .on_conflict(
+            OnConflict::column(cursor::Column::Channel)
+                .update_columns([cursor::Column::Value, cursor::Column::MovedAt])
+                .to_owned(),
+        )
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// Inserts those that are not known yet. A race with another node meets the unique index and runs again.
+async fn insert_new(
+    tx: &DatabaseTransaction,
+    prepared: &[Prepared],
+) -> Result<Appended, StoreError> {
+    let known = known(tx, prepared).await?;
+    let mut batch = HashSet::new();
+    let mut ids = HashMap::new();
+    let fresh: Vec<&Prepared> = prepared
+        .iter()
+        .filter(|one| !known.contains_key(&one.row.dedupe) && batch.insert(&one.row.dedupe))
+        .inspect(|one| {
+            ids.insert(one.row.dedupe.clone(), one.row.id);
+        })
+        .collect();
+    for rows in fresh.chunks(ROWS_MAX) {
+        let seals = rows.iter().map(|one| one.seal.clone().into_active_model());
+        seal::Entity::insert_many(seals).exec_without_returning(tx).await?;
+        let rows = rows.iter().map(|one| one.row.clone().into_active_model());
+        journal::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    for one in &fresh {
+        blob::insert(tx, &one.packed).await?;
+    }
+    let id_of = |one: &Prepared| {
+        let known = known.get(&one.row.dedupe).or_else(|| ids.get(&one.row.dedupe));
+        RawId::from(known.copied().unwrap_or(one.row.id))
+    };
+    Ok(Appended { ids: prepared.iter().map(id_of).collect(), new: fresh.len() })
+}
+
+async fn known(
+    tx: &DatabaseTransaction,
+    prepared: &[Prepared],
+) -> Result<HashMap<String, Uuid>, StoreError> {
+    let Some(first) = prepared.first() else { return Ok(HashMap::new()) };
+    let mut known = HashMap::new();
+    for part in prepared.chunks(ROWS_MAX) {
+        let rows: Vec<(String, Uuid)> = journal::Entity::find()
+            .select_only()
+            .columns([journal::Column::Dedupe, journal::Column::Id])
+            .filter(journal::Column::Channel.eq(&first.row.channel))
+            .filter(journal::Column::Dedupe.is_in(part.iter().map(|one| &one.row.dedupe)))
+            .into_tuple()
+            .all(tx)
+            .await?;
+        known.extend(rows);
+    }
+    Ok(known)
+}
+
+fn to_row(row: &journal::Model) -> Result<JournalRow, StoreError> {
+    Ok(JournalRow {
+        id: row.id.into(),
+        channel: row.channel.parse().map_err(database)?,
+        state: row.state.clone(),
+        reason: row.reason.clone(),
+        attempts: row.attempts,
+        size: row.size,
+        received_at: moment(row.received_at),
+        ticket: row.ticket,
+    })
+}
+
+fn to_pending(row: journal::Model, body: Vec<u8>) -> Result<Pending, StoreError> {
+    Ok(Pending {
+        id: row.id.into(),
+        channel: row.channel.parse().map_err(database)?,
+        attempts: row.attempts,
+        raw: Raw {
+            dedupe: DedupeKey(row.dedupe),
+            body: Bytes::from(body),
+            transport: serde_json::from_str(&row.transport).map_err(database)?,
+            received_at: Some(moment(row.received_at)),
+        },
+    })
+}
+
+fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> StoreError {
+    StoreError::Database(error.into())
+}

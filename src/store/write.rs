@@ -1,0 +1,351 @@
+//! The one way to write: whoever comes while a commit is running shares the next one (group commit).
+//!
+//! An fsync costs more than everything else, so waiting pieces go into one transaction, each in its own
+//! savepoint: one bad piece fails alone. Callers are answered after the commit. Nobody waits for a timer:
+//! an idle store commits at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    RuntimeErr, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Store, StoreError};
+
+/// Pieces in one commit.
+const GROUP_MAX: usize = 128;
+/// Pieces that may wait before callers have to.
+const QUEUE_MAX: usize = 1024;
+/// How often a piece that met a conflict is run again.
+const TRIES_MAX: u32 = 8;
+
+/// Something to write, and the way to tell how it went.
+trait Piece: Send {
+    /// May be run several times: each time all of it, in a fresh savepoint.
+    fn run<'c>(&'c mut self, tx: &'c DatabaseTransaction) -> BoxFuture<'c, Result<(), StoreError>>;
+    /// `Err`: the commit failed, or the piece did.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+    /// Wants a transaction to itself, outside any savepoint.
+    fn alone(&self) -> bool;
+}
+
+struct Typed<T, F> {
+    work: F,
+    alone: bool,
+    done: Option<T>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Piece for Typed<T, F>
+where
+    T: Send + 'static,
+    F: for<'c> Fn(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+{
+    fn run<'c>(&'c mut self, tx: &'c DatabaseTransaction) -> BoxFuture<'c, Result<(), StoreError>> {
+        let work = (self.work)(tx);
+        let done = &mut self.done;
+        Box::pin(async move {
+            *done = Some(work.await?);
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (committed, self.done) {
+            (Ok(()), Some(done)) => Ok(done),
+            (Ok(()), None) => Err(StoreError::Database("the writer lost a piece".into())),
+            (Err(error), _) => Err(error),
+        };
+        // A caller that went away meanwhile does not want to know.
+        drop(self.answer.send(answer));
+    }
+
+    fn alone(&self) -> bool {
+        self.alone
+    }
+}
+
+/// The task that owns the writing connection.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Piece>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    commits: watch::Receiver<u64>,
+}
+
+impl Writer {
+    pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
+        let connection = Database::connect(options(url)).await?;
+        let (queue, pieces) = mpsc::channel(QUEUE_MAX);
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (committed, commits) = watch::channel(0);
+        let owner = Owner { connection, url: url.to_owned(), committed };
+        tasks.spawn(owner.run(pieces, stop.clone()));
+        tasks.close();
+        Ok(Self { queue, tasks, stop, commits })
+    }
+
+    pub(super) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+
+    /// Ends after the pieces that are waiting. Those that come later are refused.
+    pub(super) async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+impl Store {
+    /// Runs `work` in a transaction and returns when it is durable.
+    ///
+    /// `work` may run several times (after a conflict), so it must do nothing but talk to the database.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        self.enqueue(work, false).await
+    }
+
+    /// As [`Store::write`], with a transaction of its own and no savepoint: for schema changes.
+    pub(super) async fn write_alone<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        self.enqueue(work, true).await
+    }
+
+    async fn enqueue<T, F>(&self, work: F, alone: bool) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        let (answer, done) = oneshot::channel();
+        let piece = Box::new(Typed { work, alone, done: None, answer });
+        let closed = || StoreError::Database("the store is closed".into());
+        self.0.writer.queue.send(piece).await.map_err(|_| closed())?;
+        done.await.map_err(|_| closed())?
+    }
+}
+
+/// The task's own.
+struct Owner {
+    connection: DatabaseConnection,
+    url: String,
+    committed: watch::Sender<u64>,
+}
+
+impl Owner {
+    async fn run(mut self, mut pieces: mpsc::Receiver<Box<dyn Piece>>, stop: CancellationToken) {
+        let mut held: Option<Box<dyn Piece>> = None;
+        loop {
+            let next = match held.take() {
+                Some(piece) => Some(piece),
+                None => tokio::select! {
+                    biased;
+                    () = stop.cancelled(), if !pieces.is_closed() => {
+                        pieces.close();
+                        continue;
+                    }
+                    piece = pieces.recv() => piece,
+                },
+            };
+            let Some(first) = next else { break };
+            let mut group = vec![first];
+            while group.len() < GROUP_MAX && !group.iter().any(|piece| piece.alone()) {
+                match pieces.try_recv() {
+                    Ok(piece) if piece.alone() => {
+                        held = Some(piece);
+                        break;
+                    }
+                    Ok(piece) => group.push(piece),
+                    Err(_) => break,
+                }
+            }
+            match commit(&self.connection, group).await {
+                Ok(()) => self.committed.send_modify(|commits| *commits += 1),
+                Err(Broken) => self.connection = reopen(self.connection, &self.url).await,
+            }
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(error = %error, "the database did not close cleanly");
+        }
+    }
+}
+
+/// The connection is not to be trusted any more (an I/O error while committing).
+struct Broken;
+
+/// Runs a group and answers it. Pieces that met a conflict run again, each by itself.
+async fn commit(connection: &DatabaseConnection, group: Vec<Box<dyn Piece>>) -> Result<(), Broken> {
+    let mut again = Vec::new();
+    let mut done = Vec::new();
+    let tx = match begin(connection).await {
+        Ok(tx) => Arc::new(tx),
+        Err(error) => {
+            answer_all(group, &error);
+            return Err(Broken);
+        }
+    };
+    let single = group.len() == 1;
+    for mut piece in group {
+        let outcome =
+            if single { piece.run(&tx).await } else { in_savepoint(&tx, &mut piece).await };
+        match outcome {
+            Ok(()) => done.push(piece),
+            Err(StoreError::Conflict) => again.push(piece),
+            Err(error) => piece.answer(Err(error)),
+        }
+    }
+    let mut result = Ok(());
+    if done.is_empty() {
+        // Nothing to keep; dropping rolls back.
+        drop(tx);
+    } else {
+        let committed = match Arc::into_inner(tx) {
+            Some(tx) => tx.commit().await,
+            None => Err(DbErr::Custom("a piece kept the transaction".to_owned())),
+        };
+        match committed {
+            Ok(()) => done.into_iter().for_each(|piece| piece.answer(Ok(()))),
+            Err(error) if is_conflict(&error) => again.extend(done),
+            Err(error) => {
+                answer_all(done, &error);
+                result = Err(Broken);
+            }
+        }
+    }
+    for piece in again {
+        run_again(connection, piece).await;
+    }
+    result
+}
+
+async fn in_savepoint(
+    tx: &DatabaseTransaction,
+    piece: &mut Box<dyn Piece>,
+) -> Result<(), StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "a savepoint within the one place that begins")]
+    let savepoint = tx.begin().await?;
+    match piece.run(&savepoint).await {
+        Ok(()) => Ok(savepoint.commit().await?),
+        Err(error) => {
+            savepoint.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn run_again(connection: &DatabaseConnection, mut piece: Box<dyn Piece>) {
+    for attempt in 1..=TRIES_MAX {
+        tokio::time::sleep(jitter(attempt)).await;
+        let outcome: Result<(), StoreError> = async {
+            let tx = begin(connection).await?;
+            piece.run(&tx).await?;
+            Ok(tx.commit().await?)
+        }
+        .await;
+        match outcome {
+            Err(StoreError::Conflict) => {}
+            other => return piece.answer(other),
+        }
+    }
+    piece.answer(Err(StoreError::Conflict));
+}
+
+fn jitter(attempt: u32) -> Duration {
+    Duration::from_millis(rand::random_range(0..=(5 << attempt.min(7))))
+}
+
+fn answer_all(pieces: Vec<Box<dyn Piece>>, error: &DbErr) {
+    let text = error.to_string();
+    for piece in pieces {
+        piece.answer(Err(StoreError::Database(text.clone().into())));
+    }
+}
+
+/// The one place where a transaction begins: IMMEDIATE on SQLite. A plain `begin` that reads and then
+/// writes fails with «database is locked» under any second writer.
+async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let immediate = TransactionOptions {
+        sqlite_transaction_mode: (connection.get_database_backend() == DbBackend::Sqlite)
+            .then_some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    connection.begin_with_options(immediate).await
+}
+
+/// After an I/O error SQLite's connection may hold a half-written state: a fresh one reads the file anew.
+async fn reopen(broken: DatabaseConnection, url: &str) -> DatabaseConnection {
+    if broken.get_database_backend() != DbBackend::Sqlite {
+        // The pool of PostgreSQL tests its connections by itself.
+        return broken;
+    }
+    match Database::connect(options(url)).await {
+        Ok(fresh) => {
+            if let Err(error) = broken.close().await {
+                tracing::debug!(error = %error, "the broken connection did not close cleanly");
+            }
+            fresh
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "the database cannot be opened again yet");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            broken
+        }
+    }
+}
+
+fn options(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options.sqlx_logging(false).acquire_timeout(Duration::from_secs(10));
+    if url.starts_with("sqlite:") {
+        options.max_connections(1).min_connections(1).test_before_acquire(false);
+        options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        options.map_sqlx_sqlite_opts(|options| {
+            options
+                .create_if_missing(true)
+                .busy_timeout(Duration::from_secs(5))
+                .foreign_keys(true)
+                .pragma("journal_mode", "wal")
+                .pragma("synchronous", "full")
+                .pragma("temp_store", "memory")
+                .pragma("secure_delete", "on")
+        });
+    } else {
+        options.max_connections(2).connect_lazy(true);
+    }
+    options
+}
+
+/// Would the same transaction work if it ran again?
+pub(super) fn is_conflict(error: &DbErr) -> bool {
+    if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+        return true;
+    }
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))
+    | DbErr::Conn(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return false;
+    };
+    // PostgreSQL: serialization failure, deadlock.
+    let code =
+        cause.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}
