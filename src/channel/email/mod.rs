@@ -1,5 +1,7 @@
 //! Mail: IMAP, LMTP or a pipe in, SMTP out.
 
+pub mod compose;
+
 use super::{BadChannel, Channel, Kind, Site, Table};
 use crate::model::{ChannelName, Policy};
 
