@@ -166,8 +166,7 @@ pub(super) fn thread_index(letterhead: &Letterhead, outbound: &Outbound) -> Stri
 /// How long after the header it was written, in steps of 0.84 s, and a byte to tell twins apart.
 fn child_block(outbound: &Outbound) -> [u8; 5] {
     let id = outbound.delivery.uuid();
-    let (seconds, nanos) =
-        id.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
+    let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
     let filetime = (seconds + 11_644_473_600) * 10_000_000 + u64::from(nanos / 100);
     let steps = filetime.saturating_sub(THREAD_BEGAN) >> 23;
     let [_, _, _, _, a, b, c, d] = ((steps & 0x7fff_ffff) | 0x8000_0000).to_be_bytes();

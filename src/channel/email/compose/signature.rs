@@ -63,11 +63,7 @@ impl Words {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
             filled.push_str(before);
-            let known = [
-                ("agent}", &self.agent),
-                ("name}", &self.name),
-                ("number}", &self.number),
-            ];
+            let known = [("agent}", &self.agent), ("name}", &self.name), ("number}", &self.number)];
             let found = known
                 .into_iter()
                 .find_map(|(word, value)| Some((after.strip_prefix(word)?, value)));

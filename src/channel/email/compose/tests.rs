@@ -1,5 +1,3 @@
-#![expect(clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail")]
-
 use mail_parser::{MessageParser, MimeHeaders, PartType};
 use proptest::prelude::*;
 
@@ -141,9 +139,10 @@ fn attachments_arrive_byte_for_byte() {
         let composed = composed.unwrap();
         let mail = MessageParser::new().parse(&composed.bytes).unwrap();
         let part = mail.attachments().next().unwrap();
-        match &part.body {
-            PartType::Message(inner) => assert_eq!(inner.raw_message(), bytes, "{name}"),
-            _ => assert_eq!(part.contents(), bytes, "{name}"),
+        if let PartType::Message(inner) = &part.body {
+            assert_eq!(inner.raw_message(), bytes, "{name}");
+        } else {
+            assert_eq!(part.contents(), bytes, "{name}");
         }
         let shown = part.attachment_name().unwrap();
         assert!(!shown.contains(['/', '\r', '\n']) && !shown.is_empty(), "{shown}");
@@ -323,9 +322,23 @@ fn nasty_outbound() -> impl Strategy<Value = Outbound> {
 
 /// Names of the headers that we write on purpose.
 const HEADERS: &[&str] = &[
-    "From", "To", "Cc", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "References", "Date",
-    "Thread-Topic", "Thread-Index", "Auto-Submitted", "X-Auto-Response-Suppress", "Precedence",
-    "X-Tributary-Loop", "MIME-Version", "Content-Type",
+    "From",
+    "To",
+    "Cc",
+    "Reply-To",
+    "Subject",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Date",
+    "Thread-Topic",
+    "Thread-Index",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "Precedence",
+    "X-Tributary-Loop",
+    "MIME-Version",
+    "Content-Type",
 ];
 
 proptest! {
