@@ -5,4 +5,5 @@
 
 pub mod model;
 pub mod channel;
+pub mod desk;
 pub mod store;

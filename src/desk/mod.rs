@@ -1,0 +1,14 @@
+//! What the help desk decides. Facts in, plan out: pure functions, one question each; no clock, no
+//! database, no network.
+
+mod autoreply;
+mod reply;
+mod route;
+mod settle;
+mod split;
+
+pub use autoreply::{AckFacts, acknowledge, fill};
+pub use reply::{CannotReply, Draft, ReplyPart, parts};
+pub use route::{Candidate, Decision, Facts, Route, is_blocked, route, subject};
+pub use settle::{advance, after_crash, backoff, cause_of, settle};
+pub use split::split;
