@@ -7,8 +7,10 @@
 mod blob;
 mod entity;
 mod event;
+mod ingest;
 mod journal;
 mod lease;
+mod outbox;
 mod seal;
 mod search;
 mod write;
@@ -23,8 +25,10 @@ use sea_orm::{
 };
 
 pub use event::RecordedEvent;
+pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending};
 pub use lease::{Fence, LEASE_TTL};
+pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
 pub use seal::{BadMasterKey, MasterKeys};
 
 use crate::model::{Cause, ChannelName, NodeId, Timestamp};
@@ -184,9 +188,10 @@ const fn sqlite_only(backend: DbBackend) -> bool {
 
 /// The database's own clock in milliseconds: leases of several nodes are compared by it.
 const fn now_sql(backend: DbBackend) -> &'static str {
-    match backend {
-        DbBackend::Postgres => "(extract(epoch from clock_timestamp()) * 1000)::bigint",
-        _ => "cast(unixepoch('subsec') * 1000 as integer)",
+    if matches!(backend, DbBackend::Postgres) {
+        "(extract(epoch from clock_timestamp()) * 1000)::bigint"
+    } else {
+        "cast(unixepoch('subsec') * 1000 as integer)"
     }
 }
 

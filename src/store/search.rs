@@ -21,22 +21,14 @@ pub(super) async fn index(
 ) -> Result<(), StoreError> {
     let backend = tx.get_database_backend();
     for part in texts.chunks(200) {
-        let (sql, values) = match backend {
-            DbBackend::Postgres => (
-                insert_sql(
-                    "INSERT INTO search (seq, terms) VALUES ",
-                    "to_tsvector('simple', ",
-                    ")",
-                    part.len(),
-                ),
-                part,
-            ),
-            _ => {
-                (insert_sql("INSERT INTO search (rowid, terms) VALUES ", "", "", part.len()), part)
-            }
+        let sql = if backend == DbBackend::Postgres {
+            let head = "INSERT INTO search (seq, terms) VALUES ";
+            insert_sql(head, "to_tsvector('simple', ", ")", part.len())
+        } else {
+            insert_sql("INSERT INTO search (rowid, terms) VALUES ", "", "", part.len())
         };
         let values =
-            values.iter().flat_map(|(seq, text)| [(*seq).into(), terms(text).join(" ").into()]);
+            part.iter().flat_map(|(seq, text)| [(*seq).into(), terms(text).join(" ").into()]);
         tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     }
     Ok(())
@@ -53,9 +45,10 @@ fn insert_sql(head: &str, before: &str, after: &str, rows: usize) -> String {
 /// Forgets what message `seq` said.
 pub(super) async fn remove(tx: &DatabaseTransaction, seq: i64) -> Result<(), StoreError> {
     let backend = tx.get_database_backend();
-    let sql = match backend {
-        DbBackend::Postgres => "DELETE FROM search WHERE seq = $1",
-        _ => "DELETE FROM search WHERE rowid = $1",
+    let sql = if backend == DbBackend::Postgres {
+        "DELETE FROM search WHERE seq = $1"
+    } else {
+        "DELETE FROM search WHERE rowid = $1"
     };
     tx.execute_raw(Statement::from_sql_and_values(backend, sql, [seq.into()])).await?;
     Ok(())
@@ -67,15 +60,16 @@ pub(super) fn matches(backend: DbBackend, query: &str) -> Option<SimpleExpr> {
     if words.is_empty() {
         return None;
     }
-    let (sql, query) = match backend {
-        DbBackend::Postgres => (
+    let (sql, query) = if backend == DbBackend::Postgres {
+        (
             "message.seq IN (SELECT seq FROM search WHERE terms @@ to_tsquery('simple', $1))",
             joined(&words, " & ", ":*", "'"),
-        ),
-        _ => (
+        )
+    } else {
+        (
             "message.seq IN (SELECT rowid FROM search WHERE search MATCH $1)",
             joined(&words, " AND ", "*", "\""),
-        ),
+        )
     };
     Some(Expr::cust_with_values(sql, [query]))
 }

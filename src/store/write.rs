@@ -152,30 +152,8 @@ struct Owner {
 impl Owner {
     async fn run(mut self, mut pieces: mpsc::Receiver<Box<dyn Piece>>, stop: CancellationToken) {
         let mut held: Option<Box<dyn Piece>> = None;
-        loop {
-            let next = match held.take() {
-                Some(piece) => Some(piece),
-                None => tokio::select! {
-                    biased;
-                    () = stop.cancelled(), if !pieces.is_closed() => {
-                        pieces.close();
-                        continue;
-                    }
-                    piece = pieces.recv() => piece,
-                },
-            };
-            let Some(first) = next else { break };
-            let mut group = vec![first];
-            while group.len() < GROUP_MAX && !group.iter().any(|piece| piece.alone()) {
-                match pieces.try_recv() {
-                    Ok(piece) if piece.alone() => {
-                        held = Some(piece);
-                        break;
-                    }
-                    Ok(piece) => group.push(piece),
-                    Err(_) => break,
-                }
-            }
+        while let Some(first) = next(&mut held, &mut pieces, &stop).await {
+            let group = gather(first, &mut held, &mut pieces);
             match commit(&self.connection, group).await {
                 Ok(()) => self.committed.send_modify(|commits| *commits += 1),
                 Err(Broken) => self.connection = reopen(self.connection, &self.url).await,
@@ -185,6 +163,44 @@ impl Owner {
             tracing::warn!(error = %error, "the database did not close cleanly");
         }
     }
+}
+
+/// `None`: asked to stop, and nothing waits any more.
+async fn next(
+    held: &mut Option<Box<dyn Piece>>,
+    pieces: &mut mpsc::Receiver<Box<dyn Piece>>,
+    stop: &CancellationToken,
+) -> Option<Box<dyn Piece>> {
+    if held.is_some() {
+        return held.take();
+    }
+    tokio::select! {
+        biased;
+        () = stop.cancelled(), if !pieces.is_closed() => pieces.close(),
+        piece = pieces.recv() => return piece,
+    }
+    pieces.recv().await
+}
+
+/// Whatever is waiting already. A piece that wants to be alone is put aside for the next round.
+fn gather(
+    first: Box<dyn Piece>,
+    held: &mut Option<Box<dyn Piece>>,
+    pieces: &mut mpsc::Receiver<Box<dyn Piece>>,
+) -> Vec<Box<dyn Piece>> {
+    let alone = first.alone();
+    let mut group = vec![first];
+    while !alone && group.len() < GROUP_MAX {
+        match pieces.try_recv() {
+            Ok(piece) if piece.alone() => {
+                *held = Some(piece);
+                break;
+            }
+            Ok(piece) => group.push(piece),
+            Err(_) => break,
+        }
+    }
+    group
 }
 
 /// The connection is not to be trusted any more (an I/O error while committing).
@@ -298,9 +314,8 @@ async fn reopen(broken: DatabaseConnection, url: &str) -> DatabaseConnection {
     }
     match Database::connect(options(url)).await {
         Ok(fresh) => {
-            if let Err(error) = broken.close().await {
-                tracing::debug!(error = %error, "the broken connection did not close cleanly");
-            }
+            // How the broken one ends tells nothing any more.
+            drop(broken.close().await);
             fresh
         }
         Err(error) => {

@@ -14,7 +14,7 @@ pub struct Model {
     pub value: String,
     #[sea_orm(column_type = "Text", nullable)]
     pub name: Option<String>,
-    pub since: Option<i64>,
+    pub since: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -1,0 +1,67 @@
+//! The acknowledgement of a new ticket, if the desk allows one.
+
+use uuid::Uuid;
+
+use super::super::millis;
+use super::Prepared;
+use super::apply::Work;
+use super::facts::Facts;
+use crate::desk::{self, AckFacts};
+use crate::model::{Acknowledge, Inbound, Party};
+
+/// An acknowledgement to be queued; its text is filled when the ticket has its number.
+pub(super) struct Ack {
+    pub(super) ticket: Uuid,
+    pub(super) channel: String,
+    pub(super) realm: String,
+    pub(super) to: Party,
+    pub(super) template: String,
+    pub(super) routing: super::super::outbox::Routing,
+}
+
+impl Work {
+    pub(super) fn acknowledge(&mut self, one: &Prepared, inbound: &Inbound, ticket: Uuid) {
+        let channel = &one.channel;
+        let Some(setting) = channel.policy.acknowledge.as_ref().filter(|_| channel.delivers) else {
+            return;
+        };
+        let Some(address) = inbound.sender.address.clone() else { return };
+        let to = inbound.reply_to.clone().unwrap_or_else(|| Party {
+            address: address.clone(),
+            name: inbound.sender.name.clone(),
+        });
+        let name = channel.name.as_str();
+        let facts = ack_facts(&self.facts, setting, name, &address, millis(self.now));
+        if desk::acknowledge(inbound, setting, &channel.own, facts).is_err() {
+            return;
+        }
+        let key = (address.scheme.as_str().to_owned(), address.value);
+        self.facts.acks_to.entry(key).or_default().insert(0, millis(self.now));
+        *self.facts.acks_by.entry(name.to_owned()).or_default() += 1;
+        self.acks.push(Ack {
+            ticket,
+            channel: name.to_owned(),
+            realm: channel.realm.0.clone(),
+            to,
+            template: setting.text.clone(),
+            routing: super::super::outbox::Routing::of(inbound),
+        });
+    }
+}
+
+fn ack_facts(
+    facts: &Facts,
+    setting: &Acknowledge,
+    channel: &str,
+    address: &crate::model::Address,
+    now: i64,
+) -> AckFacts {
+    let key = (address.scheme.as_str().to_owned(), address.value.clone());
+    let since = now - i64::try_from(setting.per_address.as_millis()).unwrap_or(i64::MAX);
+    let sent = facts.acks_to.get(&key).into_iter().flatten().filter(|at| **at > since).count();
+    AckFacts {
+        to_address: sent as u64,
+        in_hour: facts.acks_by.get(channel).copied().unwrap_or(0),
+        suppressed: facts.suppressed.contains(&key),
+    }
+}

@@ -1,0 +1,523 @@
+//! Decides on each message of a batch in order, in memory; `flush` writes what came of it.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::entity::{contact, identity, message, participant, seen, ticket};
+use super::super::event::NewEvent;
+use super::super::millis;
+use super::acknowledge::Ack;
+use super::facts::{Facts, Kept, address_key};
+use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, clean};
+use crate::desk::{self, Candidate, Decision, Route};
+use crate::model::{
+    Actor, ActorKind, Direction, Flag, Form, Inbound, MessageKind, Timestamp, Token, Trust,
+};
+
+/// A new ticket's number is given when the batch is written; until then it has none.
+pub(super) const NO_NUMBER: i64 = 0;
+
+/// A batch at work: what was read, what is to be written.
+pub(super) struct Work {
+    pub(super) facts: Facts,
+    pub(super) now: Timestamp,
+    pub(super) results: Vec<Ingested>,
+    /// Rows that wait for something that may still come.
+    pub(super) postponed: Vec<Uuid>,
+    pub(super) messages: Vec<message::Model>,
+    /// Index of the prepared row and of its step whose attachments go in.
+    pub(super) with_attachments: Vec<Uuid>,
+    pub(super) seen: Vec<seen::Model>,
+    pub(super) participants: Vec<participant::Model>,
+    pub(super) identities: Vec<identity::Model>,
+    pub(super) tags: Vec<(Uuid, String)>,
+    pub(super) texts: Vec<(Uuid, String)>,
+    pub(super) events: Vec<NewEvent>,
+    pub(super) acks: Vec<Ack>,
+    /// Tickets in which a human wrote: deliveries that wait «unless answered» are cancelled.
+    pub(super) answered: Vec<Uuid>,
+    pub(super) deliveries: Vec<super::receipt::Moved>,
+    pub(super) suppressions: Vec<super::receipt::Suppressed>,
+    pub(super) edits: Vec<Edit>,
+}
+
+/// A change of a message that was there before.
+pub(super) struct Edit {
+    pub(super) message: Uuid,
+    pub(super) ticket: Uuid,
+    /// `None`: taken back.
+    pub(super) text: Option<String>,
+}
+
+impl Work {
+    pub(super) fn new(facts: Facts, now: Timestamp) -> Self {
+        Self {
+            facts,
+            now,
+            results: Vec::new(),
+            postponed: Vec::new(),
+            messages: Vec::new(),
+            with_attachments: Vec::new(),
+            seen: Vec::new(),
+            participants: Vec::new(),
+            identities: Vec::new(),
+            tags: Vec::new(),
+            texts: Vec::new(),
+            events: Vec::new(),
+            acks: Vec::new(),
+            answered: Vec::new(),
+            deliveries: Vec::new(),
+            suppressions: Vec::new(),
+            edits: Vec::new(),
+        }
+    }
+
+    /// All events of one row.
+    pub(super) fn apply(&mut self, one: &Prepared) {
+        let mut result =
+            Ingested { id: one.id, ending: Some(one.ending.clone()), messages: Vec::new(), new: 0 };
+        let mut too_early = false;
+        for step in &one.steps {
+            match step {
+                Step::Message(message) => self.message(one, message, &mut result),
+                Step::Edit { target, text } => {
+                    too_early |= !self.edit(one, &target.0, Some(text.clone()));
+                }
+                Step::Delete { target } => too_early |= !self.edit(one, &target.0, None),
+                Step::Receipt(receipt) => too_early |= !self.receipt(one, receipt),
+            }
+        }
+        if too_early && result.messages.is_empty() {
+            if self.now < one.received_at + TOO_EARLY_FOR {
+                self.postponed.push(one.id.uuid());
+                result.ending = None;
+            } else {
+                let why = "it is about a message that we never had".to_owned();
+                result.ending = Some(Ending::Ignored(why));
+            }
+        }
+        if let Some(Ending::Failed(why)) = &result.ending {
+            self.events.push(NewEvent {
+                kind: "quarantine.added",
+                ticket: None,
+                ticket_seq: None,
+                message: None,
+                channel: Some(one.channel.name.as_str().to_owned()),
+                actor: Actor::system(),
+                data: json!({ "id": one.id, "reason": why }),
+            });
+        }
+        self.results.push(result);
+    }
+
+    fn edit(&mut self, one: &Prepared, remote_id: &str, text: Option<String>) -> bool {
+        let key = (one.channel.realm.0.clone(), remote_id.to_owned());
+        let known = self.facts.seen.get(&key).and_then(|rows| rows.last());
+        let Some((message, ticket)) = known.and_then(|row| row.message.zip(row.ticket)) else {
+            return false;
+        };
+        self.edits.push(Edit { message, ticket, text: text.map(clean) });
+        true
+    }
+
+    fn message(&mut self, one: &Prepared, prepared: &PreparedMessage, result: &mut Ingested) {
+        let inbound = &prepared.inbound;
+        let key = (one.channel.realm.0.clone(), inbound.remote_id.0.clone());
+        let known = self.facts.seen.get(&key);
+        let known = known.and_then(|rows| rows.iter().find(|row| row.digest == inbound.digest));
+        if let Some(known) = known.cloned() {
+            self.known(one, &known, result);
+            return;
+        }
+        let contact = self.contact(inbound);
+        let decision = self.decide(one, inbound);
+        let ticket = match decision.route {
+            Route::Append { ticket, reopen } => {
+                self.append(one, ticket.uuid(), inbound, reopen);
+                ticket.uuid()
+            }
+            Route::Open { linked_to } => {
+                let linked_to = linked_to.map(crate::model::TicketId::uuid);
+                self.open(one, inbound, contact, linked_to)
+            }
+        };
+        self.add_message(one, prepared, (ticket, contact), &decision);
+        result.messages.push((ticket.into(), prepared.id.into()));
+        result.new += 1;
+    }
+
+    /// The same message, by whatever way. It is noted once more only where it tells something: another
+    /// of our channels got it too.
+    fn known(&mut self, one: &Prepared, known: &seen::Model, result: &mut Ingested) {
+        let Some((message, ticket)) = known.message.zip(known.ticket) else { return };
+        result.messages.push((ticket.into(), message.into()));
+        let channel = one.channel.name.as_str();
+        let elsewhere =
+            self.facts.tickets.get(&ticket).is_some_and(|kept| kept.row.channel != channel);
+        if elsewhere {
+            let mut event = NewEvent::of(ticket, "message.arrived_again", Actor::system());
+            event.message = Some(message);
+            event.channel = Some(channel.to_owned());
+            self.events.push(event);
+        }
+    }
+
+    // ---- whose is it ---------------------------------------------------------------------
+
+    fn contact(&mut self, inbound: &Inbound) -> Uuid {
+        let name = inbound.sender.name.clone().map(clean).filter(|name| !name.is_empty());
+        let Some(address) = &inbound.sender.address else {
+            return self.new_contact(name.unwrap_or_else(|| "unknown sender".to_owned()));
+        };
+        let key = address_key(address, inbound.sender.trust);
+        if let Some(identity) = self.facts.identities.get_mut(&key) {
+            if inbound.sender.trust == Trust::Proven && identity.row.trust == "claimed" {
+                identity.row.trust = "proven".to_owned();
+                identity.changed = true;
+            }
+            let id = identity.row.contact;
+            return self.survivor_of_contact(id);
+        }
+        let contact = self.new_contact(name.unwrap_or_else(|| address.value.clone()));
+        let row = identity::Model {
+            id: Uuid::now_v7(),
+            contact,
+            scheme: key.0.clone(),
+            scope: key.1.clone(),
+            value: key.2.clone(),
+            shown: address.value.clone(),
+            trust: match inbound.sender.trust {
+                Trust::Forged => "forged",
+                Trust::Claimed => "claimed",
+                Trust::Proven => "proven",
+            }
+            .to_owned(),
+            created_at: millis(self.now),
+        };
+        self.identities.push(row.clone());
+        self.facts.identities.insert(key, Kept::old(row));
+        contact
+    }
+
+    fn survivor_of_contact(&self, mut id: Uuid) -> Uuid {
+        for _ in 0..16 {
+            match self.facts.contacts.get(&id).and_then(|kept| kept.row.merged_into) {
+                Some(survivor) => id = survivor,
+                None => break,
+            }
+        }
+        id
+    }
+
+    fn new_contact(&mut self, name: String) -> Uuid {
+        let id = crate::model::ContactId::new().uuid();
+        let now = millis(self.now);
+        let row = contact::Model {
+            id,
+            name,
+            language: None,
+            note: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            erased_at: None,
+            merged_into: None,
+        };
+        self.facts.contacts.insert(id, Kept { row, fresh: true, changed: false });
+        id
+    }
+
+    // ---- where does it go ----------------------------------------------------------------
+
+    fn decide(&self, one: &Prepared, inbound: &Inbound) -> Decision {
+        let facts = &self.facts;
+        let realm = &one.channel.realm.0;
+        let candidate = |ticket: Option<Uuid>| self.candidate(ticket, inbound);
+        let number = |number: u64| {
+            let number = i64::try_from(number).ok()?;
+            facts.ticket_by_number.get(&number).copied()
+        };
+        let of_token = |token: &Token| match token {
+            Token::Ticket(named) => number(*named),
+            Token::Delivery(id) => facts.deliveries.get(&id.uuid()).map(|delivery| delivery.ticket),
+        };
+        let of_parent = |parent: &crate::model::RemoteId| {
+            let key = (realm.clone(), parent.0.clone());
+            let seen = facts.seen.get(&key).and_then(|rows| rows.iter().find_map(|row| row.ticket));
+            seen.or_else(|| {
+                let delivery = facts.delivery_by_remote.get(&key)?;
+                Some(facts.deliveries.get(delivery)?.ticket)
+            })
+        };
+        let by_thread = inbound.thread.key.as_ref().and_then(|key| {
+            let key = (one.channel.name.as_str().to_owned(), key.0.clone());
+            facts.ticket_by_thread.get(&key).copied()
+        });
+        let facts = desk::Facts {
+            by_token: candidate(inbound.thread.tokens.iter().find_map(of_token)),
+            by_parent: candidate(inbound.thread.parents.iter().find_map(of_parent)),
+            by_thread: candidate(by_thread),
+            by_tag: candidate(inbound.thread.tag.and_then(number)),
+        };
+        desk::route(&facts, inbound, &one.channel.policy, self.now)
+    }
+
+    /// Follows merges to the survivor. A deleted ticket is none.
+    fn candidate(&self, ticket: Option<Uuid>, inbound: &Inbound) -> Option<Candidate> {
+        let mut kept = self.facts.tickets.get(&ticket?)?;
+        for _ in 0..16 {
+            match kept.row.merged_into {
+                Some(survivor) => kept = self.facts.tickets.get(&survivor)?,
+                None => break,
+            }
+        }
+        let row = &kept.row;
+        if row.deleted_at.is_some() {
+            return None;
+        }
+        let participant = inbound.sender.address.as_ref().is_some_and(|address| {
+            let key = (row.id, address.scheme.as_str().to_owned(), address.value.clone());
+            self.facts.participants.contains(&key)
+        });
+        Some(Candidate {
+            ticket: row.id.into(),
+            status: row.status.parse().unwrap_or(crate::model::TicketStatus::Open),
+            solved_at: row.solved_at.map(super::super::moment),
+            participant,
+        })
+    }
+
+    fn append(&mut self, one: &Prepared, id: Uuid, inbound: &Inbound, reopen: bool) {
+        let machine = inbound.automated.is_some() || inbound.form == Form::Notice;
+        if !machine {
+            self.answered.push(id);
+        }
+        let now = millis(self.now);
+        let Some(kept) = self.facts.tickets.get_mut(&id) else { return };
+        kept.changed = true;
+        let ticket = &mut kept.row;
+        ticket.updated_at = now;
+        ticket.version += 1;
+        ticket.message_count += 1;
+        if !machine {
+            ticket.last_inbound_at = Some(now);
+            ticket.snoozed_until = None;
+        }
+        let wakes = reopen || (ticket.status == "pending" && !machine);
+        if wakes {
+            let event = status_change(ticket, "open", one);
+            ticket.solved_at = None;
+            self.events.push(event);
+        }
+    }
+
+    fn open(
+        &mut self,
+        one: &Prepared,
+        inbound: &Inbound,
+        contact: Uuid,
+        linked_to: Option<Uuid>,
+    ) -> Uuid {
+        let id = crate::model::TicketId::new().uuid();
+        let now = millis(self.now);
+        let policy = &one.channel.policy;
+        let sender = inbound.sender.address.as_ref();
+        let blocked = sender.is_some_and(|address| desk::is_blocked(policy, &address.value));
+        let spam = blocked || inbound.flags.contains(&Flag::Spam);
+        let thread = inbound.thread.key.as_ref().map(|key| key.0.clone());
+        let row = ticket::Model {
+            id,
+            number: NO_NUMBER,
+            subject: clean(desk::subject(inbound)),
+            status: if spam { "spam" } else { "open" }.to_owned(),
+            priority: policy.ticket.priority.as_str().to_owned(),
+            queue: policy.ticket.queue.clone(),
+            assignee: None,
+            channel: one.channel.name.as_str().to_owned(),
+            contact,
+            thread: thread.clone(),
+            language: None,
+            created_at: now,
+            updated_at: now,
+            first_response_at: None,
+            last_inbound_at: Some(now),
+            last_outbound_at: None,
+            solved_at: None,
+            snoozed_until: None,
+            message_count: 1,
+            event_count: 0,
+            version: 1,
+            merged_into: None,
+            linked_to,
+            deleted_at: None,
+        };
+        if let (Some(thread), false) = (thread, spam) {
+            self.facts.ticket_by_thread.insert((row.channel.clone(), thread), id);
+        }
+        self.facts.tickets.insert(id, Kept { row, fresh: true, changed: false });
+        self.tags.extend(policy.ticket.tags.iter().map(|tag| (id, tag.clone())));
+        let mut event = NewEvent::of(id, "ticket.created", author(inbound, contact));
+        event.channel = Some(one.channel.name.as_str().to_owned());
+        event.data = json!({ "linked_to": linked_to });
+        self.events.push(event);
+        if !spam {
+            self.acknowledge(one, inbound, id);
+        }
+        id
+    }
+
+    // ---- what is kept --------------------------------------------------------------------
+
+    fn add_message(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        (ticket, contact): (Uuid, Uuid),
+        decision: &Decision,
+    ) {
+        let inbound = &prepared.inbound;
+        let row = message_row(one, prepared, (ticket, contact), decision, self.now);
+        self.texts.push((row.id, searchable(&row, prepared)));
+        let known = seen::Model {
+            realm: row.realm.clone(),
+            remote_id: inbound.remote_id.0.clone(),
+            digest: inbound.digest.clone(),
+            message: Some(row.id),
+            ticket: Some(ticket),
+            added_at: millis(self.now),
+        };
+        let key = (known.realm.clone(), known.remote_id.clone());
+        self.facts.seen.entry(key).or_default().push(known.clone());
+        self.seen.push(known);
+        if inbound.form != Form::Notice {
+            self.join(ticket, inbound);
+        }
+        let mut event = NewEvent::of(ticket, "message.created", author(inbound, contact));
+        event.message = Some(row.id);
+        event.channel = Some(row.channel.clone());
+        event.data = json!({ "direction": row.direction, "kind": row.kind });
+        self.events.push(event);
+        if !prepared.attachments.is_empty() {
+            self.with_attachments.push(row.id);
+        }
+        self.messages.push(row);
+    }
+
+    /// Everybody named in it may write into the ticket from now on.
+    fn join(&mut self, ticket: Uuid, inbound: &Inbound) {
+        let sender = inbound.sender.address.iter().map(|address| (address, &inbound.sender.name));
+        let reply_to = inbound.reply_to.iter().map(|party| (&party.address, &party.name));
+        let others = inbound.recipients.iter().map(|party| (&party.address, &party.name));
+        for (address, name) in sender.chain(reply_to).chain(others) {
+            let scheme = address.scheme.as_str().to_owned();
+            let key = (ticket, scheme.clone(), address.value.clone());
+            if self.facts.participants.insert(key) {
+                self.participants.push(participant::Model {
+                    ticket,
+                    scheme,
+                    value: address.value.clone(),
+                    name: name.clone().map(clean),
+                    since: millis(self.now),
+                });
+            }
+        }
+    }
+}
+
+/// Who did it, for the trail.
+fn author(inbound: &Inbound, contact: Uuid) -> Actor {
+    let address = inbound.sender.address.as_ref().map(|address| address.value.clone());
+    let name = inbound.sender.name.clone().or(address).unwrap_or_default();
+    Actor { kind: ActorKind::Contact, id: Some(contact), name: clean(name) }
+}
+
+/// Sets the status and gives the event that tells of it.
+pub(super) fn status_change(ticket: &mut ticket::Model, to: &str, one: &Prepared) -> NewEvent {
+    let from = std::mem::replace(&mut ticket.status, to.to_owned());
+    let mut event = NewEvent::of(ticket.id, "ticket.updated", Actor::system());
+    event.channel = Some(one.channel.name.as_str().to_owned());
+    event.data = json!({ "changes": { "status": { "from": from, "to": to } } });
+    event
+}
+
+fn message_row(
+    one: &Prepared,
+    prepared: &PreparedMessage,
+    (ticket, contact): (Uuid, Uuid),
+    decision: &Decision,
+    now: Timestamp,
+) -> message::Model {
+    let inbound = &prepared.inbound;
+    let flags: std::collections::BTreeSet<_> =
+        inbound.flags.iter().chain(&decision.flags).copied().collect();
+    let address = inbound.sender.address.as_ref();
+    let kind = match inbound.form {
+        Form::Message => MessageKind::Message,
+        Form::Comment => MessageKind::Comment,
+        Form::Call => MessageKind::Call,
+        Form::Notice => MessageKind::System,
+    };
+    let routing = super::super::outbox::Routing::of(inbound);
+    let text = clean(inbound.text.clone());
+    let text_full = clean(inbound.text_full.clone());
+    message::Model {
+        id: prepared.id,
+        seq: 0,
+        ticket,
+        contact: Some(contact),
+        direction: Direction::In.as_str().to_owned(),
+        kind: kind.as_str().to_owned(),
+        channel: one.channel.name.as_str().to_owned(),
+        realm: one.channel.realm.0.clone(),
+        remote_id: Some(inbound.remote_id.0.clone()),
+        reply_to: None,
+        author_kind: ActorKind::Contact.as_str().to_owned(),
+        author_id: Some(contact),
+        author_name: author(inbound, contact).name,
+        author_scheme: address.map(|address| address.scheme.as_str().to_owned()),
+        author_scope: address.and_then(|address| Some(address.scope.as_ref()?.as_str().to_owned())),
+        author_value: address.map(|address| address.value.clone()),
+        subject: inbound.subject.clone().map(clean),
+        text_full: (text_full != text).then_some(text_full),
+        text,
+        html: inbound.html.clone().map(clean),
+        sent_at: millis(inbound.occurred_at),
+        received_at: Some(millis(one.received_at)),
+        edited_at: None,
+        deleted_at: None,
+        flags: json!(flags).to_string(),
+        auth: inbound.auth.as_ref().map(|auth| json!(auth).to_string()),
+        routing: json!(routing).to_string(),
+        why: json!(why(one, inbound, decision, now)).to_string(),
+        raw: Some(one.id.uuid()),
+    }
+}
+
+/// The decision trace.
+fn why(one: &Prepared, inbound: &Inbound, decision: &Decision, now: Timestamp) -> Vec<String> {
+    let mut why = decision.why.clone();
+    if let Some(automated) = inbound.automated {
+        why.push(format!("answered by no machine: {automated}"));
+    }
+    if now - one.received_at > chrono::Duration::hours(1) {
+        why.push(format!("received {}, stored {now}", one.received_at));
+    }
+    why
+}
+
+/// What a search for the message should find.
+fn searchable(row: &message::Model, prepared: &PreparedMessage) -> String {
+    let mut text = String::new();
+    let names = prepared.attachments.iter().map(|attachment| attachment.row.name.as_str());
+    let parts = [
+        row.subject.as_deref(),
+        Some(row.author_name.as_str()),
+        row.author_value.as_deref(),
+        Some(row.text_full.as_deref().unwrap_or(&row.text)),
+    ];
+    for part in parts.into_iter().flatten().chain(names) {
+        text.push_str(part);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,356 @@
+//! What the decisions on a batch need to know, read with one question a table.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
+use uuid::Uuid;
+
+use super::super::StoreError;
+use super::super::entity::{
+    autoreply, contact, delivery, identity, participant, seen, suppression, ticket,
+};
+use super::super::millis;
+use super::{Prepared, Step};
+use crate::model::{Address, Inbound, Timestamp, Token, Trust};
+
+/// Merges of merges that are followed before we give up.
+const MERGES_MAX: usize = 16;
+
+/// An address as the store's key.
+pub(super) type AddressKey = (String, String, String);
+
+/// How the store names an address. What a forger writes gets a scope of its own, so that it never meets
+/// the contact whose address it bears.
+pub(super) fn address_key(address: &Address, trust: Trust) -> AddressKey {
+    let scope = match (trust, &address.scope) {
+        (Trust::Forged, _) => "!forged",
+        (_, Some(channel)) => channel.as_str(),
+        (_, None) => "",
+    };
+    (address.scheme.as_str().to_owned(), scope.to_owned(), address.value.clone())
+}
+
+/// A delivery, as far as threading and receipts are concerned.
+#[derive(Debug, Clone)]
+pub(super) struct KnownDelivery {
+    pub(super) id: Uuid,
+    pub(super) ticket: Uuid,
+    pub(super) state: String,
+    pub(super) to: (String, String),
+    pub(super) automated: bool,
+    pub(super) error: Option<String>,
+}
+
+/// A row that may have to be written back.
+#[derive(Debug, Clone)]
+pub(super) struct Kept<M> {
+    pub(super) row: M,
+    pub(super) fresh: bool,
+    pub(super) changed: bool,
+}
+
+impl<M> Kept<M> {
+    pub(super) const fn old(row: M) -> Self {
+        Self { row, fresh: false, changed: false }
+    }
+}
+
+/// Everything that was read, and what the batch has made of it so far.
+#[derive(Default)]
+pub(super) struct Facts {
+    /// `(realm, remote_id)` → what we have under it.
+    pub(super) seen: HashMap<(String, String), Vec<seen::Model>>,
+    pub(super) deliveries: HashMap<Uuid, KnownDelivery>,
+    pub(super) delivery_by_remote: HashMap<(String, String), Uuid>,
+    pub(super) tickets: HashMap<Uuid, Kept<ticket::Model>>,
+    pub(super) ticket_by_number: HashMap<i64, Uuid>,
+    /// `(channel, thread)` → its latest ticket.
+    pub(super) ticket_by_thread: HashMap<(String, String), Uuid>,
+    pub(super) identities: HashMap<AddressKey, Kept<identity::Model>>,
+    pub(super) contacts: HashMap<Uuid, Kept<contact::Model>>,
+    pub(super) participants: HashSet<(Uuid, String, String)>,
+    pub(super) suppressed: HashSet<(String, String)>,
+    /// Acknowledgements: `(scheme, value)` → when, newest first.
+    pub(super) acks_to: HashMap<(String, String), Vec<i64>>,
+    /// Acknowledgements of the last hour by channel.
+    pub(super) acks_by: HashMap<String, u64>,
+}
+
+/// What a batch mentions.
+#[derive(Default)]
+struct Mentioned {
+    remote_ids: HashSet<String>,
+    deliveries: HashSet<Uuid>,
+    numbers: HashSet<i64>,
+    threads: HashSet<String>,
+    addresses: HashSet<String>,
+    acknowledges: bool,
+}
+
+impl Mentioned {
+    fn of(batch: &[Prepared]) -> Self {
+        let mut mentioned = Self::default();
+        for one in batch {
+            mentioned.acknowledges |= one.channel.policy.acknowledge.is_some();
+            for step in &one.steps {
+                mentioned.step(step);
+            }
+        }
+        mentioned
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Message(message) => self.message(&message.inbound),
+            Step::Edit { target, .. } | Step::Delete { target } => {
+                self.remote_ids.insert(target.0.clone());
+            }
+            Step::Receipt(receipt) => {
+                self.remote_ids.extend(receipt.target.iter().map(|id| id.0.clone()));
+                self.deliveries.extend(receipt.delivery.iter().map(|id| id.uuid()));
+            }
+        }
+    }
+
+    fn message(&mut self, inbound: &Inbound) {
+        self.remote_ids.insert(inbound.remote_id.0.clone());
+        self.remote_ids.extend(inbound.thread.parents.iter().map(|id| id.0.clone()));
+        for token in &inbound.thread.tokens {
+            match token {
+                Token::Ticket(number) => self.numbers.extend(i64::try_from(*number).ok()),
+                Token::Delivery(id) => {
+                    self.deliveries.insert(id.uuid());
+                }
+            }
+        }
+        self.numbers.extend(inbound.thread.tag.and_then(|number| i64::try_from(number).ok()));
+        self.threads.extend(inbound.thread.key.iter().map(|key| key.0.clone()));
+        self.addresses.extend(inbound.sender.address.iter().map(|address| address.value.clone()));
+    }
+}
+
+/// Reads all that the batch needs.
+pub(super) async fn load(
+    tx: &DatabaseTransaction,
+    batch: &[Prepared],
+    now: Timestamp,
+) -> Result<Facts, StoreError> {
+    let mentioned = Mentioned::of(batch);
+    let mut facts = Facts::default();
+    load_remote(tx, &mentioned, &mut facts).await?;
+    load_tickets(tx, &mentioned, &mut facts).await?;
+    load_contacts(tx, &mentioned, &mut facts).await?;
+    if mentioned.acknowledges {
+        load_acks(tx, &mentioned, &mut facts, now).await?;
+    }
+    Ok(facts)
+}
+
+async fn load_remote(
+    tx: &DatabaseTransaction,
+    mentioned: &Mentioned,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    if !mentioned.remote_ids.is_empty() {
+        let ids = || mentioned.remote_ids.iter().cloned();
+        for row in seen::Entity::find().filter(seen::Column::RemoteId.is_in(ids())).all(tx).await? {
+            facts.seen.entry((row.realm.clone(), row.remote_id.clone())).or_default().push(row);
+        }
+        load_deliveries(tx, delivery::Column::RemoteId.is_in(ids()), facts).await?;
+    }
+    if !mentioned.deliveries.is_empty() {
+        let ids = mentioned.deliveries.iter().copied();
+        load_deliveries(tx, delivery::Column::Id.is_in(ids), facts).await?;
+    }
+    Ok(())
+}
+
+type DeliveryColumns =
+    (Uuid, Uuid, String, String, Option<String>, String, String, bool, Option<String>);
+
+async fn load_deliveries(
+    tx: &DatabaseTransaction,
+    which: sea_orm::sea_query::SimpleExpr,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    use delivery::Column;
+    let rows: Vec<DeliveryColumns> = delivery::Entity::find()
+        .select_only()
+        .columns([
+            Column::Id,
+            Column::Ticket,
+            Column::State,
+            Column::Realm,
+            Column::RemoteId,
+            Column::ToScheme,
+            Column::ToValue,
+            Column::Automated,
+            Column::Error,
+        ])
+        .filter(which)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (id, ticket, state, realm, remote_id, scheme, value, automated, error) in rows {
+        if let Some(remote_id) = remote_id {
+            facts.delivery_by_remote.insert((realm, remote_id), id);
+        }
+        let known = KnownDelivery { id, ticket, state, to: (scheme, value), automated, error };
+        facts.deliveries.insert(id, known);
+    }
+    Ok(())
+}
+
+async fn load_tickets(
+    tx: &DatabaseTransaction,
+    mentioned: &Mentioned,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    if !mentioned.numbers.is_empty() {
+        let numbers = mentioned.numbers.iter().copied();
+        let rows = ticket::Entity::find()
+            .filter(ticket::Column::Number.is_in(numbers))
+            .lock_exclusive()
+            .all(tx)
+            .await?;
+        for row in rows {
+            facts.ticket_by_number.insert(row.number, row.id);
+            facts.tickets.insert(row.id, Kept::old(row));
+        }
+    }
+    if !mentioned.threads.is_empty() {
+        let threads = mentioned.threads.iter().cloned();
+        let rows = ticket::Entity::find()
+            .filter(ticket::Column::Thread.is_in(threads))
+            .filter(ticket::Column::DeletedAt.is_null())
+            .order_by_asc(ticket::Column::Number)
+            .lock_exclusive()
+            .all(tx)
+            .await?;
+        for row in rows {
+            if let Some(thread) = &row.thread {
+                // Ascending numbers: the latest one stays.
+                facts.ticket_by_thread.insert((row.channel.clone(), thread.clone()), row.id);
+            }
+            facts.tickets.insert(row.id, Kept::old(row));
+        }
+    }
+    let seen = facts.seen.values().flatten().filter_map(|row| row.ticket);
+    let wanted: HashSet<Uuid> =
+        seen.chain(facts.deliveries.values().map(|delivery| delivery.ticket)).collect();
+    load_missing(tx, wanted, facts).await?;
+    for _ in 0..MERGES_MAX {
+        let survivors = facts.tickets.values().filter_map(|kept| kept.row.merged_into).collect();
+        if !load_missing(tx, survivors, facts).await? {
+            break;
+        }
+    }
+    load_participants(tx, mentioned, facts).await
+}
+
+/// Loads those that are not there yet. `false`: there were none.
+async fn load_missing(
+    tx: &DatabaseTransaction,
+    mut wanted: HashSet<Uuid>,
+    facts: &mut Facts,
+) -> Result<bool, StoreError> {
+    wanted.retain(|id| !facts.tickets.contains_key(id));
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let rows = ticket::Entity::find()
+        .filter(ticket::Column::Id.is_in(wanted))
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    let found = !rows.is_empty();
+    facts.tickets.extend(rows.into_iter().map(|row| (row.id, Kept::old(row))));
+    Ok(found)
+}
+
+async fn load_participants(
+    tx: &DatabaseTransaction,
+    mentioned: &Mentioned,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    if facts.tickets.is_empty() {
+        return Ok(());
+    }
+    let rows = participant::Entity::find()
+        .filter(participant::Column::Ticket.is_in(facts.tickets.keys().copied()))
+        .filter(participant::Column::Value.is_in(mentioned.addresses.iter().cloned()))
+        .all(tx)
+        .await?;
+    facts.participants.extend(rows.into_iter().map(|row| (row.ticket, row.scheme, row.value)));
+    Ok(())
+}
+
+async fn load_contacts(
+    tx: &DatabaseTransaction,
+    mentioned: &Mentioned,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    if mentioned.addresses.is_empty() {
+        return Ok(());
+    }
+    let values = mentioned.addresses.iter().cloned();
+    let rows =
+        identity::Entity::find().filter(identity::Column::Value.is_in(values)).all(tx).await?;
+    let mut wanted: HashSet<Uuid> = rows.iter().map(|row| row.contact).collect();
+    for row in rows {
+        let key = (row.scheme.clone(), row.scope.clone(), row.value.clone());
+        facts.identities.insert(key, Kept::old(row));
+    }
+    for _ in 0..MERGES_MAX {
+        wanted.retain(|id| !facts.contacts.contains_key(id));
+        if wanted.is_empty() {
+            break;
+        }
+        let ids = std::mem::take(&mut wanted);
+        let rows = contact::Entity::find().filter(contact::Column::Id.is_in(ids)).all(tx).await?;
+        wanted.extend(rows.iter().filter_map(|row| row.merged_into));
+        facts.contacts.extend(rows.into_iter().map(|row| (row.id, Kept::old(row))));
+    }
+    Ok(())
+}
+
+async fn load_acks(
+    tx: &DatabaseTransaction,
+    mentioned: &Mentioned,
+    facts: &mut Facts,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let values = || mentioned.addresses.iter().cloned();
+    let rows = suppression::Entity::find()
+        .filter(suppression::Column::Value.is_in(values()))
+        .all(tx)
+        .await?;
+    facts.suppressed.extend(rows.into_iter().map(|row| (row.scheme, row.value)));
+    let rows: Vec<(String, String, i64)> = autoreply::Entity::find()
+        .select_only()
+        .columns([autoreply::Column::Scheme, autoreply::Column::Value, autoreply::Column::SentAt])
+        .filter(autoreply::Column::Value.is_in(values()))
+        .order_by_desc(autoreply::Column::SentAt)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (scheme, value, at) in rows {
+        facts.acks_to.entry((scheme, value)).or_default().push(at);
+    }
+    let hour_ago = millis(now - chrono::Duration::hours(1));
+    let rows: Vec<(String, i64)> = autoreply::Entity::find()
+        .select_only()
+        .column(autoreply::Column::Channel)
+        .column_as(autoreply::Column::Id.count(), "sent")
+        .filter(autoreply::Column::SentAt.gt(hour_ago))
+        .group_by(autoreply::Column::Channel)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let count = |(channel, sent)| (channel, u64::try_from(sent).unwrap_or(u64::MAX));
+    facts.acks_by.extend(rows.into_iter().map(count));
+    Ok(())
+}

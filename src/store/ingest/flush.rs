@@ -1,0 +1,377 @@
+//! Writes what a batch came to: one INSERT a table where it can.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel, Iterable as _, QueryFilter as _, sea_query::OnConflict,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::entity::{
+    attachment, autoreply, contact, delivery, identity, journal, message, participant, seal, seen,
+    suppression, ticket, ticket_tag,
+};
+use super::super::event::{self, NewEvent, take_numbers};
+use super::super::outbox::{self, NewDelivery};
+use super::super::{StoreError, blob, millis, search};
+use super::acknowledge::Ack;
+use super::apply::{NO_NUMBER, Work};
+use super::{Ending, Ingested, Prepared, Step, TOO_EARLY_PAUSE};
+use crate::desk;
+use crate::model::{Actor, DeliveryId, MessageId};
+
+/// Rows in one INSERT: far from both databases' limits of variables.
+const ROWS_MAX: usize = 200;
+
+/// Inserts rows in as few statements as possible.
+pub(in crate::store) async fn insert<A>(
+    tx: &DatabaseTransaction,
+    rows: Vec<A>,
+) -> Result<(), StoreError>
+where
+    A: ActiveModelTrait + Send,
+    <A::Entity as sea_orm::EntityTrait>::Model: IntoActiveModel<A>,
+{
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let part: Vec<A> = rows.by_ref().take(ROWS_MAX).collect();
+        A::Entity::insert_many(part).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+fn active<M, A>(rows: Vec<M>) -> Vec<A>
+where
+    M: IntoActiveModel<A>,
+    A: ActiveModelTrait,
+{
+    rows.into_iter().map(IntoActiveModel::into_active_model).collect()
+}
+
+impl Work {
+    pub(super) async fn flush(
+        mut self,
+        tx: &DatabaseTransaction,
+        batch: &[Prepared],
+    ) -> Result<Vec<Ingested>, StoreError> {
+        self.number_tickets(tx).await?;
+        self.write_acks(tx).await?;
+        self.write_messages(tx, batch).await?;
+        self.write_receipts(tx).await?;
+        self.write_edits(tx).await?;
+        self.cancel_answered(tx).await?;
+        self.number_events();
+        self.write_people(tx).await?;
+        self.write_tickets(tx).await?;
+        event::record(tx, std::mem::take(&mut self.events), self.now).await?;
+        self.end_rows(tx).await?;
+        Ok(self.results)
+    }
+
+    async fn number_tickets(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        let kept = self.facts.tickets.values_mut().filter(|kept| kept.row.number == NO_NUMBER);
+        let mut fresh: Vec<&mut ticket::Model> = kept.map(|kept| &mut kept.row).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        // Ids sort by the time they were made.
+        fresh.sort_by_key(|row| row.id);
+        let numbers = take_numbers(tx, "ticket", fresh.len()).await?;
+        for (row, number) in fresh.into_iter().zip(numbers) {
+            row.number = number;
+        }
+        Ok(())
+    }
+
+    async fn write_acks(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        let acks = std::mem::take(&mut self.acks);
+        if acks.is_empty() {
+            return Ok(());
+        }
+        let numbers = take_numbers(tx, "delivery", acks.len()).await?;
+        let mut deliveries = Vec::with_capacity(acks.len());
+        let mut sent = Vec::with_capacity(acks.len());
+        for (ack, seq) in acks.into_iter().zip(numbers) {
+            sent.push(autoreply::ActiveModel {
+                id: Set(Uuid::now_v7()),
+                channel: Set(ack.channel.clone()),
+                scheme: Set(ack.to.address.scheme.as_str().to_owned()),
+                value: Set(ack.to.address.value.clone()),
+                sent_at: Set(millis(self.now)),
+            });
+            deliveries.push(self.ack_delivery(ack, seq));
+        }
+        insert(tx, active::<delivery::Model, _>(deliveries)).await?;
+        insert(tx, sent).await
+    }
+
+    fn ack_delivery(&mut self, ack: Ack, seq: i64) -> delivery::Model {
+        let kept = self.facts.tickets.get_mut(&ack.ticket);
+        let (number, subject) = kept.map_or((0, String::new()), |kept| {
+            kept.row.message_count += 1;
+            (kept.row.number, kept.row.subject.clone())
+        });
+        let number = u64::try_from(number).unwrap_or_default();
+        let name = ack.to.name.clone().unwrap_or_default();
+        let text = desk::fill(&ack.template, number, &subject, &name);
+        let answer = ack.routing.answer(number, Some(subject), &text);
+        let message = MessageId::new().uuid();
+        self.messages.push(outbox::message_row(&outbox::NewMessage {
+            id: message,
+            ticket: ack.ticket,
+            channel: &ack.channel,
+            realm: &ack.realm,
+            actor: &Actor::system(),
+            text: &text,
+            html: None,
+            reply_to: None,
+            now: self.now,
+        }));
+        self.texts.push((message, text));
+        let mut event = NewEvent::of(ack.ticket, "message.created", Actor::system());
+        event.message = Some(message);
+        event.channel = Some(ack.channel.clone());
+        event.data = json!({ "direction": "out", "kind": "message", "automated": true });
+        self.events.push(event);
+        outbox::delivery_row(NewDelivery {
+            id: DeliveryId::new().uuid(),
+            seq,
+            channel: ack.channel,
+            realm: ack.realm,
+            ticket: ack.ticket,
+            message,
+            part: 0,
+            outbound: outbox::StoredOutbound { to: ack.to, automated: true, ..answer },
+            not_before: self.now,
+            held: false,
+            unless_answered: false,
+            now: self.now,
+        })
+    }
+
+    async fn write_messages(
+        &mut self,
+        tx: &DatabaseTransaction,
+        batch: &[Prepared],
+    ) -> Result<(), StoreError> {
+        let mut rows = std::mem::take(&mut self.messages);
+        if !rows.is_empty() {
+            let numbers = take_numbers(tx, "feed", rows.len()).await?;
+            let mut seq_of = HashMap::new();
+            for (row, seq) in rows.iter_mut().zip(numbers) {
+                row.seq = seq;
+                seq_of.insert(row.id, seq);
+            }
+            let texts = std::mem::take(&mut self.texts).into_iter();
+            let texts: Vec<(i64, String)> =
+                texts.filter_map(|(id, text)| Some((*seq_of.get(&id)?, text))).collect();
+            search::index(tx, &texts).await?;
+            insert(tx, active::<message::Model, _>(rows)).await?;
+        }
+        insert(tx, active::<seen::Model, _>(std::mem::take(&mut self.seen))).await?;
+        insert(tx, active::<participant::Model, _>(std::mem::take(&mut self.participants))).await?;
+        self.write_attachments(tx, batch).await
+    }
+
+    async fn write_attachments(
+        &mut self,
+        tx: &DatabaseTransaction,
+        batch: &[Prepared],
+    ) -> Result<(), StoreError> {
+        let wanted: HashSet<Uuid> = self.with_attachments.drain(..).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let steps = batch.iter().flat_map(|one| &one.steps);
+        let messages = steps.filter_map(|step| match step {
+            Step::Message(message) if wanted.contains(&message.id) => Some(message),
+            Step::Message(_) | Step::Edit { .. } | Step::Delete { .. } | Step::Receipt(_) => None,
+        });
+        let attachments: Vec<_> = messages.flat_map(|message| &message.attachments).collect();
+        let seals = attachments.iter().map(|one| one.seal.clone()).collect();
+        insert(tx, active::<seal::Model, _>(seals)).await?;
+        let rows = attachments.iter().map(|one| one.row.clone()).collect();
+        insert(tx, active::<attachment::Model, _>(rows)).await?;
+        for one in attachments {
+            blob::insert(tx, &one.packed).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_receipts(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        for moved in self.deliveries.drain(..) {
+            outbox::set_state(tx, moved.id, &moved.state, self.now).await?;
+        }
+        for suppressed in self.suppressions.drain(..) {
+            let row = suppression::ActiveModel {
+                scheme: Set(suppressed.scheme),
+                value: Set(suppressed.value),
+                reason: Set(suppressed.reason),
+                added_at: Set(millis(self.now)),
+            };
+            suppression::Entity::insert(row)
+                .on_conflict(
+                    OnConflict::columns(suppression::PrimaryKey::iter()).do_nothing().to_owned(),
+                )
+                .exec_without_returning(tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn write_edits(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        for edit in std::mem::take(&mut self.edits) {
+            let row = message::Entity::find_by_id(edit.message).one(tx).await?;
+            let Some(row) = row else { continue };
+            let (seq, before) = (row.seq, row.text.clone());
+            let mut row = row.into_active_model();
+            search::remove(tx, seq).await?;
+            let kind = if let Some(text) = &edit.text {
+                search::index(tx, &[(seq, text.clone())]).await?;
+                row.text = Set(text.clone());
+                row.edited_at = Set(Some(millis(self.now)));
+                "message.edited"
+            } else {
+                row.text = Set(String::new());
+                row.deleted_at = Set(Some(millis(self.now)));
+                "message.deleted"
+            };
+            row.text_full = Set(None);
+            row.html = Set(None);
+            message::Entity::update(row).exec(tx).await?;
+            let mut event = NewEvent::of(edit.ticket, kind, Actor::system());
+            event.message = Some(edit.message);
+            event.data = match edit.text {
+                Some(_) => json!({ "before": before }),
+                None => serde_json::Value::Null,
+            };
+            self.events.push(event);
+        }
+        Ok(())
+    }
+
+    /// The customer wrote first: what was to be sent only if they did not, is not sent.
+    async fn cancel_answered(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        if self.answered.is_empty() {
+            return Ok(());
+        }
+        let cancelled = delivery::Entity::update_many()
+            .set(delivery::ActiveModel {
+                state: Set("cancelled".to_owned()),
+                error: Set(Some("the customer wrote first".to_owned())),
+                updated_at: Set(millis(self.now)),
+                ..Default::default()
+            })
+            .filter(delivery::Column::Ticket.is_in(self.answered.drain(..)))
+            .filter(delivery::Column::UnlessAnswered.eq(true))
+            .filter(delivery::Column::State.is_in(["queued", "held"]))
+            .filter(delivery::Column::Attempt.eq(0))
+            .exec_with_returning(tx)
+            .await?;
+        for row in cancelled {
+            let mut event = NewEvent::of(row.ticket, "delivery.updated", Actor::system());
+            event.message = Some(row.message);
+            event.channel = Some(row.channel);
+            event.data = json!({ "id": row.id, "status": "cancelled", "error": row.error });
+            self.events.push(event);
+        }
+        Ok(())
+    }
+
+    /// Events of tickets that are in memory anyway are counted here, not one by one in the database.
+    fn number_events(&mut self) {
+        for event in &mut self.events {
+            let Some(kept) = event.ticket.and_then(|ticket| self.facts.tickets.get_mut(&ticket))
+            else {
+                continue;
+            };
+            kept.row.event_count += 1;
+            kept.changed = true;
+            event.ticket_seq = Some(kept.row.event_count);
+        }
+    }
+
+    async fn write_people(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        let fresh = self.facts.contacts.values().filter(|kept| kept.fresh);
+        let fresh = fresh.map(|kept| kept.row.clone()).collect();
+        insert(tx, active::<contact::Model, _>(fresh)).await?;
+        insert(tx, active::<identity::Model, _>(std::mem::take(&mut self.identities))).await?;
+        let changed: Vec<Uuid> = self
+            .facts
+            .identities
+            .values()
+            .filter(|kept| kept.changed)
+            .map(|kept| kept.row.id)
+            .collect();
+        if !changed.is_empty() {
+            identity::Entity::update_many()
+                .set(identity::ActiveModel {
+                    trust: Set("proven".to_owned()),
+                    ..Default::default()
+                })
+                .filter(identity::Column::Id.is_in(changed))
+                .exec(tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn write_tickets(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        let tickets = std::mem::take(&mut self.facts.tickets);
+        let (fresh, old): (Vec<_>, Vec<_>) = tickets.into_values().partition(|kept| kept.fresh);
+        let fresh = fresh.into_iter().map(|kept| kept.row).collect();
+        insert(tx, active::<ticket::Model, _>(fresh)).await?;
+        for kept in old.into_iter().filter(|kept| kept.changed) {
+            ticket::Entity::update(kept.row.into_active_model().reset_all()).exec(tx).await?;
+        }
+        let tags = self.tags.drain(..).collect::<HashSet<_>>().into_iter();
+        let tags = tags.map(|(ticket, tag)| ticket_tag::Model { ticket, tag }).collect();
+        insert(tx, active::<ticket_tag::Model, _>(tags)).await
+    }
+
+    async fn end_rows(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        let mut by_ending: HashMap<(&str, Option<String>), Vec<Uuid>> = HashMap::new();
+        for result in &self.results {
+            let key = match &result.ending {
+                None => continue,
+                Some(Ending::Applied) => ("applied", None),
+                Some(Ending::Ignored(why)) => ("ignored", Some(why.clone())),
+                Some(Ending::Failed(why)) => ("failed", Some(why.clone())),
+            };
+            by_ending.entry(key).or_default().push(result.id.uuid());
+        }
+        for ((state, reason), ids) in by_ending {
+            let end = journal::ActiveModel {
+                state: Set(state.to_owned()),
+                reason: Set(reason),
+                ended_at: Set(Some(millis(self.now))),
+                retry_at: Set(None),
+                ..Default::default()
+            };
+            update_journal(tx, end, ids).await?;
+        }
+        if !self.postponed.is_empty() {
+            let later = journal::ActiveModel {
+                retry_at: Set(Some(millis(self.now + TOO_EARLY_PAUSE))),
+                ..Default::default()
+            };
+            update_journal(tx, later, self.postponed.drain(..).collect()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn update_journal(
+    tx: &DatabaseTransaction,
+    change: journal::ActiveModel,
+    ids: Vec<Uuid>,
+) -> Result<(), StoreError> {
+    journal::Entity::update_many()
+        .set(change)
+        .filter(journal::Column::Id.is_in(ids))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

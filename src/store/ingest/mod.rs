@@ -1,0 +1,283 @@
+//! Journal → contacts, tickets, messages: the second half of the way in.
+//!
+//! A batch is one transaction. What the decisions need is read with a few questions for all of it
+//! (`facts`), each message is decided on in order against what the ones before it changed (`apply`),
+//! and everything is written with one INSERT a table (`flush`). If a batch fails, the engine hands its
+//! rows over one by one, so that one bad message fails alone.
+
+mod acknowledge;
+mod apply;
+mod facts;
+mod flush;
+mod receipt;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _,
+    sea_query::{Expr, ExprTrait as _},
+};
+use uuid::Uuid;
+
+use super::blob::{self, Packed};
+use super::entity::{attachment, journal, seal};
+use super::{Ending, Store, StoreError, millis};
+use crate::model::{
+    Address, ChannelName, Event, Flag, Form, Inbound, Meaning, MediaSource, MessageId,
+    OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender, ThreadHint, ThreadKey, TicketId,
+    Timestamp, Trust,
+};
+
+/// A receipt may come before we have noted what it is about; it is tried again for this long.
+const TOO_EARLY_FOR: chrono::Duration = chrono::Duration::minutes(10);
+const TOO_EARLY_PAUSE: chrono::Duration = chrono::Duration::seconds(15);
+
+/// One row of the journal with its meaning, ready to be applied.
+pub struct Ingest {
+    /// The row.
+    pub id: RawId,
+    /// When the service took it.
+    pub received_at: Timestamp,
+    /// The channel, as configured now.
+    pub channel: Arc<IngestChannel>,
+    /// What it means; `Err`: why it could not be understood.
+    pub meaning: Result<Meaning, String>,
+}
+
+/// What applying needs to know of a channel.
+pub struct IngestChannel {
+    /// Its name.
+    pub name: ChannelName,
+    /// Whose remote ids it shares.
+    pub realm: Realm,
+    /// What the admin decided.
+    pub policy: Policy,
+    /// Can it send at all?
+    pub delivers: bool,
+    /// Our own addresses on all channels.
+    pub own: Arc<OwnAddresses>,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone)]
+pub struct Ingested {
+    /// The row.
+    pub id: RawId,
+    /// How it ended; `None`: it waits for something and is tried again.
+    pub ending: Option<Ending>,
+    /// The messages that it is (new or known), with their tickets.
+    pub messages: Vec<(TicketId, MessageId)>,
+    /// How many of them are new.
+    pub new: usize,
+}
+
+/// A row with everything done that needs no database: attachments sealed, ids given.
+struct Prepared {
+    id: RawId,
+    received_at: Timestamp,
+    channel: Arc<IngestChannel>,
+    steps: Vec<Step>,
+    ending: Ending,
+}
+
+enum Step {
+    Message(Box<PreparedMessage>),
+    Edit { target: RemoteId, text: String },
+    Delete { target: RemoteId },
+    Receipt(crate::model::Receipt),
+}
+
+struct PreparedMessage {
+    id: Uuid,
+    /// Without the bytes of its media.
+    inbound: Inbound,
+    attachments: Vec<PreparedAttachment>,
+}
+
+struct PreparedAttachment {
+    row: attachment::Model,
+    seal: seal::Model,
+    packed: Packed,
+}
+
+impl Store {
+    /// Applies a batch in one transaction, in order.
+    pub async fn ingest(
+        &self,
+        batch: Vec<Ingest>,
+        now: Timestamp,
+    ) -> Result<Vec<Ingested>, StoreError> {
+        let prepared: Result<Vec<_>, _> =
+            batch.into_iter().map(|one| self.prepare_ingest(one, now)).collect();
+        let prepared = Arc::new(prepared?);
+        self.write(move |tx| {
+            let prepared = prepared.clone();
+            Box::pin(async move {
+                let facts = facts::load(tx, &prepared, now).await?;
+                let mut work = apply::Work::new(facts, now);
+                for one in prepared.iter() {
+                    work.apply(one);
+                }
+                work.flush(tx, &prepared).await
+            })
+        })
+        .await
+    }
+
+    /// Notes that a row could not be applied although the database is well: after `tries_max` of these it
+    /// goes to the quarantine, so that one bad message blocks nobody.
+    pub async fn ingest_failed(
+        &self,
+        id: RawId,
+        reason: &str,
+        tries_max: i32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let reason = reason.to_owned();
+        self.write(move |tx| {
+            let reason = reason.clone();
+            Box::pin(async move {
+                journal::Entity::update_many()
+                    .set(journal::ActiveModel {
+                        reason: Set(Some(reason)),
+                        retry_at: Set(Some(millis(now) + 5_000)),
+                        ..Default::default()
+                    })
+                    .col_expr(
+                        journal::Column::Attempts,
+                        Expr::col(journal::Column::Attempts).add(1),
+                    )
+                    .filter(journal::Column::Id.eq(id.uuid()))
+                    .filter(journal::Column::State.eq("pending"))
+                    .exec(tx)
+                    .await?;
+                journal::Entity::update_many()
+                    .set(journal::ActiveModel {
+                        state: Set("failed".to_owned()),
+                        ended_at: Set(Some(millis(now))),
+                        ..Default::default()
+                    })
+                    .filter(journal::Column::Id.eq(id.uuid()))
+                    .filter(journal::Column::State.eq("pending"))
+                    .filter(journal::Column::Attempts.gte(tries_max))
+                    .exec(tx)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    fn prepare_ingest(&self, one: Ingest, now: Timestamp) -> Result<Prepared, StoreError> {
+        let Ingest { id, received_at, channel, meaning } = one;
+        let (events, ending) = match meaning {
+            Ok(Meaning::Events(events)) => (events, Ending::Applied),
+            Ok(Meaning::Ignore(why)) => (Vec::new(), Ending::Ignored(why.to_owned())),
+            Err(why) => {
+                let notice = unreadable(id, &channel.name, &why, received_at);
+                (vec![Event::Message(Box::new(notice))], Ending::Failed(why))
+            }
+        };
+        let mut steps = Vec::with_capacity(events.len());
+        for event in events {
+            steps.push(match event {
+                Event::Message(inbound) => {
+                    Step::Message(Box::new(self.prepare_message(*inbound, now)?))
+                }
+                Event::Edit { target, text } => Step::Edit { target, text },
+                Event::Delete { target } => Step::Delete { target },
+                Event::Receipt(receipt) => Step::Receipt(receipt),
+            });
+        }
+        Ok(Prepared { id, received_at, channel, steps, ending })
+    }
+
+    fn prepare_message(
+        &self,
+        mut inbound: Inbound,
+        now: Timestamp,
+    ) -> Result<PreparedMessage, StoreError> {
+        let id = MessageId::new().uuid();
+        let mut attachments = Vec::with_capacity(inbound.media.len());
+        for (position, media) in std::mem::take(&mut inbound.media).into_iter().enumerate() {
+            let (bytes, source) = match media.source {
+                MediaSource::Inline(bytes) => (bytes, None),
+                MediaSource::Remote(source) => (bytes::Bytes::new(), Some(source.0)),
+            };
+            let row = attachment::Model {
+                id: crate::model::AttachmentId::new().uuid(),
+                message: Some(id),
+                position: i32::try_from(position).unwrap_or(i32::MAX),
+                name: clean(media.name),
+                media_type: clean(media.mime),
+                size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+                inline: media.inline,
+                content_id: media.content_id.map(clean),
+                state: if source.is_some() { "pending" } else { "stored" }.to_owned(),
+                source,
+                attempts: 0,
+                retry_at: None,
+                seal: Uuid::nil(),
+                sealed: None,
+                created_at: millis(now),
+            };
+            attachments.push(self.seal_attachment(row, &bytes)?);
+        }
+        Ok(PreparedMessage { id, inbound, attachments })
+    }
+
+    fn seal_attachment(
+        &self,
+        mut row: attachment::Model,
+        bytes: &[u8],
+    ) -> Result<PreparedAttachment, StoreError> {
+        let (key, seal) = self.keys().fresh()?;
+        let mut packed = blob::pack(&key, row.id, bytes)?;
+        row.seal = seal.id;
+        row.sealed = packed.inline.take();
+        Ok(PreparedAttachment { row, seal, packed })
+    }
+}
+
+/// PostgreSQL takes no NUL in a text.
+fn clean(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "") } else { text }
+}
+
+/// A customer may wait behind what we cannot read, so a human has to see it: one ticket for each channel
+/// collects such notices.
+fn unreadable(id: RawId, channel: &ChannelName, why: &str, at: Timestamp) -> Inbound {
+    let text = format!(
+        "A message came in on {channel} that could not be read: {why}.\n\
+         It is kept as it came, in quarantine as {id}: look at it with `tributary quarantine show {id}`, \
+         try again with `tributary quarantine retry {id}`."
+    );
+    Inbound {
+        remote_id: RemoteId::new(format!("unreadable:{id}")),
+        digest: String::new(),
+        form: Form::Notice,
+        sender: Sender {
+            address: Some(Address {
+                scheme: Scheme::Api,
+                scope: Some(channel.clone()),
+                value: "unreadable".to_owned(),
+            }),
+            name: Some(format!("unreadable messages of {channel}")),
+            trust: Trust::Proven,
+        },
+        reply_to: None,
+        recipients: Vec::new(),
+        thread: ThreadHint { key: Some(ThreadKey::new("unreadable")), ..ThreadHint::default() },
+        occurred_at: at,
+        subject: Some(format!("Messages on {channel} that could not be read")),
+        text_full: text.clone(),
+        text,
+        html: None,
+        media: Vec::new(),
+        flags: BTreeSet::from([Flag::Unreadable]),
+        auth: None,
+        automated: Some("our own notice"),
+    }
+}

@@ -1,0 +1,92 @@
+//! News of what we sent: moves a delivery forward, and remembers addresses that are bad.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::event::NewEvent;
+use super::super::outbox::state_of;
+use super::Prepared;
+use super::apply::{Work, status_change};
+use crate::desk;
+use crate::model::{Actor, DeliveryState, Receipt, ReceiptState};
+
+/// A delivery whose state changes.
+pub(super) struct Moved {
+    pub(super) id: Uuid,
+    pub(super) state: DeliveryState,
+}
+
+/// An address to which nothing is sent unasked any more.
+pub(super) struct Suppressed {
+    pub(super) scheme: String,
+    pub(super) value: String,
+    pub(super) reason: String,
+}
+
+impl Work {
+    /// `false`: we know of no such delivery (yet).
+    pub(super) fn receipt(&mut self, one: &Prepared, receipt: &Receipt) -> bool {
+        let by_id = receipt.delivery.map(crate::model::DeliveryId::uuid);
+        let by_id = by_id.filter(|id| self.facts.deliveries.contains_key(id));
+        let by_remote = || {
+            let key = (one.channel.realm.0.clone(), receipt.target.as_ref()?.0.clone());
+            self.facts.delivery_by_remote.get(&key).copied()
+        };
+        let Some(delivery) =
+            by_id.or_else(by_remote).and_then(|id| self.facts.deliveries.get_mut(&id))
+        else {
+            return false;
+        };
+        let recipient = receipt.recipient.as_ref();
+        let about_copy = recipient.is_some_and(|address| address.value != delivery.to.1);
+        let to = recipient.map_or_else(
+            || delivery.to.clone(),
+            |address| (address.scheme.as_str().to_owned(), address.value.clone()),
+        );
+        let reason = match &receipt.state {
+            ReceiptState::Failed { address_is_bad: true, cause } => Some(cause.clone()),
+            ReceiptState::Complained => Some("complained".to_owned()),
+            ReceiptState::Failed { .. }
+            | ReceiptState::Delivered
+            | ReceiptState::Read
+            | ReceiptState::Delayed(_) => None,
+        };
+        if let Some(reason) = reason {
+            let (scheme, value) = to;
+            self.suppressions.push(Suppressed { scheme, value, reason });
+        }
+        let old = state_of(&delivery.state, delivery.error.as_deref());
+        let new = if about_copy { None } else { desk::advance(&old, &receipt.state) };
+        let mut event = NewEvent::of(delivery.ticket, "delivery.updated", Actor::system());
+        event.channel = Some(one.channel.name.as_str().to_owned());
+        event.data = json!({
+            "id": delivery.id,
+            "receipt": format!("{:?}", receipt.state),
+            "recipient": recipient.map(|address| &address.value),
+            "status": new.as_ref().unwrap_or(&old).status(),
+        });
+        self.events.push(event);
+        if let Some(state) = new {
+            state.status().as_str().clone_into(&mut delivery.state);
+            let (id, ticket, automated) = (delivery.id, delivery.ticket, delivery.automated);
+            let bounced = matches!(state, DeliveryState::Bounced { .. });
+            self.deliveries.push(Moved { id, state });
+            if bounced && !automated {
+                self.wake(one, ticket);
+            }
+        }
+        true
+    }
+
+    /// An answer came back: the customer does not have it, so somebody has to act.
+    fn wake(&mut self, one: &Prepared, ticket: Uuid) {
+        let Some(kept) = self.facts.tickets.get_mut(&ticket) else { return };
+        if matches!(kept.row.status.as_str(), "pending" | "solved") {
+            kept.changed = true;
+            kept.row.version += 1;
+            kept.row.solved_at = None;
+            let event = status_change(&mut kept.row, "open", one);
+            self.events.push(event);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The lane's side of the outbox: what is due, an attempt begins, an attempt ends.
+
+use bytes::Bytes;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
+    FromQueryResult as _, QueryFilter as _, QuerySelect as _, Statement,
+    sea_query::{Expr, ExprTrait as _},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::entity::{attachment, delivery};
+use super::super::event::{self, NewEvent};
+use super::super::{Fence, Store, StoreError, blob, lease, millis, moment};
+use super::{StoredOutbound, set_state, state_of};
+use crate::desk;
+use crate::model::{
+    Actor, ChannelName, Delivery, DeliveryState, Outbound, OutboundMedia, RemoteId, Resend,
+    Timestamp,
+};
+
+/// What is due of one channel: a conversation's next delivery only, humans before machines.
+///
+/// A delivery waits for every earlier one of its ticket that is under way or to be tried again; one that
+/// is held, or planned for later, holds nobody up.
+const DUE: &str = "SELECT d.* FROM delivery d
+    WHERE d.channel = $1 AND d.state = 'queued' AND d.not_before <= $2
+    AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.ticket = d.ticket AND e.channel = d.channel
+        AND e.seq < d.seq AND (e.state = 'sending'
+            OR (e.state = 'queued' AND (e.attempt > 0 OR e.not_before <= $2))))
+    ORDER BY d.automated, d.not_before, d.seq LIMIT $3";
+
+/// A delivery that may be tried now.
+pub type Due = Delivery;
+
+impl Store {
+    /// What may be tried now, complete with attachments; nothing is changed yet.
+    pub async fn due_deliveries(
+        &self,
+        channel: &ChannelName,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Due>, StoreError> {
+        let statement = Statement::from_sql_and_values(
+            self.backend(),
+            DUE,
+            [channel.as_str().into(), millis(now).into(), i64::from(limit).into()],
+        );
+        let rows = self.reader().query_all_raw(statement).await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for row in rows {
+            due.push(self.delivery(delivery::Model::from_query_result(&row, "")?).await?);
+        }
+        Ok(due)
+    }
+
+    /// When the next delivery of the channel is due, if one waits.
+    pub async fn next_due(&self, channel: &ChannelName) -> Result<Option<Timestamp>, StoreError> {
+        let next: Option<Option<i64>> = delivery::Entity::find()
+            .select_only()
+            .column_as(delivery::Column::NotBefore.min(), "next")
+            .filter(delivery::Column::Channel.eq(channel.as_str()))
+            .filter(delivery::Column::State.eq("queued"))
+            .into_tuple()
+            .one(self.reader())
+            .await?;
+        Ok(next.flatten().map(moment))
+    }
+
+    async fn delivery(&self, row: delivery::Model) -> Result<Delivery, StoreError> {
+        let stored: StoredOutbound = serde_json::from_str(&row.outbound).map_err(database)?;
+        let mut media = Vec::with_capacity(stored.attachments.len());
+        for id in &stored.attachments {
+            media.extend(self.outbound_media(*id).await?);
+        }
+        Ok(Delivery {
+            outbound: Outbound {
+                delivery: row.id.into(),
+                ticket_number: stored.ticket_number,
+                to: stored.to,
+                cc: stored.cc,
+                thread: stored.thread,
+                in_reply_to: stored.in_reply_to,
+                references: stored.references,
+                subject: stored.subject,
+                text: stored.text,
+                html: stored.html,
+                media,
+                author: stored.author,
+                automated: stored.automated,
+            },
+            channel: row.channel.parse().map_err(database)?,
+            ticket: row.ticket.into(),
+            message: row.message.into(),
+            state: state_of(&row.state, row.error.as_deref()),
+            attempt: u32::try_from(row.attempt).unwrap_or_default(),
+            queued_at: moment(row.queued_at),
+        })
+    }
+
+    async fn outbound_media(&self, id: Uuid) -> Result<Option<OutboundMedia>, StoreError> {
+        let row = attachment::Entity::find_by_id(id).one(self.reader()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let bytes =
+            blob::load(self.reader(), self.keys(), row.id, row.seal, row.sealed.as_deref()).await?;
+        Ok(bytes.map(|bytes| OutboundMedia {
+            name: row.name,
+            mime: row.media_type,
+            content_id: row.content_id,
+            bytes: Bytes::from(bytes),
+        }))
+    }
+
+    /// Notes that an attempt begins, and the name that the message will bear: before the call, not after.
+    /// `false`: it is no longer queued (somebody cancelled or held it).
+    pub async fn begin_delivery(
+        &self,
+        fence: &Fence,
+        due: &Due,
+        remote_id: Option<RemoteId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (fence, id) = (fence.clone(), due.outbound.delivery.uuid());
+        self.write(move |tx| {
+            let (fence, remote_id) = (fence.clone(), remote_id.clone());
+            Box::pin(async move {
+                lease::check(tx, &fence).await?;
+                let mut begun = delivery::ActiveModel {
+                    state: Set("sending".to_owned()),
+                    since: Set(Some(millis(now))),
+                    updated_at: Set(millis(now)),
+                    ..Default::default()
+                };
+                if let Some(remote_id) = remote_id {
+                    begun.remote_id = Set(Some(remote_id.0));
+                }
+                let attempt = Expr::col(delivery::Column::Attempt);
+                let changed = delivery::Entity::update_many()
+                    .set(begun)
+                    .col_expr(delivery::Column::Attempt, attempt.add(1))
+                    .filter(delivery::Column::Id.eq(id))
+                    .filter(delivery::Column::State.eq("queued"))
+                    .exec(tx)
+                    .await?;
+                Ok(changed.rows_affected == 1)
+            })
+        })
+        .await
+    }
+
+    /// Notes how an attempt ended. `note`: what the agent should know although it may yet work.
+    pub async fn settle_delivery(
+        &self,
+        fence: &Fence,
+        id: crate::model::DeliveryId,
+        (state, note): (DeliveryState, Option<String>),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.write(move |tx| {
+            let (fence, state, note) = (fence.clone(), state.clone(), note.clone());
+            Box::pin(async move {
+                lease::check(tx, &fence).await?;
+                settle(tx, id.uuid(), &state, note, now).await
+            })
+        })
+        .await
+    }
+
+    /// On taking over a channel: what did the last holder leave half done?
+    pub async fn recover_deliveries(
+        &self,
+        fence: &Fence,
+        resend: Resend,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let fence = fence.clone();
+        self.write(move |tx| {
+            let fence = fence.clone();
+            Box::pin(async move {
+                lease::check(tx, &fence).await?;
+                let half_done: Vec<Uuid> = delivery::Entity::find()
+                    .select_only()
+                    .column(delivery::Column::Id)
+                    .filter(delivery::Column::Channel.eq(fence.channel.as_str()))
+                    .filter(delivery::Column::State.eq("sending"))
+                    .into_tuple()
+                    .all(tx)
+                    .await?;
+                let count = half_done.len() as u64;
+                for id in half_done {
+                    settle(tx, id, &desk::after_crash(resend, now), None, now).await?;
+                }
+                Ok(count)
+            })
+        })
+        .await
+    }
+}
+
+/// Writes the state, tells of it, and lets later parts of a failed reply fail with it.
+async fn settle(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    state: &DeliveryState,
+    note: Option<String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let before = delivery::Entity::find_by_id(id).one(tx).await?;
+    // A receipt may have come first: what it said is newer than what the attempt knows.
+    if before.is_some_and(|row| matches!(row.state.as_str(), "delivered" | "read" | "bounced")) {
+        return Ok(());
+    }
+    let mut row = set_state(tx, id, state, now).await?;
+    if note.is_some() {
+        let noted = delivery::ActiveModel { id: Set(id), error: Set(note), ..Default::default() };
+        row = delivery::Entity::update(noted).exec(tx).await?;
+    }
+    let mut events = vec![updated(&row)];
+    if let DeliveryState::Failed { cause } = state {
+        let rest = delivery::Entity::update_many()
+            .set(delivery::ActiveModel {
+                state: Set("failed".to_owned()),
+                error: Set(Some(format!("an earlier part failed: {cause}"))),
+                updated_at: Set(millis(now)),
+                ..Default::default()
+            })
+            .filter(delivery::Column::Message.eq(row.message))
+            .filter(delivery::Column::Part.gt(row.part))
+            .filter(delivery::Column::State.is_in(["queued", "held"]))
+            .exec_with_returning(tx)
+            .await?;
+        events.extend(rest.iter().map(updated));
+    }
+    event::record(tx, events, now).await
+}
+
+/// The event that tells of a delivery's state.
+pub(super) fn updated(row: &delivery::Model) -> NewEvent {
+    let mut event = NewEvent::of(row.ticket, "delivery.updated", Actor::system());
+    event.message = Some(row.message);
+    event.channel = Some(row.channel.clone());
+    event.data = json!({
+        "id": row.id, "status": row.state, "attempt": row.attempt, "error": row.error,
+    });
+    event
+}
+
+fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> StoreError {
+    StoreError::Database(error.into())
+}
