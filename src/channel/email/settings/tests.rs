@@ -1,4 +1,6 @@
 use super::*;
+use crate::channel::BadChannel;
+use crate::channel::shared::tls::TlsMode;
 
 fn read_toml(text: &str) -> Result<Settings, BadChannel> {
     let config = config::Config::builder()
@@ -121,4 +123,16 @@ auth = "xoauth2"
     );
     assert!(oauth.scope.contains("SMTP.Send"));
     assert_eq!((send.endpoint.port, send.endpoint.tls), (587, TlsMode::StartTls));
+}
+
+#[test]
+fn the_example_in_config_is_valid() {
+    let text = include_str!("../../../../config/channels/email.toml")
+        .replace("kind = \"email\"", "")
+        .replace("[channels.support_mail.", "[")
+        .replace("[channels.support_mail]", "");
+    let settings = read_toml(&text).unwrap();
+    assert!(settings.receive.is_some() && settings.send.is_some());
+    assert_eq!(settings.own_addresses().len(), 2);
+    assert_eq!(settings.trusted_authserv(), ["mx.example.com"]);
 }
