@@ -5,6 +5,8 @@ pub mod compose;
 use super::{BadChannel, Channel, Kind, Site, Table};
 use crate::model::{ChannelName, Policy};
 
+pub mod imap;
+pub mod oauth;
 pub mod settings;
 
 /// `kind = "email"`.
