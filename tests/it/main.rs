@@ -9,4 +9,5 @@
     reason = "a test that meets the unexpected has to fail"
 )]
 
+mod channel;
 mod support;

@@ -1,6 +1,9 @@
 //! Mail: IMAP, LMTP or a pipe in, SMTP out.
 
 pub mod compose;
+pub mod dkim;
+pub mod lmtp;
+pub mod verify;
 
 use super::{BadChannel, Channel, Kind, Site, Table};
 use crate::model::{ChannelName, Policy};

@@ -248,7 +248,7 @@ pub struct Dkim {
 }
 
 /// `用户@例子.cn` → `用户@xn--fsqu00a.cn`; what is no domain stays.
-fn ascii_domain(address: &str) -> String {
+pub(super) fn ascii_domain(address: &str) -> String {
     address
         .rsplit_once('@')
         .and_then(|(local, domain)| {

@@ -1,1 +1,3 @@
 //! Servers, proxies and a daemon for the tests.
+
+pub(crate) mod dns;

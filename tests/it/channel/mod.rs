@@ -1,0 +1,4 @@
+//! Each kind of channel against a real or a scripted service.
+
+mod lmtp;
+mod mail_auth;
