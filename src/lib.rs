@@ -7,3 +7,4 @@ pub mod model;
 pub mod channel;
 pub mod desk;
 pub mod store;
+pub mod engine;

@@ -204,6 +204,10 @@ pub enum DeliverError {
         /// The service asked for this pause.
         after: Option<Duration>,
     },
+    /// The service cannot be reached at all, which says nothing about this delivery: the whole lane waits,
+    /// and goes on with it as soon as the service is back.
+    #[error("the service cannot be reached")]
+    Offline(#[source] Cause),
     /// It may have gone out: the line broke after the last byte.
     #[error("outcome unknown")]
     Unknown(#[source] Cause),

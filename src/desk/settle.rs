@@ -22,7 +22,9 @@ pub fn settle(
             DeliveryState::Unconfirmed { cause: cause_of(&error) }
         }
         // The lane pauses; the delivery itself loses nothing by waiting.
-        Err(DeliverError::Account(_)) => DeliveryState::Queued { not_before: now },
+        Err(error @ (DeliverError::Account(_) | DeliverError::Offline(_))) => {
+            wait(delivery, &error, policy, now)
+        }
         Err(error @ DeliverError::Unknown(_)) => retry(delivery, &error, None, policy, (now, luck)),
         Err(ref error @ DeliverError::Retry { after, .. }) => {
             retry(delivery, error, after, policy, (now, luck))
@@ -40,7 +42,15 @@ fn retry(
     let full = backoff(policy, delivery.attempt);
     // Full jitter, but never at once: between a tenth and the whole.
     let delay = full.mul_f64(luck.clamp(0.1, 1.0)).max(asked.unwrap_or_default());
-    let not_before = now + delay;
+    wait(delivery, error, policy, now + delay)
+}
+
+fn wait(
+    delivery: &Delivery,
+    error: &DeliverError,
+    policy: RetryPolicy,
+    not_before: Timestamp,
+) -> DeliveryState {
     if delivery.queued_at + policy.give_up_after < not_before {
         let cause = format!("given up after {} attempts: {}", delivery.attempt, cause_of(error));
         return DeliveryState::Failed { cause };

@@ -5,6 +5,7 @@
 //! SQLite and PostgreSQL run the same code; `search.rs` and [`Store::now_sql`] hold what differs.
 
 mod blob;
+mod channel_state;
 mod entity;
 mod event;
 mod ingest;
@@ -13,6 +14,7 @@ mod lease;
 mod outbox;
 mod seal;
 mod search;
+mod vault;
 mod write;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
 
+pub use channel_state::{ChannelNote, ChannelState};
 pub use event::RecordedEvent;
 pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending};

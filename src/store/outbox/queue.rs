@@ -136,12 +136,7 @@ impl Store {
             }
             None => None,
         };
-        let identities = identity::Entity::find()
-            .filter(identity::Column::Contact.eq(row.contact))
-            .order_by_desc(identity::Column::Trust)
-            .order_by_asc(identity::Column::CreatedAt)
-            .all(db)
-            .await?;
+        let addresses = self.contact_addresses(row.contact.into()).await?;
         let sent: Vec<Option<String>> = delivery::Entity::find()
             .select_only()
             .column(delivery::Column::RemoteId)
@@ -159,9 +154,20 @@ impl Store {
             channel: row.channel.parse().map_err(database)?,
             last_inbound_at: row.last_inbound_at.map(moment),
             answers,
-            addresses: identities.into_iter().filter_map(party).collect(),
+            addresses,
             sent: sent.into_iter().flatten().map(crate::model::RemoteId).collect(),
         })
+    }
+
+    /// Where a contact can be reached: what is proven before what is only claimed.
+    pub async fn contact_addresses(&self, contact: ContactId) -> Result<Vec<Party>, StoreError> {
+        let identities = identity::Entity::find()
+            .filter(identity::Column::Contact.eq(contact.uuid()))
+            .order_by_desc(identity::Column::Trust)
+            .order_by_asc(identity::Column::CreatedAt)
+            .all(self.reader())
+            .await?;
+        Ok(identities.into_iter().filter_map(party).collect())
     }
 
     /// Queues a reply: message and deliveries, durable when this returns. The same plan twice is one reply.

@@ -1,0 +1,209 @@
+//! Journal → meaning → store. Works off this node's rows in order, a batch at a time.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+
+use super::supervisor::describe;
+use super::{Engine, failpoint};
+use crate::channel::Interpret;
+use crate::model::{ChannelName, Meaning, OwnAddresses, Raw};
+use crate::store::{Ending, Ingest, IngestChannel, Ingested, Pending, StoreError};
+
+/// The poll is the truth, the notification a hint.
+const POLL: Duration = Duration::from_secs(1);
+/// A row that the store refuses so often goes to the quarantine.
+const TRIES_MAX: i32 = 3;
+
+impl Engine {
+    pub(super) async fn run_ingest(self: Arc<Self>) {
+        let mut pause = Duration::ZERO;
+        loop {
+            // Registered before looking, so that nothing that comes meanwhile is overlooked.
+            let news = self.journal.notified();
+            match self.drain_some().await {
+                Ok(0) => {
+                    pause = Duration::ZERO;
+                    let wait = async {
+                        tokio::select! { () = news => {}, () = tokio::time::sleep(POLL) => {} }
+                    };
+                    if self.stop.run_until_cancelled(wait).await.is_none() {
+                        return;
+                    }
+                }
+                Ok(_) => pause = Duration::ZERO,
+                Err(error) => {
+                    pause = (pause * 2).clamp(Duration::from_millis(200), Duration::from_secs(5));
+                    tracing::warn!(error = describe(&error), "the journal waits for the store");
+                    if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                        return;
+                    }
+                }
+            }
+            if self.stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// Works off the journal until nothing is due.
+    pub async fn drain_journal(&self) -> Result<(), StoreError> {
+        while self.drain_some().await? > 0 {}
+        Ok(())
+    }
+
+    /// One batch. Returns how many rows it had.
+    async fn drain_some(&self) -> Result<usize, StoreError> {
+        let limits = (self.settings.ingest_rows_max, self.settings.ingest_bytes_max);
+        let pending = self.store.pending(limits.0, limits.1, self.clock.now()).await?;
+        if pending.is_empty() {
+            return Ok(0);
+        }
+        let count = pending.len();
+        let own = Arc::new(self.own_addresses());
+        let batch = self.understand(&pending, &own).await?;
+        failpoint::hit("ingest.interpreted");
+        match self.store.ingest(batch, self.clock.now()).await {
+            Ok(ingested) => self.ingested(&pending, &ingested),
+            Err(error) if count == 1 => self.refused(&pending, &error).await?,
+            Err(error) => {
+                tracing::debug!(error = describe(&error), "a batch failed: its rows go one by one");
+                self.one_by_one(pending, &own).await?;
+            }
+        }
+        failpoint::hit("ingest.applied");
+        Ok(count)
+    }
+
+    async fn one_by_one(
+        &self,
+        pending: Vec<Pending>,
+        own: &Arc<OwnAddresses>,
+    ) -> Result<(), StoreError> {
+        for one in pending {
+            let one = [one];
+            let batch = self.understand(&one, own).await?;
+            match self.store.ingest(batch, self.clock.now()).await {
+                Ok(ingested) => self.ingested(&one, &ingested),
+                Err(error) => self.refused(&one, &error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The store did not take a row: is it the row or the store?
+    async fn refused(&self, one: &[Pending], error: &StoreError) -> Result<(), StoreError> {
+        self.store.ping().await?;
+        for pending in one {
+            let reason = format!("it could not be stored: {}", describe(error));
+            tracing::error!(channel = %pending.channel, raw.id = %pending.id, error = reason, "a message could not be stored");
+            self.store.ingest_failed(pending.id, &reason, TRIES_MAX, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Interprets a batch, in order, on the threads for work that takes long.
+    async fn understand(
+        &self,
+        pending: &[Pending],
+        own: &Arc<OwnAddresses>,
+    ) -> Result<Vec<Ingest>, StoreError> {
+        let mut channels: HashMap<ChannelName, Option<Arc<IngestChannel>>> = HashMap::new();
+        let mut batch = Vec::with_capacity(pending.len());
+        for one in pending {
+            let channel = channels
+                .entry(one.channel.clone())
+                .or_insert_with(|| self.ingest_channel(&one.channel, own));
+            let running = self.running(&one.channel);
+            let Some((channel, running)) = channel.clone().zip(running) else {
+                let reason = format!("the channel {} is not configured", one.channel);
+                self.store.ingest_failed(one.id, &reason, TRIES_MAX, self.clock.now()).await?;
+                continue;
+            };
+            let received_at = one.raw.received_at.unwrap_or_else(|| self.clock.now());
+            let interpret = running.channel.interpret.clone();
+            batch.push((one.id, received_at, channel, interpret, one.raw.clone()));
+        }
+        let limit = self.settings.interpret_max;
+        let mut understood = Vec::with_capacity(batch.len());
+        // Two at a time: as many as there are cores on a small machine, in order all the same.
+        let halves = batch.len().div_ceil(2).max(1);
+        let work = batch.chunks(halves).map(|part| {
+            let raws: Vec<(Arc<dyn Interpret>, Raw)> = part
+                .iter()
+                .map(|(_, _, _, interpret, raw)| (interpret.clone(), raw.clone()))
+                .collect();
+            interpret_all(raws, limit)
+        });
+        let meanings = futures::future::join_all(work).await.into_iter().flatten();
+        for ((id, received_at, channel, ..), meaning) in batch.into_iter().zip(meanings) {
+            // Those without a meaning stay pending and are looked at in the next round.
+            understood.extend(meaning.map(|meaning| Ingest { id, received_at, channel, meaning }));
+        }
+        Ok(understood)
+    }
+
+    fn ingested(&self, pending: &[Pending], ingested: &[Ingested]) {
+        let channels: HashMap<_, _> = pending.iter().map(|one| (one.id, one)).collect();
+        for one in ingested {
+            let Some(pending) = channels.get(&one.id) else { continue };
+            let channel = pending.channel.to_string();
+            let outcome = match &one.ending {
+                None => "postponed",
+                Some(Ending::Applied) => "applied",
+                Some(Ending::Ignored(_)) => "ignored",
+                Some(Ending::Failed(_)) => "failed",
+            };
+            counter!("tributary_ingested_total", "channel" => channel.clone(), "outcome" => outcome)
+                .increment(1);
+            if let Some(received_at) = pending.raw.received_at {
+                let lag = (self.clock.now() - received_at).as_seconds_f64().max(0.0);
+                histogram!("tributary_ingest_lag_seconds", "channel" => channel).record(lag);
+            }
+            if one.new > 0 {
+                self.wake_outbox(&pending.channel);
+            }
+        }
+    }
+}
+
+/// Interprets in one blocking thread. What takes too long is given up (its thread ends when it ends), and
+/// those behind it have no meaning yet: `None`.
+async fn interpret_all(
+    raws: Vec<(Arc<dyn Interpret>, Raw)>,
+    limit: Duration,
+) -> Vec<Option<Result<Meaning, String>>> {
+    let count = raws.len();
+    let (done, mut results) = tokio::sync::mpsc::channel(count.max(1));
+    let task = tokio::task::spawn_blocking(move || {
+        for (interpret, raw) in raws {
+            if done.blocking_send(interpret_one(&*interpret, &raw)).is_err() {
+                return;
+            }
+        }
+    });
+    let mut meanings = Vec::with_capacity(count);
+    while meanings.len() < count {
+        if let Ok(Some(meaning)) = tokio::time::timeout(limit, results.recv()).await {
+            meanings.push(Some(meaning));
+        } else {
+            meanings.push(Some(Err("it took too long to understand".to_owned())));
+            break;
+        }
+    }
+    drop(task);
+    meanings.resize_with(count, || None);
+    meanings
+}
+
+/// A panic in a parser is one unreadable message, not a dead daemon.
+fn interpret_one(interpret: &dyn Interpret, raw: &Raw) -> Result<Meaning, String> {
+    match catch_unwind(AssertUnwindSafe(|| interpret.interpret(raw))) {
+        Ok(Ok(meaning)) => Ok(meaning),
+        Ok(Err(unreadable)) => Err(unreadable.to_string()),
+        Err(_) => Err("the parser panicked".to_owned()),
+    }
+}

@@ -1,0 +1,286 @@
+//! The loops. Each does one thing, at its own pace, and can be stopped at any `.await`.
+//!
+//! `supervisor` runs a channel: under its lease `pull` asks and `dispatch` sends; `listen` and `hook` take
+//! what is pushed, on every node; `ingest` turns the journal into tickets; `reply` plans what goes out;
+//! `housekeeping` does what must be done now and then.
+
+mod clock;
+mod dispatch;
+pub mod failpoint;
+mod health;
+mod hook;
+mod housekeeping;
+mod ingest;
+mod limiter;
+mod listen;
+mod pull;
+mod reply;
+mod supervisor;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use clock::Clock;
+pub use health::{Health, Part, PartHealth, State};
+pub use reply::{ReplyError, ReplyRequest, TicketRequest};
+
+use crate::channel::Channel;
+use crate::model::{Actor, ChannelName, OwnAddresses};
+use crate::store::{IngestChannel, Store, StoreError};
+
+/// Limits and times of the loops.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Rows of the journal that are read at once.
+    pub ingest_rows_max: u64,
+    /// Bytes of bodies that are read at once (at least one body is).
+    pub ingest_bytes_max: i64,
+    /// How long one message may take to be understood.
+    pub interpret_max: Duration,
+    /// After this, what is under way is left when stopping.
+    pub stop_max: Duration,
+    /// Connections of one listening channel at once.
+    pub connections_max: usize,
+}
+
+impl EngineSettings {
+    /// The limits that suit one node with little memory.
+    #[must_use]
+    pub const fn usual() -> Self {
+        Self {
+            ingest_rows_max: 100,
+            ingest_bytes_max: 4 * 1024 * 1024,
+            interpret_max: Duration::from_secs(10),
+            stop_max: Duration::from_secs(20),
+            connections_max: 64,
+        }
+    }
+}
+
+/// What every loop needs.
+pub struct Engine {
+    /// All that is kept.
+    pub store: Store,
+    /// How the channels are.
+    pub health: Health,
+    /// Where the time comes from.
+    pub clock: Clock,
+    settings: EngineSettings,
+    channels: RwLock<HashMap<ChannelName, Arc<Running>>>,
+    /// Something new is in the journal.
+    journal: Notify,
+    /// Grows with every turn of housekeeping: the watchdog is fed by this and nothing else.
+    pulse: watch::Sender<u64>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// A channel at work.
+pub(crate) struct Running {
+    pub(crate) channel: Channel,
+    /// Something new may be in the channel's outbox.
+    outbox: Notify,
+    /// Somebody stopped or released it.
+    paused: watch::Sender<bool>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Engine {
+    /// Starts all loops. Nothing is awaited that a service could delay.
+    pub fn start(
+        store: Store,
+        channels: Vec<Channel>,
+        settings: EngineSettings,
+        clock: Clock,
+    ) -> Arc<Self> {
+        let engine = Arc::new(Self {
+            store,
+            health: Health::default(),
+            clock,
+            settings,
+            channels: RwLock::default(),
+            journal: Notify::new(),
+            pulse: watch::channel(0).0,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        for channel in channels {
+            engine.start_channel(channel);
+        }
+        engine.tasks.spawn(engine.clone().run_ingest());
+        engine.tasks.spawn(engine.clone().run_housekeeping());
+        engine
+    }
+
+    /// An engine without loops, for commands that do one thing and end (`ingest`, `import`).
+    #[must_use]
+    pub fn idle(
+        store: Store,
+        channels: Vec<Channel>,
+        settings: EngineSettings,
+        clock: Clock,
+    ) -> Arc<Self> {
+        let running = channels.into_iter().map(|channel| (channel.name.clone(), running(channel)));
+        Arc::new(Self {
+            store,
+            health: Health::default(),
+            clock,
+            settings,
+            channels: RwLock::new(running.collect()),
+            journal: Notify::new(),
+            pulse: watch::channel(0).0,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    fn start_channel(self: &Arc<Self>, channel: Channel) {
+        let name = channel.name.clone();
+        let running = running(channel);
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        channels.insert(name, running.clone());
+        drop(channels);
+        running.tasks.spawn(self.clone().run_channel(running.clone()));
+        if running.channel.listen.is_some() {
+            running.tasks.spawn(self.clone().run_listen(running.clone()));
+        }
+        running.tasks.close();
+    }
+
+    /// Takes over a changed configuration: `changed` channels are stopped and started anew, `removed` ones
+    /// stopped, the others not touched.
+    pub async fn reload(self: &Arc<Self>, changed: Vec<Channel>, removed: Vec<ChannelName>) {
+        let names = changed.iter().map(|channel| &channel.name).chain(&removed);
+        let old: Vec<_> = names.filter_map(|name| self.running(name)).collect();
+        futures::future::join_all(old.iter().map(|running| self.stop_channel(running))).await;
+        for name in removed {
+            self.health.forget(&name);
+            self.channels.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        }
+        for channel in changed {
+            self.start_channel(channel);
+        }
+        self.journal.notify_one();
+    }
+
+    /// Ends a channel's loops: calls under way may end, but not longer than the settings say.
+    async fn stop_channel(&self, running: &Running) {
+        running.stop.cancel();
+        if tokio::time::timeout(self.settings.stop_max, running.tasks.wait()).await.is_err() {
+            tracing::warn!(channel = %running.channel.name, "calls under way were left");
+        }
+    }
+
+    /// Stops taking, lets calls under way end, gives the leases back. What is left is safe in the store.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        let running = self.all_running();
+        futures::future::join_all(running.iter().map(|running| self.stop_channel(running))).await;
+        self.tasks.close();
+        if tokio::time::timeout(self.settings.stop_max, self.tasks.wait()).await.is_err() {
+            tracing::warn!("loops under way were left");
+        }
+    }
+
+    /// Ends when the engine was asked to stop.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Changes with every turn of housekeeping, each of which writes to the store.
+    #[must_use]
+    pub fn pulse(&self) -> watch::Receiver<u64> {
+        self.pulse.subscribe()
+    }
+
+    /// Looks into the outbox now: something was queued, released or is to be repeated.
+    pub fn wake_outbox(&self, channel: &ChannelName) {
+        if let Some(running) = self.running(channel) {
+            running.outbox.notify_one();
+        }
+    }
+
+    /// Looks into the journal now.
+    pub fn wake_journal(&self) {
+        self.journal.notify_one();
+    }
+
+    /// Stops a channel on all nodes, or lets it run again. Also what is queued stays where it is.
+    pub async fn set_paused(
+        &self,
+        channel: &ChannelName,
+        paused: bool,
+        actor: Actor,
+    ) -> Result<(), StoreError> {
+        let running = self.running(channel).ok_or(StoreError::NotFound("channel"))?;
+        // Here at once, whatever the store says; other nodes see it within their next look.
+        running.paused.send_replace(paused);
+        self.store.set_paused(channel, paused, actor, self.clock.now()).await
+    }
+
+    /// The configured channels by name: kind, capabilities, addresses.
+    #[must_use]
+    pub fn channel_names(&self) -> Vec<ChannelName> {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<_> = channels.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Asks something of a configured channel.
+    pub fn with_channel<T>(
+        &self,
+        name: &ChannelName,
+        ask: impl FnOnce(&Channel) -> T,
+    ) -> Option<T> {
+        self.running(name).map(|running| ask(&running.channel))
+    }
+
+    pub(crate) fn running(&self, name: &ChannelName) -> Option<Arc<Running>> {
+        self.channels.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn all_running(&self) -> Vec<Arc<Running>> {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        channels.values().cloned().collect()
+    }
+
+    /// All addresses of ours, on whatever channel.
+    fn own_addresses(&self) -> OwnAddresses {
+        let all = self.all_running();
+        let addresses = all.iter().flat_map(|running| running.channel.addresses.iter().cloned());
+        OwnAddresses(addresses.collect())
+    }
+
+    fn ingest_channel(
+        &self,
+        name: &ChannelName,
+        own: &Arc<OwnAddresses>,
+    ) -> Option<Arc<IngestChannel>> {
+        let running = self.running(name)?;
+        Some(Arc::new(IngestChannel {
+            name: name.clone(),
+            realm: running.channel.realm.clone(),
+            policy: running.channel.policy.clone(),
+            delivers: running.channel.deliver.is_some(),
+            own: own.clone(),
+        }))
+    }
+}
+
+fn running(channel: Channel) -> Arc<Running> {
+    Arc::new(Running {
+        channel,
+        outbox: Notify::new(),
+        paused: watch::channel(false).0,
+        stop: CancellationToken::new(),
+        tasks: TaskTracker::new(),
+    })
+}

@@ -1,0 +1,196 @@
+//! Plans what agents send: which channel, whom to, in how many parts; then queues it.
+
+use uuid::Uuid;
+
+use super::{Engine, failpoint};
+use crate::channel::Channel;
+use crate::desk::{self, CannotReply, Draft};
+use crate::model::{
+    Actor, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, TicketId, Timestamp,
+};
+use crate::store::{NewTicket, ReplyFacts, ReplyPlan, StoreError};
+
+/// What an agent wants to send into a ticket.
+#[derive(Debug, Clone)]
+pub struct ReplyRequest {
+    /// Chosen by the caller: the same id twice is the same reply, and is sent once.
+    pub message: MessageId,
+    /// The ticket.
+    pub ticket: TicketId,
+    /// Refuse when the ticket has changed since.
+    pub version: Option<i64>,
+    /// Plain text.
+    pub text: String,
+    /// HTML as the agent's program gave it; sanitised here.
+    pub html: Option<String>,
+    /// Uploads with their sizes.
+    pub uploads: Vec<(Uuid, u64)>,
+    /// Another channel than the customer's.
+    pub via: Option<ChannelName>,
+    /// Not before this moment.
+    pub send_at: Option<Timestamp>,
+    /// Wait until somebody releases it.
+    pub held: bool,
+    /// Cancel it if the customer writes first.
+    pub unless_answered: bool,
+    /// Who writes.
+    pub actor: Actor,
+}
+
+/// A ticket that an agent opens towards somebody; a [`ReplyRequest`] follows.
+#[derive(Debug, Clone)]
+pub struct TicketRequest {
+    /// Chosen by the caller: the same id twice is the same ticket.
+    pub ticket: TicketId,
+    /// Through which channel.
+    pub channel: ChannelName,
+    /// A known contact…
+    pub contact: Option<ContactId>,
+    /// … or an address of the channel's sort; one of the two is needed.
+    pub to: Option<Party>,
+    /// What it is about.
+    pub subject: String,
+    /// How much it hurts to wait.
+    pub priority: Priority,
+    /// By which agents share work.
+    pub queue: Option<String>,
+    /// Free words.
+    pub tags: Vec<String>,
+    /// Who opens it.
+    pub actor: Actor,
+}
+
+/// Why it cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplyError {
+    /// The desk says no; the text is for the agent.
+    #[error(transparent)]
+    Cannot(#[from] CannotReply),
+    /// There is no such channel, or it cannot send.
+    #[error("the channel {0} is not configured, or cannot send")]
+    NoChannel(ChannelName),
+    /// Nobody to send it to.
+    #[error("the contact has no address that {0} could write to")]
+    NoAddress(ChannelName),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Queues a reply: durable when this returns.
+    pub async fn reply(&self, request: ReplyRequest) -> Result<MessageId, ReplyError> {
+        let facts = self.store.reply_facts(request.ticket).await?;
+        let now = self.clock.now();
+        let name = request.via.clone().unwrap_or_else(|| {
+            let of_last = facts.answers.as_ref().map(|(_, channel, _)| channel.clone());
+            of_last.unwrap_or_else(|| facts.channel.clone())
+        });
+        let running = self.running(&name);
+        let running = running.filter(|running| running.channel.deliver.is_some());
+        let running = running.ok_or_else(|| ReplyError::NoChannel(name.clone()))?;
+        let own = self.own_addresses();
+        let plan = plan(request, facts, &running.channel, &own, now)?;
+        let queued = self.store.queue_reply(plan, now).await?;
+        failpoint::hit("reply.queued");
+        running.outbox.notify_one();
+        Ok(queued)
+    }
+
+    /// Opens a ticket towards somebody; nothing is sent yet.
+    pub async fn open_ticket(&self, request: TicketRequest) -> Result<TicketId, ReplyError> {
+        let name = request.channel.clone();
+        let running = self.running(&name);
+        let running = running.filter(|running| running.channel.deliver.is_some());
+        let running = running.ok_or_else(|| ReplyError::NoChannel(name.clone()))?;
+        if !running.channel.capabilities.opens {
+            return Err(CannotReply::Opens.into());
+        }
+        let to = match (&request.to, request.contact) {
+            (Some(to), _) => Some(to.clone()),
+            (None, Some(contact)) => {
+                let addresses = self.store.contact_addresses(contact).await?;
+                addresses.into_iter().find(|party| suits(party, &running.channel))
+            }
+            (None, None) => None,
+        };
+        let to = to.filter(|to| suits(to, &running.channel));
+        let to = to.ok_or_else(|| ReplyError::NoAddress(name.clone()))?;
+        let new = NewTicket {
+            id: request.ticket,
+            channel: name,
+            contact: request.contact,
+            to,
+            subject: request.subject,
+            priority: request.priority,
+            queue: request.queue,
+            tags: request.tags,
+            actor: request.actor,
+        };
+        Ok(self.store.open_ticket(new, self.clock.now()).await?)
+    }
+}
+
+fn plan(
+    request: ReplyRequest,
+    facts: ReplyFacts,
+    channel: &Channel,
+    own: &OwnAddresses,
+    now: Timestamp,
+) -> Result<ReplyPlan, ReplyError> {
+    // An answer goes to where its message came from, not to whoever wrote last elsewhere.
+    let answers = facts.answers.filter(|(_, by, _)| *by == channel.name);
+    let to = match &answers {
+        Some((_, _, routing)) => {
+            let wanted = [routing.reply_to.clone(), routing.sender.clone()];
+            wanted.into_iter().flatten().find(|party| !own.contains(&party.address))
+        }
+        None => facts.addresses.iter().find(|party| suits(party, channel)).cloned(),
+    };
+    let to = to.ok_or_else(|| ReplyError::NoAddress(channel.name.clone()))?;
+    let copies = channel.policy.reply_all && channel.capabilities.copies;
+    let cc: Vec<Party> = match answers.as_ref().filter(|_| copies) {
+        Some((_, _, routing)) => {
+            let mut cc = routing.recipients.clone();
+            cc.retain(|party| !own.contains(&party.address) && party.address != to.address);
+            cc
+        }
+        None => Vec::new(),
+    };
+    let html = request.html.as_deref().map(ammonia::clean);
+    let draft = Draft {
+        text: request.text.clone(),
+        html: html.clone(),
+        attachments: request.uploads.iter().map(|(_, size)| *size).collect(),
+        copies: cc.len(),
+        opens: answers.is_none(),
+    };
+    let parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, now)?;
+    Ok(ReplyPlan {
+        message: request.message,
+        ticket: facts.ticket,
+        version: request.version,
+        channel: channel.name.clone(),
+        realm: channel.realm.clone(),
+        actor: request.actor,
+        text: request.text,
+        html,
+        parts,
+        uploads: request.uploads.into_iter().map(|(id, _)| id).collect(),
+        to,
+        cc,
+        answers: answers.map(|(id, _, routing)| (id, routing)),
+        sent_before: facts.sent,
+        send_at: request.send_at,
+        held: request.held,
+        unless_answered: request.unless_answered,
+        automated: false,
+    })
+}
+
+/// Could the channel write to this address?
+fn suits(party: &Party, channel: &Channel) -> bool {
+    let schemes = channel.addresses.iter().map(|own| own.scheme);
+    let scoped = party.address.scope.as_ref().is_none_or(|scope| *scope == channel.name);
+    scoped && schemes.into_iter().any(|scheme| scheme == party.address.scheme)
+}
