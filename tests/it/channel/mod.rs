@@ -1,4 +1,5 @@
 //! Each kind of channel against a real or a scripted service.
 
+mod imap;
 mod lmtp;
 mod mail_auth;

@@ -1,3 +1,7 @@
 //! Servers, proxies and a daemon for the tests.
 
-pub(crate) mod dns;
+#![expect(dead_code, unreachable_pub, reason = "a shelf that each test takes from")]
+
+pub mod desk;
+pub mod dns;
+pub mod imap_script;

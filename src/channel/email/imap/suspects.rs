@@ -81,6 +81,9 @@ impl Suspects {
 
     /// These did not, when they were asked for together.
     pub(super) fn blame(&self, keys: &[Key], fault: &Fault) {
+        if fault.is_passing() {
+            return;
+        }
         let mut inner = self.lock();
         if inner.strikes.len() > KEPT_MAX {
             inner.strikes.clear();
