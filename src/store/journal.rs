@@ -15,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::blob::{self, Packed};
-use super::entity::{cursor, journal, seal};
+use super::entity::{cursor, journal, message, seal, ticket};
 use super::{Fence, Store, StoreError, lease, millis, moment};
 use crate::model::{Batch, ChannelName, Cursor, DedupeKey, Raw, RawId, Timestamp};
 
@@ -83,7 +83,43 @@ struct Prepared {
     packed: Packed,
 }
 
+/// Where a raw ended up.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// The ticket.
+    pub ticket: Uuid,
+    /// Its short number.
+    pub number: i64,
+    /// The message; `None` where the same message had come before by another way.
+    pub message: Option<Uuid>,
+}
+
 impl Store {
+    /// The messages that a raw became.
+    pub async fn placed(&self, id: RawId) -> Result<Vec<Placed>, StoreError> {
+        let rows: Vec<(Uuid, Uuid)> = message::Entity::find()
+            .select_only()
+            .columns([message::Column::Ticket, message::Column::Id])
+            .filter(message::Column::Raw.eq(id.uuid()))
+            .order_by_asc(message::Column::Seq)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let mut found: Vec<(Uuid, Option<Uuid>)> =
+            rows.into_iter().map(|(ticket, message)| (ticket, Some(message))).collect();
+        if found.is_empty() {
+            let row = journal::Entity::find_by_id(id.uuid()).one(self.reader()).await?;
+            found.extend(row.and_then(|row| row.ticket).map(|ticket| (ticket, None)));
+        }
+        let mut placed = Vec::with_capacity(found.len());
+        for (id, message) in found {
+            if let Some(row) = ticket::Entity::find_by_id(id).one(self.reader()).await? {
+                placed.push(Placed { ticket: id, number: row.number, message });
+            }
+        }
+        Ok(placed)
+    }
+
     /// Stores what a pull brought and moves the cursor: both or neither.
     pub async fn append_pulled(
         &self,

@@ -29,7 +29,7 @@ use sea_orm::{
 pub use channel_state::{ChannelNote, ChannelState};
 pub use event::RecordedEvent;
 pub use ingest::{Ingest, IngestChannel, Ingested};
-pub use journal::{Appended, Ending, JournalRow, Pending};
+pub use journal::{Appended, Ending, JournalRow, Pending, Placed};
 pub use lease::{Fence, LEASE_TTL};
 pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
 pub use seal::{BadMasterKey, MasterKeys};

@@ -352,6 +352,15 @@ impl Work {
             };
             update_journal(tx, end, ids).await?;
         }
+        // What was known before is found again from its row; what is new, from its message.
+        let known = self.results.iter().filter(|result| result.new == 0);
+        let known: Vec<(Uuid, Uuid)> = known
+            .filter_map(|result| Some((result.id.uuid(), result.messages.first()?.0.uuid())))
+            .collect();
+        for (id, ticket) in known {
+            let row = journal::ActiveModel { ticket: Set(Some(ticket)), ..Default::default() };
+            update_journal(tx, row, vec![id]).await?;
+        }
         if !self.postponed.is_empty() {
             let later = journal::ActiveModel {
                 retry_at: Set(Some(millis(self.now + TOO_EARLY_PAUSE))),

@@ -1,0 +1,29 @@
+#!/bin/sh
+# What the tests need: real servers from Debian packages, started by the tests themselves on loopback, and
+# the test runner. Installs only what is missing; starts nothing.
+set -eu
+packages=""
+need() { # need PACKAGE FILE: the package is missing if the file is
+    [ -e "$2" ] || packages="$packages $1"
+}
+need dovecot-core /usr/sbin/dovecot
+need dovecot-imapd /usr/lib/dovecot/imap
+need dovecot-lmtpd /usr/lib/dovecot/lmtp
+need postfix /usr/sbin/postfix
+need systemd /usr/bin/systemd-analyze
+need util-linux /usr/bin/setpriv
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages="$packages postgresql"
+if [ -n "$packages" ]; then
+    echo "setup: installing$packages"
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo"
+    $sudo apt-get update -q
+    # Nothing is to start by itself, and Postfix is not to ask.
+    echo "postfix postfix/main_mailer_type select No configuration" | $sudo debconf-set-selections
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends $packages </dev/null
+fi
+if ! cargo nextest --version >/dev/null 2>&1; then
+    echo "setup: installing cargo-nextest"
+    cargo install --locked cargo-nextest
+fi
