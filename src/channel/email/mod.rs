@@ -3,6 +3,8 @@
 pub mod compose;
 pub mod dkim;
 pub mod lmtp;
+pub mod read;
+pub mod thread;
 pub mod verify;
 
 use super::{BadChannel, Channel, Kind, Site, Table};

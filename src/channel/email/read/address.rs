@@ -1,0 +1,136 @@
+//! Lists of addresses (`From`, `To`, …) as they are really written.
+
+use mail_parser::HeaderValue;
+use mail_parser::parsers::MessageStream;
+
+use super::text::one_line;
+use super::words;
+use crate::model::{Address, Party};
+
+/// Bytes of one field that are looked at.
+const BYTES_MAX: usize = 64 * 1024;
+
+/// Addresses of one field; the rest is left out.
+pub(super) const PARTIES_MAX: usize = 500;
+
+/// Longest address (RFC 5321: 64 + 1 + 255).
+const ADDRESS_BYTES_MAX: usize = 320;
+
+/// Longest name that is kept.
+const NAME_BYTES_MAX: usize = 300;
+
+/// All addresses of a field, in order, groups opened. Names without an address are left out, except
+/// where there is nothing else: see [`lone_name`].
+pub(super) fn parties(field: &[u8]) -> Vec<Party> {
+    let field = field.get(..BYTES_MAX).unwrap_or(field);
+    let found = parsed(&words::rejoin(field));
+    if found.is_empty() {
+        // Some programs encode the whole of `Name <a@b>` as one word.
+        let decoded = words::decode(field);
+        if decoded.contains('@') {
+            return parsed(&decoded);
+        }
+    }
+    found
+}
+
+fn parsed(text: &str) -> Vec<Party> {
+    let mut line = text.trim().to_owned();
+    line.push('\n');
+    let value = MessageStream::new(line.as_bytes()).parse_address();
+    let HeaderValue::Address(list) = value else { return Vec::new() };
+    list.iter()
+        .filter_map(|one| {
+            let address = address(one.address.as_deref()?)?;
+            let name = one.name.as_deref().and_then(|name| named(name, &address));
+            Some(Party { address, name })
+        })
+        .take(PARTIES_MAX)
+        .collect()
+}
+
+/// A name worth showing: not empty, and not just the address again.
+fn named(name: &str, address: &Address) -> Option<String> {
+    let name = one_line(name);
+    let name = name.trim_matches(['"', '\'', ' ']);
+    let name = super::text::cut(name, NAME_BYTES_MAX);
+    let same = name.trim_matches(['<', '>']).eq_ignore_ascii_case(&address.value);
+    (!name.is_empty() && !same).then(|| name.to_owned())
+}
+
+/// The comparable form: lower case, domain in ASCII. `None` for what is no address.
+pub(super) fn address(text: &str) -> Option<Address> {
+    let plain: String = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control() && !super::text::is_invisible(*c))
+        .collect();
+    let plain = plain.trim_matches(['<', '>', '\'', ',', ';']);
+    let plain = plain.strip_prefix("mailto:").unwrap_or(plain);
+    let (local, domain) = plain.rsplit_once('@')?;
+    let domain = domain.trim_matches('.');
+    if local.is_empty() || domain.is_empty() || plain.len() > ADDRESS_BYTES_MAX {
+        return None;
+    }
+    let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned());
+    Some(Address::email(&format!("{local}@{domain}")))
+}
+
+/// The name in a `From` that holds no address: `From: Jane Doe`.
+pub(super) fn lone_name(field: &[u8]) -> Option<String> {
+    let name = one_line(&words::decode(field.get(..BYTES_MAX).unwrap_or(field)));
+    let name = name.trim_matches(['"', '<', '>', ' ']);
+    (!name.is_empty()).then(|| super::text::cut(name, NAME_BYTES_MAX).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(field: &[u8]) -> Vec<String> {
+        let flat = |party: Party| match party.name {
+            Some(name) => format!("{name} <{}>", party.address.value),
+            None => party.address.value,
+        };
+        parties(field).into_iter().map(flat).collect()
+    }
+
+    // COMPLAINTS L26, E2; FAULTS 81, 85
+    #[test]
+    fn addresses_are_read_in_every_shape() {
+        let table: &[(&[u8], &[&str])] = &[
+            (b"a@b.com", &["a@b.com"]),
+            (b"<A@B.com>", &["a@b.com"]),
+            (b"Jane Doe <a@b.com>", &["Jane Doe <a@b.com>"]),
+            (b"\"Doe, Jane\" <a@b.com>, c@d.com", &["Doe, Jane <a@b.com>", "c@d.com"]),
+            (b"a@b.com (Jane)", &["Jane <a@b.com>"]),
+            (b"=?utf-8?B?6ZKx?= <a@b.com>", &["钱 <a@b.com>"]),
+            (b"\"=?utf-8?B?6ZI=?= =?utf-8?B?sQ==?=\" <a@b.com>", &["钱 <a@b.com>"]),
+            (b"=?utf-8?Q?Doe=2C_Jane?= <a@b.com>", &["Doe, Jane <a@b.com>"]),
+            (b"=?utf-8?Q?Jane?=<a@b.com>", &["Jane <a@b.com>"]),
+            (b"=?utf-8?Q?Jane_<a@b.com>?=", &["Jane <a@b.com>"]),
+            (b"Gr\xfc\xdfe <a@b.com>", &["Grüße <a@b.com>"]),
+            (b"team: a@b.com, Jane <c@d.com>;, e@f.com", &["a@b.com", "Jane <c@d.com>", "e@f.com"]),
+            (b"undisclosed-recipients:;", &[]),
+            (b"", &[]),
+            (b"<>", &[]),
+            (b"Jane Doe", &[]),
+            (b"'a@b.com' <a@b.com>", &["a@b.com"]),
+            (b"a@b.com <a@b.com>", &["a@b.com"]),
+            ("钱@例子.中国".as_bytes(), &["钱@xn--fsqu00a.xn--fiqs8s"]),
+            (b"a@b.com;c@d.com", &["a@b.com", "c@d.com"]),
+        ];
+        for (field, expected) in table {
+            assert_eq!(flat(field), *expected, "{}", String::from_utf8_lossy(field));
+        }
+        assert_eq!(lone_name(b" =?utf-8?B?6ZKx?= "), Some("钱".to_owned()));
+        assert_eq!(lone_name(b" <> "), None);
+    }
+
+    #[test]
+    fn nesting_and_length_cost_nothing() {
+        let deep = format!("{}a@b.com", "(".repeat(60_000));
+        parties(deep.as_bytes());
+        let many = "a@b.com,".repeat(20_000);
+        assert_eq!(parties(many.as_bytes()).len(), PARTIES_MAX);
+    }
+}
