@@ -1,10 +1,167 @@
-//! What a mail means.
+//! What a mail means: bytes → [`Meaning`].
+//!
+//! Pure. Knows our own addresses, our signatures and which mail servers to believe; knows nothing of
+//! tickets. No mail is too broken: what cannot be understood is left out, marked, and kept in the raw.
 
 mod address;
+mod auth;
+mod body;
 mod charset;
 mod headers;
+mod html;
+mod letter;
+mod machine;
 mod mime;
 mod name;
 mod params;
+mod quote;
 mod text;
+mod tnef;
 mod words;
+
+use std::collections::BTreeSet;
+
+use letter::Letter;
+
+use crate::channel::shared::sign::Signer;
+use crate::channel::{Interpret, Unreadable};
+use crate::model::{
+    Address, Event, Flag, Form, Inbound, Meaning, OwnAddresses, Party, Raw, Sender, ThreadHint,
+    Trust,
+};
+
+use super::thread;
+use machine::Machine;
+use mime::{Budget, Part};
+
+/// Reads the mails of one channel.
+pub struct Reader {
+    own: OwnAddresses,
+    signer: Signer,
+    trusted_authserv: Vec<String>,
+}
+
+impl Reader {
+    /// `addresses`: our own ones on this channel. `trusted_authserv`: the servers whose
+    /// `Authentication-Results` count; `*first*` for those that write no name.
+    #[must_use]
+    pub fn new(addresses: Vec<Address>, signer: Signer, trusted_authserv: Vec<String>) -> Self {
+        Self { own: OwnAddresses(addresses.into_iter().collect()), signer, trusted_authserv }
+    }
+}
+
+impl Interpret for Reader {
+    fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
+        if raw.body.iter().all(u8::is_ascii_whitespace) {
+            return Err(Unreadable("the mail has no content".into()));
+        }
+        let repaired = headers::with_line_feeds(&raw.body);
+        let bytes = repaired.as_deref().unwrap_or(&raw.body);
+        let mut budget = Budget::default();
+        let root = Part::parse(bytes, &mut budget);
+        let letter = Letter::new(&root, raw);
+        if self.is_our_own(&letter) {
+            return Ok(Meaning::Ignore("our own message came back"));
+        }
+        let mut inbound = self.inbound(&letter);
+        if budget.truncated {
+            inbound.flags.insert(Flag::Truncated);
+        }
+        Ok(Meaning::Events(vec![Event::Message(Box::new(inbound))]))
+    }
+}
+
+impl Reader {
+    /// From us, under an id that only we can have made.
+    fn is_our_own(&self, letter: &Letter<'_>) -> bool {
+        let from_us = letter.from.first().is_some_and(|from| self.own.contains(&from.address));
+        let ours = |id: &String| thread::token_of_id(&self.signer, id).is_some();
+        from_us && letter.own_ids().iter().any(ours)
+    }
+
+    fn inbound(&self, letter: &Letter<'_>) -> Inbound {
+        let sender = letter.from.first();
+        let checked = self.checked(letter);
+        let machine = self.machine(letter);
+        let mut content = letter.content();
+        let mut flags = machine.flags;
+        flags.append(&mut content.flags);
+        flags.append(&mut letter.flags());
+        let mut trust = checked.as_ref().map_or(Trust::Claimed, auth::Checked::trust);
+        if letter.from.len() > 1 {
+            trust = trust.min(Trust::Claimed);
+            flags.insert(Flag::SpoofSuspect);
+        }
+        if trust == Trust::Forged {
+            flags.insert(Flag::SpoofSuspect);
+        }
+        Inbound {
+            remote_id: letter.remote_id(),
+            digest: letter.digest(),
+            form: Form::Message,
+            sender: Sender {
+                address: sender.map(|party| party.address.clone()),
+                name: sender.and_then(|party| party.name.clone()).or_else(|| letter.lone_name()),
+                trust,
+            },
+            reply_to: self.reply_to(letter),
+            recipients: letter.recipients(),
+            thread: self.hint(letter, &flags),
+            occurred_at: letter.occurred_at(),
+            subject: letter.subject.clone(),
+            text: content.text,
+            text_full: content.text_full,
+            html: content.html,
+            media: content.media,
+            flags,
+            auth: checked.map(|checked| checked.verdicts),
+            automated: machine.reason,
+        }
+    }
+
+    fn machine(&self, letter: &Letter<'_>) -> Machine {
+        let facts = machine::Facts {
+            from: letter.from.first().map(|party| &party.address),
+            own: &self.own,
+            mail_from: letter.mail_from(),
+            subject: letter.subject.as_deref().unwrap_or_default(),
+        };
+        machine::machine(letter.headers(), &facts)
+    }
+
+    /// Our own check, if there was one, wins over what headers say.
+    fn checked(&self, letter: &Letter<'_>) -> Option<auth::Checked> {
+        let from = letter.from.first().and_then(|party| party.address.value.rsplit_once('@'));
+        let domain = from.map(|(_, domain)| domain);
+        let ours = letter.transport("auth");
+        let ours =
+            ours.and_then(|json| auth::Checked::by_transport(json, letter.mail_from(), domain));
+        ours.or_else(|| auth::Checked::by_headers(letter.headers(), &self.trusted_authserv, domain))
+    }
+
+    /// The first address of `Reply-To` that is neither ours nor the sender's.
+    fn reply_to(&self, letter: &Letter<'_>) -> Option<Party> {
+        let sender = letter.from.first().map(|party| &party.address);
+        letter
+            .parties("reply-to")
+            .into_iter()
+            .find(|party| Some(&party.address) != sender && !self.own.contains(&party.address))
+    }
+
+    /// A forward by its subject names no ticket: it is handed on, not answered.
+    fn hint(&self, letter: &Letter<'_>, flags: &BTreeSet<Flag>) -> ThreadHint {
+        let addresses = letter.addressed();
+        let in_reply_to = letter.decoded("in-reply-to");
+        let references = letter.decoded("references");
+        let marks = thread::Marks {
+            addresses: addresses.iter().map(String::as_str).collect(),
+            in_reply_to: in_reply_to.iter().map(String::as_str).collect(),
+            references: references.iter().map(String::as_str).collect(),
+            subject: letter.subject.as_deref().filter(|_| !flags.contains(&Flag::Forwarded)),
+        };
+        let mut hint = thread::hint(&self.signer, &marks);
+        let itself = letter.remote_id();
+        hint.parents.retain(|parent| *parent != itself);
+        hint
+    }
+}

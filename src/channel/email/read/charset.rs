@@ -148,10 +148,35 @@ fn japanese(bytes: &[u8]) -> String {
             Some(line) => (line, "\n"),
             None => (line, ""),
         };
-        text.push_str(&ISO_2022_JP.decode_without_bom_handling(line).0);
+        text.push_str(&ISO_2022_JP.decode_without_bom_handling(&without_idle_escapes(line)).0);
         text.push_str(end);
     }
     text
+}
+
+/// An escape right behind another one makes the first one idle. That is how joined words look, and
+/// the decoder would take it for an attack.
+fn without_idle_escapes(line: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let [first, tail @ ..] = rest {
+        let length = escape_length(rest);
+        if length > 0 && rest.get(length) == Some(&0x1b) {
+            rest = rest.get(length..).unwrap_or_default();
+        } else {
+            kept.push(*first);
+            rest = tail;
+        }
+    }
+    kept
+}
+
+fn escape_length(bytes: &[u8]) -> usize {
+    match bytes {
+        [0x1b, b'$', b'(', ..] => 4,
+        [0x1b, b'$' | b'(', ..] => 3,
+        _ => 0,
+    }
 }
 
 /// Well-formed UTF-8 with at least one sequence of three or more bytes. Two-byte sequences alone could
@@ -222,7 +247,7 @@ fn mostly_high(bytes: &[u8]) -> bool {
     high >= 4 && high * 3 > low * 2
 }
 
-/// Most pairs lie in the plane of GB 2312 that is in daily use. Shift_JIS and Big5 under a label of
+/// Most pairs lie in the plane of GB 2312 that is in daily use. `Shift_JIS` and Big5 under a label of
 /// GB 2312 decode too, but to characters that nobody writes.
 fn looks_like_gb2312(bytes: &[u8]) -> bool {
     let (mut common, mut rare) = (0_usize, 0_usize);

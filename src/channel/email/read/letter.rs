@@ -1,0 +1,308 @@
+//! One mail with what its transport said: questions and answers, no decisions.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use mail_parser::DateTime;
+
+use super::address;
+use super::body::{self, Body, TEXT_BYTES_MAX};
+use super::headers::Headers;
+use super::html;
+use super::mime::Part;
+use super::quote;
+use super::text::{cut, one_line, shown};
+use super::words;
+use crate::channel::email::thread;
+use crate::model::{Flag, Media, Party, Raw, RemoteId, Timestamp};
+
+/// Longest subject that is kept.
+const SUBJECT_BYTES_MAX: usize = 998;
+
+/// A mail that claims to be older than this has no clock.
+const OLDEST: i64 = 631_152_000; // 1990
+
+/// How far a sender's clock may be ahead, time zones mixed up included.
+const AHEAD: TimeDelta = TimeDelta::hours(26);
+
+/// Fields that tell where a mail was sent to when `To` does not.
+const DELIVERED: &[&str] = &[
+    "delivered-to",
+    "x-original-to",
+    "envelope-to",
+    "x-envelope-to",
+    "x-forwarded-to",
+    "x-rcpt-to",
+    "apparently-to",
+    "resent-to",
+];
+
+/// One mail.
+pub(super) struct Letter<'a> {
+    pub(super) root: &'a Part<'a>,
+    raw: &'a Raw,
+    pub(super) from: Vec<Party>,
+    pub(super) subject: Option<String>,
+}
+
+/// The text of a mail in its forms.
+pub(super) struct Content {
+    pub(super) text: String,
+    pub(super) text_full: String,
+    pub(super) html: Option<String>,
+    pub(super) media: Vec<Media>,
+    pub(super) flags: BTreeSet<Flag>,
+}
+
+impl<'a> Letter<'a> {
+    pub(super) fn new(root: &'a Part<'a>, raw: &'a Raw) -> Self {
+        let subject = root.headers.first("subject").map(|value| one_line(&words::decode(value)));
+        let subject = subject.map(|text| cut(&text, SUBJECT_BYTES_MAX).to_owned());
+        let subject = subject.filter(|text| !text.is_empty());
+        let mut letter = Self { root, raw, from: Vec::new(), subject };
+        letter.from = letter.parties("from");
+        if letter.from.is_empty() {
+            letter.from = letter.parties("sender").into_iter().take(1).collect();
+        }
+        letter
+    }
+
+    pub(super) fn headers(&self) -> &Headers<'a> {
+        &self.root.headers
+    }
+
+    pub(super) fn transport(&self, key: &str) -> Option<&str> {
+        self.raw.transport.get(key).map(String::as_str)
+    }
+
+    /// The envelope's sender; empty for `<>`.
+    pub(super) fn mail_from(&self) -> Option<&str> {
+        self.transport("mail_from")
+    }
+
+    /// All addresses of a field, without doubles.
+    pub(super) fn parties(&self, name: &str) -> Vec<Party> {
+        let mut parties: Vec<Party> = Vec::new();
+        for party in self.root.headers.all(name).flat_map(address::parties) {
+            if parties.len() < address::PARTIES_MAX
+                && !parties.iter().any(|known| known.address == party.address)
+            {
+                parties.push(party);
+            }
+        }
+        parties
+    }
+
+    pub(super) fn recipients(&self) -> Vec<Party> {
+        let mut all = self.parties("to");
+        for party in self.parties("cc") {
+            if !all.iter().any(|known| known.address == party.address) {
+                all.push(party);
+            }
+        }
+        all
+    }
+
+    /// The name in a `From` without an address.
+    pub(super) fn lone_name(&self) -> Option<String> {
+        if self.from.is_empty() {
+            self.root.headers.first("from").and_then(address::lone_name)
+        } else {
+            None
+        }
+    }
+
+    /// Every address that this mail was sent to, envelope first.
+    pub(super) fn addressed(&self) -> Vec<String> {
+        let envelope = self.transport("rcpt_to").unwrap_or_default();
+        let mut all: Vec<String> = envelope.split_whitespace().map(str::to_owned).collect();
+        let named = ["to", "cc"].iter().chain(DELIVERED).flat_map(|name| self.parties(name));
+        all.extend(named.map(|party| party.address.value));
+        all
+    }
+
+    /// All values of a field as text.
+    pub(super) fn decoded(&self, name: &str) -> Vec<String> {
+        self.root.headers.all(name).map(words::decode).collect()
+    }
+
+    /// What it calls itself, and what it was called before a relay gave it another name.
+    pub(super) fn own_ids(&self) -> Vec<String> {
+        let names =
+            ["message-id", "x-microsoft-original-message-id", "x-google-original-message-id"];
+        let values = names.iter().flat_map(|name| self.decoded(name));
+        values.flat_map(|value| thread::ids(&value)).collect()
+    }
+
+    /// `Message-ID`, or one made of the content: always the same for the same mail.
+    pub(super) fn remote_id(&self) -> RemoteId {
+        let given = self
+            .decoded("message-id")
+            .iter()
+            .find_map(|value| thread::ids(value).into_iter().next());
+        given.map_or_else(|| RemoteId(format!("{}{}", self.made_up(), thread::MADE_UP)), RemoteId)
+    }
+
+    /// With a date, what the sender wrote tells two mails apart. Without one, only the way it took does.
+    fn made_up(&self) -> String {
+        if self.root.headers.first("date").is_some() {
+            return self.digest();
+        }
+        let all: Vec<&[u8]> = self.root.headers.fields.iter().map(|field| field.value).collect();
+        thread::digest(&all, self.root.raw)
+    }
+
+    pub(super) fn digest(&self) -> String {
+        let first = |name| self.root.headers.first(name).unwrap_or_default();
+        thread::digest(&[first("from"), first("date"), first("subject")], self.root.raw)
+    }
+
+    /// What the sender says, where that can be true; else when it came in.
+    pub(super) fn occurred_at(&self) -> Timestamp {
+        let claimed = self.claimed();
+        match (claimed, self.raw.received_at) {
+            (Some(claimed), Some(received)) if claimed <= received + AHEAD => claimed,
+            (Some(claimed), None) => claimed,
+            (_, Some(received)) => received,
+            (None, None) => self.relayed_at().unwrap_or(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    /// The `Date`, unless absurd.
+    fn claimed(&self) -> Option<Timestamp> {
+        date(&words::decode(self.root.headers.first("date")?))
+    }
+
+    /// The date of the topmost `Received`.
+    fn relayed_at(&self) -> Option<Timestamp> {
+        let received = String::from_utf8_lossy(self.root.headers.first("received")?);
+        received.rsplit_once(';').and_then(|(_, text)| date(text))
+    }
+
+    pub(super) fn flags(&self) -> BTreeSet<Flag> {
+        let mut flags = BTreeSet::new();
+        let imported = self.transport("imported") == Some("1");
+        if imported {
+            flags.insert(Flag::Imported);
+        }
+        if self.transport("truncated") == Some("1") {
+            flags.insert(Flag::Truncated);
+        }
+        let late = self.claimed().zip(self.raw.received_at);
+        if !imported
+            && late.is_some_and(|(claimed, received)| received - claimed > TimeDelta::days(1))
+        {
+            flags.insert(Flag::Late);
+        }
+        if self.root.headers.fields.is_empty() {
+            flags.insert(Flag::Unreadable);
+        }
+        let by_subject = self.subject.as_deref().is_some_and(thread::is_forward);
+        if by_subject || self.root.headers.first("resent-from").is_some() {
+            flags.insert(Flag::Forwarded);
+        }
+        for part in self.root.walk() {
+            flags.extend(sealed(part));
+        }
+        flags
+    }
+
+    /// Text, HTML and files.
+    pub(super) fn content(&self) -> Content {
+        let body = Body::of(self.root);
+        let mut flags = BTreeSet::new();
+        let source = body.html();
+        let html = source.as_deref().and_then(html::sanitised);
+        if html.is_none() && source.as_deref().is_some_and(|html| !html::is_bearable(html)) {
+            flags.insert(Flag::Truncated);
+        }
+        let full = whole_text(&body);
+        if full.len() > TEXT_BYTES_MAX {
+            flags.insert(Flag::Truncated);
+        }
+        let full = cut(&full, TEXT_BYTES_MAX).to_owned();
+        flags.extend(armoured(&full));
+        let forward = self.subject.as_deref().is_some_and(thread::is_forward);
+        let new = new_words(&body, &full);
+        if new.forwarded {
+            flags.insert(Flag::Forwarded);
+        }
+        let mut media = body.media;
+        let shown_ids = source.as_deref().map(html::shown_ids).unwrap_or_default();
+        for file in &mut media {
+            file.inline = file.content_id.as_ref().is_some_and(|id| shown_ids.contains(id));
+        }
+        let text_full = if full.is_empty() { body::placeholder(&media) } else { full };
+        let keep_all = forward || new.forwarded || new.text.is_empty();
+        let text = if keep_all { text_full.clone() } else { new.text };
+        Content { text, text_full, html, media, flags }
+    }
+}
+
+/// All that was said, in plain.
+fn whole_text(body: &Body) -> String {
+    let pieces: Vec<String> = body
+        .segments
+        .iter()
+        .map(|segment| match (&segment.text, &segment.html) {
+            (Some(text), _) if !text.trim().is_empty() => shown(text),
+            (_, Some(html)) => shown(&html::to_text(html)),
+            (Some(_) | None, None) => String::new(),
+        })
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    pieces.join("\n\n")
+}
+
+/// The new words: found in the text, or, where that shows no quote, by what programs put around quotes
+/// in HTML.
+fn new_words(body: &Body, full: &str) -> quote::New {
+    let by_text = quote::new_words(full);
+    let html_only = body
+        .segments
+        .iter()
+        .all(|segment| segment.text.as_deref().is_none_or(|text| text.trim().is_empty()));
+    if by_text.forwarded || (by_text.text != full.trim() && !html_only) {
+        return by_text;
+    }
+    let Some(remaining) = body.html().as_deref().and_then(html::without_quotes) else {
+        return by_text;
+    };
+    let by_html = quote::new_words(&shown(&html::to_text(&remaining)));
+    let shorter = !by_html.text.is_empty() && by_html.text.len() < by_text.text.len();
+    if shorter { by_html } else { by_text }
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    let seconds = DateTime::parse_rfc822(text.trim()).filter(DateTime::is_valid)?.to_timestamp();
+    let date = Timestamp::from_timestamp(seconds, 0)?;
+    (seconds >= OLDEST).then_some(date)
+}
+
+/// Signed, encrypted, an invitation: by the types of the parts.
+fn sealed(part: &Part<'_>) -> Option<Flag> {
+    match part.kind.value.as_str() {
+        "multipart/encrypted" | "application/pgp-encrypted" => Some(Flag::Encrypted),
+        "multipart/signed"
+        | "application/pgp-signature"
+        | "application/pkcs7-signature"
+        | "application/x-pkcs7-signature" => Some(Flag::Signed),
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
+            let signed = part.param("smime-type").is_some_and(|kind| kind.contains("signed"));
+            Some(if signed { Flag::Signed } else { Flag::Encrypted })
+        }
+        "text/calendar" | "application/ics" => Some(Flag::Calendar),
+        _ => None,
+    }
+}
+
+/// PGP within the text itself.
+fn armoured(text: &str) -> Option<Flag> {
+    if text.contains("-----BEGIN PGP MESSAGE-----") {
+        Some(Flag::Encrypted)
+    } else if text.contains("-----BEGIN PGP SIGNED MESSAGE-----") {
+        Some(Flag::Signed)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,157 @@
+//! What mail programs write around a quoted mail, in the usual languages.
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+
+#[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles them all")]
+fn set(patterns: &[&str]) -> RegexSet {
+    RegexSet::new(patterns).expect("constant patterns")
+}
+
+#[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles them all")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("constant pattern")
+}
+
+/// «On … wrote:». Each also needs a digit, since a date stands in it.
+static ATTRIBUTION: LazyLock<RegexSet> = LazyLock::new(|| {
+    set(&[
+        r"(?i)^(on|at)\b.{5,}\b(wrote|writes)\s*[:：]$",
+        r"(?i)^.{3,}\bwrote on\b.{5,}[:：]$",
+        r"(?i)^am\b.{5,}\bschrieb\b.*:$",
+        r"(?i)^.{3,}\bschrieb am\b.{5,}:$",
+        r"(?i)^le\b.{5,}\ba écrit\s*:$",
+        r"(?i)^el\b.{5,}\bescribió\s*:$",
+        r"(?i)^(em|a|no dia|na)\b.{5,}\bescreveu\s*:$",
+        r"(?i)^(il|in data|il giorno)\b.{5,}\bha scritto\s*:$",
+        r"(?i)^op\b.{5,}\b(schreef|het volgende geschreven)\b.*:$",
+        r"(?i)^.{5,}\b(napisał|napisała|napisał\(a\)|pisze|napsal|napsala|napsal\(a\))\s*:$",
+        r"(?i)^.{5,}(написал|написала|написал\(а\)|пишет|писал|писала|написав|пише)\s*:$",
+        r"(?i)^.{5,}(şunları yazdı|tarihinde yazdı|şunu yazdı|yazdı)\s*:$",
+        r"(?i)^.{5,}\b(đã viết|viết)\s*:$",
+        r"(?i)^.{5,}\b(skrev|kirjoitti|skrifaði|ezt írta|a scris|написа)\b.*:$",
+        r"^.{5,}(写道|寫道|写到|来信)\s*[:：]$",
+        r"^\d{4}年\d{1,2}月\d{1,2}日.{3,}<[^<>]+@[^<>]+>\s*[:：]$",
+        r"^\d{4}[年/-].{5,}(のメール|さんは書きました|が書きました|wrote)\s*[:：]$",
+        r"^.{5,}(님이 작성|님이 씀|작성|쓰신 글|썼습니다|님의 메시지)\s*[:：]$",
+    ])
+});
+
+/// Does «On … wrote:» stand here?
+pub(super) fn attribution(line: &str) -> bool {
+    line.len() <= 400
+        && line.ends_with([':', '：'])
+        && line.contains(|c: char| c.is_numeric())
+        && ATTRIBUTION.is_match(line)
+}
+
+/// What stands between the dashes of a divider.
+const ORIGINAL: &str = "original message|original appointment|original email|reply message|replied message\
+    |originalnachricht|ursprüngliche nachricht|original-nachricht\
+    |message d'origine|message d’origine|message original|message initial\
+    |mensaje original|mensagem original|messaggio originale|messaggio original\
+    |oorspronkelijk bericht|origineel bericht|oprindelig meddelelse|opprinnelig melding\
+    |ursprungligt meddelande|originalmeddelande|alkuperäinen viesti\
+    |oryginalna wiadomość|wiadomość oryginalna|původní zpráva|původní e-mail|eredeti üzenet\
+    |исходное сообщение|оригинальное сообщение|исходное письмо|оригінальне повідомлення\
+    |orijinal mesaj|özgün ileti|orijinal ileti|thư gốc|tin nhắn gốc|thư ban đầu\
+    |原始邮件|原始郵件|原邮件|原郵件|原始訊息|原始信件|原始邮件信息|回复的原邮件|回覆的原郵件\
+    |元のメッセージ|元のメール|オリジナルメッセージ|원본 메시지|원본 메일|원본메일|원본 메세지";
+
+static DIVIDER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        r"(?i)^[*>\s]*[-–—_=]{{2,}}(?:\s|&nbsp;)*({ORIGINAL})(?:\s|&nbsp;)*[:：]?\s*[-–—_=]{{2,}}\**$"
+    ))
+});
+
+/// `-----Original Message-----`
+pub(super) fn divider(line: &str) -> bool {
+    DIVIDER.is_match(line)
+}
+
+static FORWARD_DIVIDER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^[-–—_=]{2,}\s*(forwarded message|forwarded mail|forwarded by .{1,80}|weitergeleitete nachricht|weitergeleitete mail|message transféré|message transmis|mensaje reenviado|mensagem encaminhada|messaggio inoltrato|doorgestuurd bericht|przekazana wiadomość|wiadomość przekazana|treść przekazanej wiadomości|пересылаемое сообщение|переадресованное сообщение|iletilen mesaj|yönlendirilmiş ileti|thư đã chuyển tiếp|vidarebefordrat meddelande|videresendt meddelelse|välitetty viesti|přeposlaná zpráva|továbbított üzenet|转发的邮件|转发邮件|转发邮件信息|已转发邮件|轉寄郵件|轉寄的郵件|已轉寄的郵件|转发的消息|転送メッセージ|転送されたメッセージ|전달된 메시지|전달 메시지)\s*[-–—_=]{2,}$",
+    )
+});
+
+/// `---------- Forwarded message ---------`
+pub(super) fn forward_divider(line: &str) -> bool {
+    FORWARD_DIVIDER.is_match(line)
+}
+
+static FORWARD_BEGIN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^(begin forwarded message|anfang der weitergeleiteten (nachricht|e-mail)|début du message (réexpédié|transféré)|inicio del mensaje reenviado|inizio messaggio inoltrato|início da mensagem (encaminhada|reencaminhada)|begin doorgestuurd bericht|początek przekazywanej wiadomości|начало переадресованного сообщения|iletilmiş mesajın başlangıcı|下面是被转发的邮件|以下是轉寄的郵件|転送されたメッセージ|전달된 메시지)\s*[:：]$",
+    )
+});
+
+/// Apple Mail's «Begin forwarded message:».
+pub(super) fn begins_forward(line: &str) -> bool {
+    FORWARD_BEGIN.is_match(line)
+}
+
+static FROM: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^[*>|\s]*(from|von|de|da|van|från|fra|lähettäjä|od|feladó|от|от кого|від|kimden|gönderen|từ|người gửi|发件人|寄件者|寄件人|差出人|送信者|送信元|보낸 사람|보낸사람|보낸이)[*\s]*[:：|]",
+    )
+});
+
+/// `From:` and its like.
+pub(super) fn from_label(line: &str) -> bool {
+    FROM.is_match(line)
+}
+
+static LABELS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    let label = |words: &str| pattern(&format!(r"(?i)^[*>|\s]*({words})[*\s]*[:：|]"));
+    [
+        label(
+            "sent|date|sent date|gesendet|datum|gesendet am|envoyé|envoyé le|fecha|enviado|enviado el|enviado em|enviada em|data|inviato|data invio|verzonden|skickat|sendt|dato|lähetetty|päivämäärä|wysłano|data wysłania|odesláno|datum odeslání|küldve|dátum|отправлено|дата|надіслано|gönderildi|gönderme tarihi|tarih|đã gửi|ngày gửi|ngày|发送时间|发送日期|发件时间|日期|时间|寄件日期|傳送時間|時間|日時|送信日時|送信日|送信|날짜|보낸 날짜|보낸날짜",
+        ),
+        label(
+            "to|an|à|a|para|aan|till|til|vastaanottaja|do|komu|címzett|кому|kime|alıcı|đến|tới|收件人|收件者|宛先|받는 사람|받는사람|받는이",
+        ),
+        label(
+            "subject|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe|temat|předmět|tárgy|тема|konu|chủ đề|tiêu đề|主题|主題|主旨|件名|제목",
+        ),
+    ]
+});
+
+/// How many of date, recipient and subject are named in these lines.
+pub(super) fn header_labels<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
+    let mut found = [false; 3];
+    for line in lines {
+        for (label, found) in LABELS.iter().zip(&mut found) {
+            *found |= label.is_match(line);
+        }
+    }
+    found.iter().filter(|found| **found).count()
+}
+
+static MOBILE: LazyLock<RegexSet> = LazyLock::new(|| {
+    set(&[
+        r"(?i)^(sent|envoyé|enviado|enviada|inviato|verstuurd|verzonden|gesendet|skickat|sendt|lähetetty|wysłane|wysłano|odesláno|отправлено|надіслано|đã gửi)\s+(from|with|via|using|de|depuis|à partir d|desde|do|da|dal|vanaf|met|mit|von|från|fra|z|ze|из|с|з|từ)\b.{2,60}$",
+        r"(?i)^von meinem .{2,40} gesendet\.?$",
+        r"(?i)^gesendet mit .{2,40}$",
+        r"(?i)^diese nachricht wurde von meinem .{2,60} gesendet\.?$",
+        r"(?i)^.{2,30}['’]?(u|ü|ı|i)?m?dan gönderildi\.?$",
+        r"(?i)^get outlook for (ios|android|mac).{0,60}$",
+        r"(?i)^(获取|下载|取得) ?outlook.{0,60}$",
+        r"^(发自|來自|来自|寄自|傳送自|从|從)(我的|网易|新浪|腾讯|QQ)?.{1,40}(发送|傳送|寄出|寄送)?$",
+        r"(?i)^.{1,20}(から送信|より送信)$",
+        r"^나의 .{1,30}에서 보냄$",
+        r"^.{1,40}에서 보냄$",
+    ])
+});
+
+static DEVICE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(iphone|ipad|android|samsung|galaxy|huawei|xiaomi|blackberry|windows|outlook|yahoo|gmx|web\.de|mobil|phone|handy|smartphone|móvil|movil|celular|телефон|proton|gmail|mail|device|手机|手機|邮箱|郵箱|小米|华为|華為|荣耀|スマートフォン|アイフォン|携帯|nokia|oppo|vivo|tablet)",
+    )
+});
+
+/// «Sent from my iPhone», alone in its line.
+pub(super) fn mobile_signature(line: &str) -> bool {
+    line.chars().count() <= 90 && MOBILE.is_match(line) && DEVICE.is_match(line)
+}
