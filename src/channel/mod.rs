@@ -21,7 +21,10 @@ use crate::model::{
     Raw, Realm, RemoteId, Secret,
 };
 
+mod loose;
 mod policy;
+
+pub(crate) use loose::{nearest, read};
 
 /// One configured channel, ready to run. Building it makes no connection.
 pub struct Channel {
@@ -317,9 +320,5 @@ pub fn build(name: ChannelName, table: Table, site: &Site) -> Result<Channel, Ba
 
 /// Reads an adapter's own settings; the error names the very key.
 pub fn settings<T: DeserializeOwned>(channel: &ChannelName, table: Table) -> Result<T, BadChannel> {
-    serde_path_to_error::deserialize(table).map_err(|error| BadChannel::Setting {
-        channel: channel.clone(),
-        path: error.path().to_string(),
-        problem: error.inner().to_string(),
-    })
+    read(table).map_err(|(path, problem)| BadChannel::at(channel, &path, problem.to_string()))
 }
