@@ -8,3 +8,4 @@ pub mod channel;
 pub mod desk;
 pub mod store;
 pub mod engine;
+pub mod settings;

@@ -10,7 +10,7 @@ use std::fmt;
 use config::{Value, ValueKind};
 use serde::de::{
     self, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor,
-    value::{MapDeserializer, SeqDeserializer},
+    value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer},
 };
 
 /// What is wrong. The `Display` form holds no value that was given.
@@ -164,23 +164,33 @@ impl Loose {
         match &self.0.kind {
             ValueKind::Float(number) => Some(*number),
             ValueKind::String(text) => text.trim().parse().ok(),
-            // Settings are small numbers: an i32 holds them exactly.
-            _ => self.integer().ok().and_then(|number| i32::try_from(number).ok()).map(f64::from),
+            ValueKind::Nil
+            | ValueKind::Boolean(_)
+            | ValueKind::I64(_)
+            | ValueKind::I128(_)
+            | ValueKind::U64(_)
+            | ValueKind::U128(_)
+            | ValueKind::Table(_)
+            | ValueKind::Array(_) => None,
         }
+        // Settings are small numbers: an i32 holds them exactly.
+        .or_else(|| Some(f64::from(i32::try_from(self.integer().ok()?).ok()?)))
         .ok_or_else(|| self.wrong("a number"))
     }
 
     fn boolean(&self) -> Result<bool, Problem> {
-        match &self.0.kind {
-            ValueKind::Boolean(given) => Some(*given),
-            ValueKind::String(text) => match text.trim().to_lowercase().as_str() {
+        let given = if let ValueKind::String(text) = &self.0.kind {
+            match text.trim().to_lowercase().as_str() {
                 "true" | "yes" | "on" | "1" => Some(true),
                 "false" | "no" | "off" | "0" => Some(false),
                 _ => None,
-            },
-            _ => None,
-        }
-        .ok_or_else(|| self.wrong("true or false"))
+            }
+        } else if let ValueKind::Boolean(given) = self.0.kind {
+            Some(given)
+        } else {
+            None
+        };
+        given.ok_or_else(|| self.wrong("true or false"))
     }
 
     fn text(self) -> Result<String, Problem> {
@@ -280,10 +290,7 @@ impl<'de> Deserializer<'de> for Loose {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        match self.0.kind {
-            ValueKind::Nil => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
+        if self.0.kind == ValueKind::Nil { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -300,15 +307,16 @@ impl<'de> Deserializer<'de> for Loose {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        match self.0.kind {
-            ValueKind::String(word) => visitor.visit_enum(word.into_deserializer()),
-            ValueKind::Table(table) if table.len() == 1 => visitor.visit_enum(
-                de::value::MapAccessDeserializer::new(MapDeserializer::new(
-                    table.into_iter().map(|(key, value)| (key, Loose(value))),
-                )),
-            ),
-            _ => Err(self.wrong("a word")),
+        if let ValueKind::String(word) = self.0.kind {
+            return visitor.visit_enum(word.into_deserializer());
         }
+        let fault = self.wrong("a word");
+        let ValueKind::Table(table) = self.0.kind else { return Err(fault) };
+        if table.len() != 1 {
+            return Err(fault);
+        }
+        let entries = table.into_iter().map(|(key, value)| (key, Self(value)));
+        visitor.visit_enum(MapAccessDeserializer::new(MapDeserializer::new(entries)))
     }
 
     serde::forward_to_deserialize_any! {
@@ -326,9 +334,9 @@ pub(crate) fn read<T: de::DeserializeOwned>(value: Value) -> Result<T, (String, 
         };
         let problem = error.into_inner();
         let path = match &problem {
-            Problem::Unknown { key, .. } => join(&path, key),
+            // The path of an unknown key ends with it already; that of a missing one cannot.
             Problem::Missing(key) => join(&path, key),
-            Problem::Wrong(_) => path,
+            Problem::Unknown { .. } | Problem::Wrong(_) => path,
         };
         (path, problem)
     })
@@ -391,7 +399,8 @@ mod tests {
 
     #[test]
     fn texts_become_numbers_and_booleans_where_those_are_wanted_and_stay_texts_elsewhere() {
-        let given = table(&[("port", text("993")), ("password", text("123456")), ("on", text("no"))]);
+        let given =
+            table(&[("port", text("993")), ("password", text("123456")), ("on", text("no"))]);
         let outer = read::<Outer>(table(&[("inner", given)])).unwrap();
         let wanted = Inner {
             port: 993,

@@ -10,4 +10,5 @@
 )]
 
 mod channel;
+mod settings;
 mod support;

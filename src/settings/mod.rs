@@ -1,0 +1,100 @@
+//! The settings: built-in defaults ← file ← `conf.d/*.toml` ← environment, checked as a whole.
+//!
+//! Only `cli` imports this module; every other module is handed its own part by value. It is also the
+//! only one that looks at the environment. Every fault is reported, all in one go, each with its place.
+
+mod check;
+mod environment;
+mod fault;
+mod layer;
+mod load;
+mod paths;
+mod schema;
+mod secret;
+mod sections;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use environment::Environment;
+pub use fault::{Fault, Faults, Place};
+pub use load::{Loaded, load};
+pub use schema::schema;
+pub use sections::{ConsoleSection, HttpSection, LogFormat, LogSection, Network, StoreSection};
+
+use crate::channel::Table;
+use crate::model::{ChannelName, Secret};
+use crate::store::StoreSettings;
+
+/// The lowest layer: every key with its default.
+pub const DEFAULTS: &str = include_str!("../../config/tributary.toml");
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where what is kept lives.
+    pub state_dir: PathBuf,
+    /// `[store]`; relative paths in it are resolved.
+    pub store: StoreSection,
+    /// `[http]`.
+    pub http: HttpSection,
+    /// `[log]`.
+    pub log: LogSection,
+    /// `[console]`.
+    pub console: ConsoleSection,
+    /// `[channels.<name>]`, secrets put in; each builds without a fault.
+    pub channels: BTreeMap<ChannelName, Table>,
+}
+
+impl Settings {
+    /// How to reach the database.
+    #[must_use]
+    pub fn store_settings(&self) -> StoreSettings {
+        StoreSettings { url: self.store.url.reveal().to_owned(), readers: self.store.readers }
+    }
+
+    /// Where the master keys come from.
+    #[must_use]
+    pub fn master_keys(&self) -> MasterKeySource {
+        match &self.store.master_key {
+            Some(text) => MasterKeySource::Text(text.clone()),
+            None => MasterKeySource::File(self.state_dir.join("master.key")),
+        }
+    }
+
+    /// What the world calls us, without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        match &self.http.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.http.listen),
+        }
+    }
+
+    /// What is not wrong, but probably not wanted.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let open = !self.http.listen.ip().is_loopback();
+        let encrypted =
+            self.http.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+        if open && (!encrypted || self.http.trusted_proxies.is_empty()) {
+            warnings.push(format!(
+                "http.listen: {} can be reached from other machines without encryption; listen on \
+                 127.0.0.1 behind a proxy that does TLS, or set http.public_url to its https:// \
+                 address and http.trusted_proxies to the proxy",
+                self.http.listen
+            ));
+        }
+        warnings
+    }
+}
+
+/// Where the master keys come from.
+#[derive(Debug, Clone)]
+pub enum MasterKeySource {
+    /// They were given.
+    Text(Secret),
+    /// A key file of our own, made at the first start.
+    File(PathBuf),
+}

@@ -1,0 +1,41 @@
+//! The JSON Schema of the settings, for editors.
+
+use serde_json::{Value, json};
+
+use super::sections::Sections;
+use crate::channel::KINDS;
+
+/// The JSON Schema (2020-12) of `tributary.toml`.
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(Sections).to_value();
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), json!("tributary.toml"));
+        // Every key has a default in a layer below, so a file need not name any.
+        root.remove("required");
+        if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert(
+                "channels".to_owned(),
+                json!({
+                    "description": "One table for each channel, under its own name.",
+                    "type": "object",
+                    "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,31}$" },
+                    "additionalProperties": {
+                        "type": "object",
+                        "required": ["kind"],
+                        "properties": { "kind": { "enum": kinds } }
+                    }
+                }),
+            );
+        }
+        if let Some(parts) = root.get_mut("$defs").and_then(Value::as_object_mut) {
+            for part in parts.values_mut() {
+                if let Some(part) = part.as_object_mut() {
+                    part.remove("required");
+                }
+            }
+        }
+    }
+    schema
+}

@@ -1,0 +1,120 @@
+//! The sections of the settings file, apart from the channels: one struct each.
+//!
+//! No struct has defaults: those are in `config/tributary.toml`, which is the lowest layer. What is
+//! optional here may be left out there as well.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::model::Secret;
+
+/// Everything but the channels, as it stands in the file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sections {
+    /// Where what is kept lives, if not in `$STATE_DIRECTORY` or `./var`.
+    pub(super) state_dir: Option<PathBuf>,
+    /// The database.
+    pub(super) store: StoreSection,
+    /// The HTTP server.
+    pub(super) http: HttpSection,
+    /// What is logged, and how.
+    pub(super) log: LogSection,
+    /// The console for agents in the browser.
+    pub(super) console: ConsoleSection,
+}
+
+/// `[store]`: the database.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSection {
+    /// `sqlite://path` or `postgres://user:password@host/database`.
+    #[schemars(with = "String")]
+    pub url: Secret,
+    /// Connections for reading; writing has its own.
+    #[schemars(range(min = 1, max = 64))]
+    pub readers: u32,
+    /// Does `tributary run` bring the schema up to date by itself?
+    pub auto_migrate: bool,
+    /// The keys that seal what is kept: base64 of 32 bytes, one a line, the current one first.
+    #[schemars(with = "Option<String>")]
+    pub master_key: Option<Secret>,
+}
+
+/// `[http]`: the HTTP server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSection {
+    /// Address and port to listen on.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// What the world calls us. Default: `http://` and `listen`.
+    pub public_url: Option<String>,
+    /// Addresses or networks whose `X-Forwarded-For` is believed.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// `[log]`: what is logged, and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSection {
+    /// In which form.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives like `info,tributary::channel=debug`.
+    pub level: String,
+}
+
+/// In which form is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// The journal's own form under systemd, text on a terminal, else JSON.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// The journal's own form.
+    Journald,
+}
+
+/// `[console]`: the console for agents in the browser.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleSection {
+    /// Is it served?
+    pub enabled: bool,
+}
+
+/// An address, or all addresses that begin with the same bits: `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network {
+    /// The first address.
+    pub address: IpAddr,
+    /// How many bits count.
+    pub bits: u8,
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let expected = || "expected an IP address, or a network like 10.0.0.0/8".to_owned();
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text.as_str(), None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| expected())?;
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            Some(bits) => bits.parse().map_err(|_| expected())?,
+            None => all,
+        };
+        if bits > all { Err(expected()) } else { Ok(Self { address, bits }) }
+    }
+}

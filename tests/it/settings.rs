@@ -1,0 +1,313 @@
+//! The settings: layers, secrets, and that every fault is found, named and placed in one go.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tributary::settings::{Environment, Faults, Loaded, load, schema};
+
+/// A settings folder of its own.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        self.write_with_mode(name, text, 0o600)
+    }
+
+    fn write_with_mode(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    fn load(&self, text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Faults> {
+        load(Some(&self.write("tributary.toml", text)), &environment(variables))
+    }
+
+    /// The faults, one line each, without the folder's name.
+    fn faults(&self, text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+        let Err(faults) = self.load(text, variables) else { panic!("no fault was found") };
+        lines(&faults, self.0.path())
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    let variables: BTreeMap<String, String> =
+        variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    Environment::of(variables)
+}
+
+fn lines(faults: &Faults, folder: &Path) -> Vec<String> {
+    let folder = format!("{}/", folder.display());
+    let lines = faults.to_string();
+    let lines = lines.lines().filter(|line| !line.ends_with("mail is not there yet"));
+    lines.map(|line| line.replace(&folder, "")).collect()
+}
+
+const MAIL: &str = r#"
+[channels.mail]
+kind = "email"
+address = "support@example.com"
+[channels.mail.receive]
+protocol = "imap"
+host = "imap.example.com"
+username = "support@example.com"
+password = "correct horse"
+"#;
+
+#[test]
+fn without_any_file_the_defaults_hold() {
+    let loaded = Folder::new().load("", &[]).unwrap();
+    let settings = loaded.settings;
+    assert_eq!(settings.store.url.reveal(), "sqlite://var/tributary.db");
+    assert_eq!(settings.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.public_url(), "http://127.0.0.1:8080");
+    assert!(settings.store.auto_migrate && settings.console.enabled);
+    assert_eq!(settings.warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn conf_d_wins_over_the_file_and_the_environment_over_both() {
+    let folder = Folder::new();
+    folder.write("conf.d/20-b.toml", "[http]\nlisten = \"127.0.0.1:3\"\n[store]\nreaders = 3\n");
+    folder.write(
+        "conf.d/10-a.toml",
+        "[http]\nlisten = \"127.0.0.1:2\"\npublic_url = \"https://a.b\"\n",
+    );
+    folder.write("conf.d/notes.txt", "not TOML at all");
+    let text = "[http]\nlisten = \"127.0.0.1:1\"\n[store]\nreaders = 2\n[log]\nlevel = \"debug\"\n";
+    let loaded = folder.load(text, &[("TRIBUTARY__STORE__READERS", "5")]).unwrap();
+    let settings = loaded.settings;
+    assert_eq!(settings.http.listen.port(), 3);
+    assert_eq!(settings.public_url(), "https://a.b");
+    assert_eq!(settings.store.readers, 5);
+    assert_eq!(settings.log.level, "debug");
+    let names: Vec<_> =
+        loaded.files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["tributary.toml", "10-a.toml", "20-b.toml"]);
+}
+
+#[test]
+fn lists_come_from_the_environment_with_commas() {
+    let variables = [("TRIBUTARY__HTTP__TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8")];
+    let loaded = Folder::new().load("", &variables).unwrap();
+    assert_eq!(loaded.settings.http.trusted_proxies.len(), 2);
+}
+
+// FAULTS 189
+#[test]
+fn every_fault_is_named_with_its_line_and_column_in_one_go() {
+    let folder = Folder::new();
+    folder.write("conf.d/later.toml", "[log]\nformat = \"jsom\"\n");
+    let text = r#"[store]
+uri = "sqlite://x"
+readers = "hunter2"
+
+[http]
+  listen = "nowhere"
+trusted_proxies = ["10.0.0.0/99"]
+
+[consol]
+enabled = true
+
+[channels.Bad-Name]
+kind = "email"
+
+[channels.what]
+kind = "emial"
+
+[channels.none]
+address = "a@example.com"
+
+[channels.mail]
+kind = "email"
+adress = "support@example.com"
+[channels.mail.receive]
+protocol = "imapp"
+host = "imap.example.com"
+username = "support@example.com"
+password = "correct horse"
+[channels.mail.send]
+port = "smtp"
+"#;
+    let variables = [("TRIBUTARY__STORE__AUTO_MIGRATE", "perhaps")];
+    let found = folder.faults(text, &variables);
+    let wanted = [
+        "tributary.toml:2:1: store.uri: unknown key; did you mean `url`?",
+        "tributary.toml:3:1: store.readers: expected an integer, found text",
+        "tributary.toml:6:3: http.listen: ",
+        "tributary.toml:7:20: http.trusted_proxies[0]: expected an IP address",
+        "tributary.toml:9:2: consol: unknown key; did you mean `console`?",
+        "tributary.toml:12:11: channels.Bad-Name: `Bad-Name` is not a channel name",
+        "tributary.toml:16:1: channels.what.kind: there is no such kind; did you mean `email`?",
+        "tributary.toml:18:11: channels.none.kind: missing; it is one of email",
+        "tributary.toml:23:1: channels.mail.adress: unknown key; did you mean `address`?",
+        "tributary.toml:21:11: channels.mail.address: missing",
+        "tributary.toml:25:1: channels.mail.receive.protocol: ",
+        "tributary.toml:30:1: channels.mail.send.port: expected an integer, found text",
+        "tributary.toml:29:16: channels.mail.send.host: is missing",
+        "conf.d/later.toml:2:1: log.format: is none of `auto`, `text`, `json`, `journald`; \
+         did you mean `json`?",
+        "environment TRIBUTARY__STORE__AUTO_MIGRATE: store.auto_migrate: expected true or false",
+    ];
+    let all = found.join("\n");
+    for line in wanted {
+        assert!(found.iter().any(|given| given.starts_with(line)), "no `{line}` in:\n{all}");
+    }
+    assert_eq!(found.len(), wanted.len(), "more than wanted:\n{all}");
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
+fn a_broken_line_hides_no_other_fault() {
+    let found = Folder::new().faults("[store]\nurl = \n\n[http]\nlisten = 5\n[htp]\n", &[]);
+    let all = found.join("\n");
+    assert!(found.iter().any(|line| line.starts_with("tributary.toml:2:")), "{all}");
+    assert!(
+        found.iter().any(|line| line.starts_with("tributary.toml:5:1: http.listen: ")),
+        "{all}"
+    );
+    assert!(
+        found.iter().any(|line| line.contains("htp: unknown key; did you mean `http`?")),
+        "{all}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_fault_if_it_was_named() {
+    let Err(faults) = load(Some(Path::new("/nowhere/at/all.toml")), &environment(&[])) else {
+        panic!("loaded")
+    };
+    assert!(faults.to_string().starts_with("/nowhere/at/all.toml: cannot be read"), "{faults}");
+}
+
+// FAULTS 190
+#[test]
+fn secret_files_are_refused_when_others_may_read_them_and_when_they_are_empty() {
+    let folder = Folder::new();
+    folder.write_with_mode("open", "hunter2\n", 0o640);
+    folder.write("empty", "\n");
+    let readable = "[store]\nmaster_key = { file = \"open\" }\n";
+    let found = folder.faults(readable, &[]);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("tributary.toml:2:1: store.master_key: open may be read"),
+        "{found:?}"
+    );
+    assert!(found[0].contains("chmod 600"), "{found:?}");
+    let empty = folder.faults("[store]\nmaster_key = { file = \"empty\" }\n", &[]);
+    assert_eq!(empty, ["tributary.toml:2:1: store.master_key: empty is empty"]);
+    let missing = folder.faults("[store]\nmaster_key = { file = \"gone\" }\n", &[]);
+    assert!(
+        missing[0].starts_with("tributary.toml:2:1: store.master_key: cannot read gone"),
+        "{missing:?}"
+    );
+    let unset = folder.faults("[store]\nmaster_key = { env = \"NOT_SET\" }\n", &[]);
+    assert!(unset[0].ends_with("the environment variable NOT_SET is not set"), "{unset:?}");
+    let no_systemd = folder.faults("[store]\nmaster_key = { credential = \"key\" }\n", &[]);
+    assert!(no_systemd[0].contains("LoadCredential=key:"), "{no_systemd:?}");
+}
+
+#[test]
+fn a_secret_comes_from_a_file_a_variable_or_a_credential_without_its_last_newline() {
+    let folder = Folder::new();
+    folder.write("key", "from a file\n\n");
+    folder.write("credentials/key", "from a credential\r\n");
+    let credentials = folder.path("credentials");
+    let variables =
+        [("NAME", "from a variable"), ("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())];
+    let cases = [
+        ("{ file = \"key\" }", "from a file\n"),
+        ("{ env = \"NAME\" }", "from a variable"),
+        ("{ credential = \"key\" }", "from a credential"),
+        ("\"plain\"", "plain"),
+    ];
+    for (given, wanted) in cases {
+        let loaded = folder.load(&format!("[store]\nmaster_key = {given}\n"), &variables).unwrap();
+        let key = loaded.settings.store.master_key.unwrap();
+        assert_eq!(key.reveal(), wanted, "{given}");
+    }
+}
+
+#[test]
+fn a_reference_replaces_another_one_whole_and_the_hidden_one_is_not_asked() {
+    let folder = Folder::new();
+    folder.write("conf.d/1.toml", "[store]\nmaster_key = { env = \"NAME\" }\n");
+    let text = "[store]\nmaster_key = { file = \"/nowhere\" }\n";
+    let loaded = folder.load(text, &[("NAME", "right")]).unwrap();
+    assert_eq!(loaded.settings.store.master_key.unwrap().reveal(), "right");
+    let variables =
+        [("NAME", "wrong"), ("TRIBUTARY__STORE__MASTER_KEY__ENV", "OTHER"), ("OTHER", "x")];
+    let loaded = folder.load(text, &variables).unwrap();
+    assert_eq!(loaded.settings.store.master_key.unwrap().reveal(), "x");
+}
+
+#[test]
+fn no_secret_is_printed_by_faults_or_debug() {
+    let folder = Folder::new();
+    folder.write("canary", "canary-in-a-file");
+    let text = format!("{MAIL}port = {{ file = \"canary\" }}\ntls = \"canary-as-text\"\n")
+        .replace("protocol = \"imap\"", "protocol = \"imap\"\nfolders = { file = \"canary\" }")
+        .replace("address = \"support@example.com\"", "address = \"correct horse\"");
+    let all = folder.faults(&text, &[]).join("\n");
+    assert!(all.contains("channels.mail.receive.port"), "{all}");
+    for secret in ["canary-in-a-file", "correct horse"] {
+        assert!(!all.contains(secret), "{all}");
+    }
+    let loaded = folder.load("[store]\nmaster_key = \"canary-as-text\"\n", &[]).unwrap();
+    assert!(!format!("{:?}", loaded.settings).contains("canary"), "{:?}", loaded.settings);
+}
+
+#[test]
+fn under_systemd_the_database_lies_in_the_state_directory() {
+    let variables = [("STATE_DIRECTORY", "/var/lib/tributary")];
+    let settings = Folder::new().load("", &variables).unwrap().settings;
+    assert_eq!(settings.store.url.reveal(), "sqlite:///var/lib/tributary/tributary.db");
+    assert_eq!(settings.state_dir, Path::new("/var/lib/tributary"));
+}
+
+// FAULTS 193
+#[test]
+fn listening_for_the_world_without_encryption_is_warned_about() {
+    let folder = Folder::new();
+    let open = folder.load("[http]\nlisten = \"0.0.0.0:80\"\n", &[]).unwrap();
+    assert!(open.settings.warnings()[0].contains("without encryption"));
+    let text = "[http]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://a.b\"\n\
+                trusted_proxies = [\"10.0.0.1\"]\n";
+    assert!(folder.load(text, &[]).unwrap().settings.warnings().is_empty());
+}
+
+#[test]
+fn every_key_of_the_schema_stands_in_the_built_in_defaults() {
+    let schema = schema();
+    let defaults = tributary::settings::DEFAULTS;
+    let sections = schema["properties"].as_object().unwrap();
+    for (name, section) in sections {
+        let Some(reference) = section["$ref"].as_str() else {
+            assert!(defaults.contains(name.as_str()), "{name} is not in config/tributary.toml");
+            continue;
+        };
+        let part = &schema["$defs"][reference.rsplit('/').next().unwrap()];
+        let text =
+            defaults.split(&format!("[{name}]")).nth(1).unwrap_or_else(|| panic!("no [{name}]"));
+        let text = text.split("\n[").next().unwrap();
+        for key in part["properties"].as_object().unwrap().keys() {
+            let there = text
+                .lines()
+                .any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")));
+            assert!(there, "{name}.{key} is not in config/tributary.toml");
+        }
+    }
+}
