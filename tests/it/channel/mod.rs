@@ -3,3 +3,4 @@
 mod imap;
 mod lmtp;
 mod mail_auth;
+mod oauth;

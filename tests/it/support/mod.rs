@@ -5,3 +5,4 @@
 pub mod desk;
 pub mod dns;
 pub mod imap_script;
+pub mod token_endpoint;
