@@ -6,15 +6,22 @@
 
 mod blob;
 mod channel_state;
+mod contact;
 mod entity;
 mod event;
+mod idempotency;
 mod ingest;
 mod journal;
 mod lease;
+mod message;
 mod outbox;
+mod people;
 mod seal;
 mod search;
 mod vault;
+mod stats;
+mod ticket;
+mod upload;
 mod write;
 
 use std::sync::Arc;
@@ -27,12 +34,21 @@ use sea_orm::{
 };
 
 pub use channel_state::{ChannelNote, ChannelState};
+pub use contact::{ContactBrief, ContactExport, ContactPatch, ContactView, IdentityView};
 pub use event::RecordedEvent;
+pub use idempotency::{Answer, By, KEY_TTL, Once};
 pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending, Placed};
 pub use lease::{Fence, LEASE_TTL};
+pub use message::{
+    AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
+};
 pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
+pub use people::{ApiToken, Person, Principal, TOKEN_PREFIX};
 pub use seal::{BadMasterKey, MasterKeys};
+pub use stats::{Figures, Span, Stats, StatsFilter};
+pub use ticket::{Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView};
+pub use upload::{NewUpload, Upload};
 
 use crate::model::{Cause, ChannelName, NodeId, Timestamp};
 use write::Writer;

@@ -1,0 +1,242 @@
+//! Erasing: keys are destroyed (which reaches old copies of the database too), words are removed. What
+//! remains are numbers, times, and the names of messages, so that they do not come back at the next poll.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::entity::{
+    attachment, autoreply, delivery, event, idempotency, identity, journal, message, participant,
+    seal, suppression, ticket,
+};
+use super::super::idempotency::By;
+use super::super::{Store, StoreError, blob, millis, search};
+use super::{contact_view, record, take};
+use crate::model::{ContactId, Timestamp};
+
+/// Ids in one question.
+const IDS_MAX: usize = 500;
+
+impl Store {
+    /// Erases everything that a contact wrote and was written to, and who they are.
+    pub async fn erase_contact(
+        &self,
+        id: ContactId,
+        by: By,
+    ) -> Result<super::ContactView, StoreError> {
+        self.write(move |tx| {
+            let By { actor, version, now, .. } = by.clone();
+            Box::pin(async move {
+                let row = take(tx, id.uuid(), version).await?;
+                let tickets: Vec<Uuid> = ticket::Entity::find()
+                    .select_only()
+                    .column(ticket::Column::Id)
+                    .filter(ticket::Column::Contact.eq(id.uuid()))
+                    .into_tuple()
+                    .all(tx)
+                    .await?;
+                for ticket in tickets {
+                    let theirs = message::Column::Ticket.eq(ticket);
+                    let messages = message::Entity::find().filter(theirs).all(tx).await?;
+                    forget_messages(tx, messages, now).await?;
+                    forget_ticket(tx, ticket).await?;
+                }
+                // What they wrote into tickets of others.
+                let elsewhere = message::Column::Contact.eq(id.uuid());
+                let messages = message::Entity::find().filter(elsewhere).all(tx).await?;
+                forget_messages(tx, messages, now).await?;
+                forget_identities(tx, id.uuid()).await?;
+                let version = row.version + 1;
+                let mut row = row.into_active_model();
+                row.name = Set("erased".to_owned());
+                row.language = Set(None);
+                row.note = Set(None);
+                row.version = Set(version);
+                row.updated_at = Set(millis(now));
+                row.erased_at = Set(Some(millis(now)));
+                super::contact::Entity::update(row).exec(tx).await?;
+                record(tx, "contact.erased", json!({ "id": id }), (actor, now)).await?;
+                contact_view(tx, id.uuid()).await
+            })
+        })
+        .await
+    }
+}
+
+async fn forget_identities(tx: &DatabaseTransaction, contact: Uuid) -> Result<(), StoreError> {
+    let known = identity::Entity::find().filter(identity::Column::Contact.eq(contact));
+    for row in known.all(tx).await? {
+        autoreply::Entity::delete_many()
+            .filter(autoreply::Column::Scheme.eq(&row.scheme))
+            .filter(autoreply::Column::Value.eq(&row.value))
+            .exec(tx)
+            .await?;
+        suppression::Entity::delete_by_id((row.scheme.clone(), row.value.clone())).exec(tx).await?;
+        participant::Entity::delete_many()
+            .filter(participant::Column::Scheme.eq(&row.scheme))
+            .filter(participant::Column::Value.eq(&row.value))
+            .exec(tx)
+            .await?;
+        identity::Entity::delete_by_id(row.id).exec(tx).await?;
+    }
+    Ok(())
+}
+
+/// Removes what a ticket itself says about people: its subject, who took part, what its trail quotes.
+pub(in crate::store) async fn forget_ticket(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+) -> Result<(), StoreError> {
+    let change = ticket::ActiveModel {
+        id: Set(id),
+        subject: Set("erased".to_owned()),
+        ..Default::default()
+    };
+    ticket::Entity::update(change).exec(tx).await?;
+    participant::Entity::delete_many().filter(participant::Column::Ticket.eq(id)).exec(tx).await?;
+    // The order of events stays; the words in them go.
+    event::Entity::update_many()
+        .col_expr(event::Column::Data, Expr::value("{\"erased\":true}"))
+        .filter(event::Column::Ticket.eq(id))
+        .exec(tx)
+        .await?;
+    event::Entity::update_many()
+        .col_expr(event::Column::ActorName, Expr::value("erased"))
+        .filter(event::Column::Ticket.eq(id))
+        .filter(event::Column::ActorKind.eq("contact"))
+        .exec(tx)
+        .await?;
+    // Answers kept for repetitions quote the ticket and its messages.
+    let quoted = idempotency::Column::Answer.contains(id.to_string());
+    idempotency::Entity::delete_many().filter(quoted).exec(tx).await?;
+    Ok(())
+}
+
+/// Removes what messages said: words, search terms, raws, attachments and what was to be sent.
+pub(in crate::store) async fn forget_messages(
+    tx: &DatabaseTransaction,
+    messages: Vec<message::Model>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let ids: Vec<Uuid> = messages.iter().map(|row| row.id).collect();
+    for ids in ids.chunks(IDS_MAX) {
+        forget_deliveries(tx, ids, now).await?;
+        forget_attachments(tx, ids).await?;
+    }
+    let raws: Vec<Uuid> = messages.iter().filter_map(|row| row.raw).collect();
+    for raws in raws.chunks(IDS_MAX) {
+        forget_raws(tx, raws).await?;
+    }
+    for row in &messages {
+        search::remove(tx, row.seq).await?;
+    }
+    for ids in ids.chunks(IDS_MAX) {
+        message::Entity::update_many()
+            .set(without_words(now))
+            .filter(message::Column::Id.is_in(ids.iter().copied()))
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+fn without_words(now: Timestamp) -> message::ActiveModel {
+    message::ActiveModel {
+        author_scheme: Set(None),
+        author_scope: Set(None),
+        author_value: Set(None),
+        author_name: Set("erased".to_owned()),
+        subject: Set(None),
+        text: Set(String::new()),
+        text_full: Set(None),
+        html: Set(None),
+        auth: Set(None),
+        routing: Set("{}".to_owned()),
+        why: Set("[]".to_owned()),
+        deleted_at: Set(Some(millis(now))),
+        ..Default::default()
+    }
+}
+
+async fn forget_deliveries(
+    tx: &DatabaseTransaction,
+    messages: &[Uuid],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let theirs = || delivery::Column::Message.is_in(messages.iter().copied());
+    let under_way = delivery::Entity::find()
+        .filter(theirs())
+        .filter(delivery::Column::State.eq("sending"))
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    if under_way.is_some() {
+        let text = "a reply is being sent at this moment: try again in a minute".to_owned();
+        return Err(StoreError::Refused(text));
+    }
+    delivery::Entity::update_many()
+        .set(delivery::ActiveModel {
+            state: Set("cancelled".to_owned()),
+            error: Set(Some("erased".to_owned())),
+            updated_at: Set(millis(now)),
+            ..Default::default()
+        })
+        .filter(theirs())
+        .filter(delivery::Column::State.is_in(["queued", "held"]))
+        .exec(tx)
+        .await?;
+    delivery::Entity::update_many()
+        .set(delivery::ActiveModel {
+            outbound: Set("{}".to_owned()),
+            to_value: Set(String::new()),
+            ..Default::default()
+        })
+        .filter(theirs())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+async fn forget_attachments(tx: &DatabaseTransaction, messages: &[Uuid]) -> Result<(), StoreError> {
+    let rows: Vec<(Uuid, Uuid)> = attachment::Entity::find()
+        .select_only()
+        .columns([attachment::Column::Id, attachment::Column::Seal])
+        .filter(attachment::Column::Message.is_in(messages.iter().copied()))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (id, seal) in rows {
+        seal::Entity::delete_by_id(seal).exec(tx).await?;
+        blob::delete(tx, id).await?;
+        attachment::Entity::delete_by_id(id).exec(tx).await?;
+    }
+    Ok(())
+}
+
+async fn forget_raws(tx: &DatabaseTransaction, raws: &[Uuid]) -> Result<(), StoreError> {
+    let rows: Vec<(Uuid, Uuid)> = journal::Entity::find()
+        .select_only()
+        .columns([journal::Column::Id, journal::Column::Seal])
+        .filter(journal::Column::Id.is_in(raws.iter().copied()))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (id, seal) in rows {
+        seal::Entity::delete_by_id(seal).exec(tx).await?;
+        blob::delete(tx, id).await?;
+    }
+    journal::Entity::update_many()
+        .set(journal::ActiveModel {
+            sealed: Set(None),
+            transport: Set("{}".to_owned()),
+            ..Default::default()
+        })
+        .filter(journal::Column::Id.is_in(raws.iter().copied()))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! Figures: how much came, how fast it was answered and solved; in all, by channel, by tag, by day.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _,
+    QuerySelect as _,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::entity::{message, ticket, ticket_tag};
+use super::{Store, StoreError, millis};
+
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// The span that figures are wanted of.
+#[derive(Debug, Clone)]
+pub struct StatsFilter {
+    /// From this moment.
+    pub from: DateTime<Utc>,
+    /// Until before this one.
+    pub to: DateTime<Utc>,
+    /// Only of this channel.
+    pub channel: Option<String>,
+}
+
+/// Figures of one span. Times are in seconds.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Stats {
+    /// The span begins with it.
+    pub from: DateTime<Utc>,
+    /// The span ends before it.
+    pub to: DateTime<Utc>,
+    /// All together.
+    pub total: Figures,
+    /// By the channel's name.
+    pub by_channel: BTreeMap<String, Figures>,
+    /// By tag: of tickets only.
+    pub by_tag: BTreeMap<String, Figures>,
+    /// By day in UTC, `2026-11-24`.
+    pub by_day: BTreeMap<String, Figures>,
+}
+
+/// Figures of one group.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct Figures {
+    /// Tickets opened.
+    pub tickets_created: u64,
+    /// Of these: solved or closed by now.
+    pub tickets_solved: u64,
+    /// Messages from customers.
+    pub messages_in: u64,
+    /// Messages to customers.
+    pub messages_out: u64,
+    /// From the opening to the first answer by a person.
+    pub first_response: Span,
+    /// From the opening to the end.
+    pub resolution: Span,
+}
+
+/// How long something took, in seconds.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct Span {
+    /// How often it happened.
+    pub count: u64,
+    /// The mean.
+    pub mean: Option<f64>,
+    /// Half of them took less.
+    pub median: Option<f64>,
+    /// Nine of ten took less.
+    pub p90: Option<f64>,
+}
+
+#[derive(Default)]
+struct Group {
+    figures: Figures,
+    responses: Vec<i64>,
+    resolutions: Vec<i64>,
+}
+
+impl Group {
+    fn ticket(&mut self, row: &TicketColumns) {
+        self.figures.tickets_created += 1;
+        self.responses.extend(row.first_response_at.map(|at| at - row.created_at));
+        if let Some(solved_at) = row.solved_at {
+            self.figures.tickets_solved += 1;
+            self.resolutions.push(solved_at - row.created_at);
+        }
+    }
+
+    fn messages(&mut self, direction: &str, count: u64) {
+        match direction {
+            "in" => self.figures.messages_in += count,
+            "out" => self.figures.messages_out += count,
+            _ => {}
+        }
+    }
+
+    fn done(self) -> Figures {
+        Figures {
+            first_response: span(self.responses),
+            resolution: span(self.resolutions),
+            ..self.figures
+        }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct TicketColumns {
+    id: Uuid,
+    channel: String,
+    created_at: i64,
+    first_response_at: Option<i64>,
+    solved_at: Option<i64>,
+}
+
+#[derive(Default)]
+struct Groups {
+    total: Group,
+    by_channel: BTreeMap<String, Group>,
+    by_tag: BTreeMap<String, Group>,
+    by_day: BTreeMap<String, Group>,
+}
+
+impl Store {
+    /// Figures of one span.
+    pub async fn stats(&self, filter: &StatsFilter) -> Result<Stats, StoreError> {
+        let mut groups = Groups::default();
+        self.count_tickets(filter, &mut groups).await?;
+        self.count_messages(filter, &mut groups).await?;
+        let done = |groups: BTreeMap<String, Group>| {
+            groups.into_iter().map(|(name, group)| (name, group.done())).collect()
+        };
+        Ok(Stats {
+            from: filter.from,
+            to: filter.to,
+            total: groups.total.done(),
+            by_channel: done(groups.by_channel),
+            by_tag: done(groups.by_tag),
+            by_day: done(groups.by_day),
+        })
+    }
+
+    async fn count_tickets(
+        &self,
+        filter: &StatsFilter,
+        groups: &mut Groups,
+    ) -> Result<(), StoreError> {
+        use ticket::Column;
+        let wanted = Condition::all()
+            .add(Column::CreatedAt.gte(millis(filter.from)))
+            .add(Column::CreatedAt.lt(millis(filter.to)))
+            .add(Column::DeletedAt.is_null())
+            .add(Column::MergedInto.is_null())
+            .add(Column::Status.ne("spam"))
+            .add_option(filter.channel.as_ref().map(|channel| Column::Channel.eq(channel)));
+        let rows = ticket::Entity::find()
+            .select_only()
+            .columns([
+                Column::Id,
+                Column::Channel,
+                Column::CreatedAt,
+                Column::FirstResponseAt,
+                Column::SolvedAt,
+            ])
+            .filter(wanted.clone())
+            .into_model::<TicketColumns>()
+            .all(self.reader())
+            .await?;
+        let mut tags = self.tags_in(wanted).await?;
+        for row in rows {
+            groups.total.ticket(&row);
+            groups.by_day.entry(day(row.created_at / DAY_MILLIS)).or_default().ticket(&row);
+            for tag in tags.remove(&row.id).unwrap_or_default() {
+                groups.by_tag.entry(tag).or_default().ticket(&row);
+            }
+            groups.by_channel.entry(row.channel.clone()).or_default().ticket(&row);
+        }
+        Ok(())
+    }
+
+    async fn tags_in(&self, wanted: Condition) -> Result<HashMap<Uuid, Vec<String>>, StoreError> {
+        use sea_orm::QueryTrait as _;
+        let tickets =
+            ticket::Entity::find().select_only().column(ticket::Column::Id).filter(wanted);
+        let rows = ticket_tag::Entity::find()
+            .filter(ticket_tag::Column::Ticket.in_subquery(tickets.into_query()))
+            .all(self.reader())
+            .await?;
+        let mut tags: HashMap<Uuid, Vec<String>> = HashMap::new();
+        for row in rows {
+            tags.entry(row.ticket).or_default().push(row.tag);
+        }
+        Ok(tags)
+    }
+
+    async fn count_messages(
+        &self,
+        filter: &StatsFilter,
+        groups: &mut Groups,
+    ) -> Result<(), StoreError> {
+        use message::Column;
+        let day_number = || Expr::col(Column::SentAt).div(DAY_MILLIS);
+        let rows: Vec<(String, String, i64, i64)> = message::Entity::find()
+            .select_only()
+            .columns([Column::Channel, Column::Direction])
+            .column_as(day_number(), "day")
+            .column_as(Column::Id.count(), "messages")
+            .filter(Column::SentAt.gte(millis(filter.from)))
+            .filter(Column::SentAt.lt(millis(filter.to)))
+            .filter(
+                Condition::all()
+                    .add_option(filter.channel.as_ref().map(|one| Column::Channel.eq(one))),
+            )
+            .group_by(Column::Channel)
+            .group_by(Column::Direction)
+            .group_by(day_number())
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        for (channel, direction, number, count) in rows {
+            let count = u64::try_from(count).unwrap_or_default();
+            groups.total.messages(&direction, count);
+            groups.by_day.entry(day(number)).or_default().messages(&direction, count);
+            groups.by_channel.entry(channel).or_default().messages(&direction, count);
+        }
+        Ok(())
+    }
+}
+
+/// `2026-11-24` from the number of the day since 1970.
+fn day(number: i64) -> String {
+    super::moment(number * DAY_MILLIS).format("%Y-%m-%d").to_string()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of a help desk stay far below 2^53")]
+fn span(mut millis: Vec<i64>) -> Span {
+    millis.sort_unstable();
+    let at = |numerator: usize, denominator: usize| {
+        let place = (millis.len().saturating_sub(1) * numerator).div_ceil(denominator);
+        millis.get(place).map(|millis| *millis as f64 / 1000.0)
+    };
+    let sum: i64 = millis.iter().sum();
+    Span {
+        count: u64::try_from(millis.len()).unwrap_or(u64::MAX),
+        mean: (!millis.is_empty()).then(|| sum as f64 / millis.len() as f64 / 1000.0),
+        median: at(1, 2),
+        p90: at(9, 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_seconds() {
+        let span = span(vec![3000, 1000, 2000]);
+        assert_eq!(
+            (span.count, span.mean, span.median, span.p90),
+            (3, Some(2.0), Some(2.0), Some(3.0))
+        );
+        let none = super::span(Vec::new());
+        assert_eq!((none.count, none.mean, none.median), (0, None, None));
+        assert_eq!(day(20_000), "2024-10-04");
+    }
+}

@@ -1,0 +1,286 @@
+//! Merging two tickets into one, and splitting one into two.
+
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Expr, OnConflict, Query, SelectStatement};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::super::entity::{delivery, message, participant, seen, ticket};
+use super::super::event::{self, NewEvent, take_numbers};
+use super::super::idempotency::{Answer, By};
+use super::super::{Store, StoreError, millis};
+use super::change::{add_tags, tags_of};
+use super::{TicketView, take, view};
+use crate::model::{Actor, TicketId, Timestamp};
+
+/// Both tickets after a merge or a split.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Combined {
+    /// The one that was named in the address.
+    pub ticket: TicketView,
+    /// The one that has the messages now.
+    pub into: TicketView,
+}
+
+impl Store {
+    /// Moves everything of one ticket into another one. The first stays as a sign-post.
+    pub async fn merge_ticket(
+        &self,
+        from: TicketId,
+        into: TicketId,
+        by: By,
+    ) -> Result<Answer<Combined>, StoreError> {
+        self.write_once(by.once.clone(), by.now, move |tx| {
+            let By { actor, version, now, .. } = by.clone();
+            Box::pin(async move {
+                let from = take(tx, from.uuid(), version).await?;
+                let into = take(tx, into.uuid(), None).await?;
+                let (from, into) = merge(tx, from, into, &actor, now).await?;
+                Ok(Combined { ticket: view(tx, from).await?, into: view(tx, into).await? })
+            })
+        })
+        .await
+    }
+
+    /// Opens a new ticket with a message and all that came after it.
+    pub async fn split_ticket(
+        &self,
+        from: TicketId,
+        message: Uuid,
+        by: By,
+    ) -> Result<Answer<Combined>, StoreError> {
+        let id = TicketId::new().uuid();
+        self.write_once(by.once.clone(), by.now, move |tx| {
+            let By { actor, version, now, .. } = by.clone();
+            Box::pin(async move {
+                let from = take(tx, from.uuid(), version).await?;
+                let (from, new) = split(tx, from, message, id, (&actor, now)).await?;
+                Ok(Combined { ticket: view(tx, from).await?, into: view(tx, new).await? })
+            })
+        })
+        .await
+    }
+}
+
+async fn merge(
+    tx: &DatabaseTransaction,
+    from: ticket::Model,
+    into: ticket::Model,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<(ticket::Model, ticket::Model), StoreError> {
+    if from.id == into.id {
+        return Err(StoreError::Refused("a ticket cannot be merged into itself".to_owned()));
+    }
+    if into.status == "closed" {
+        let text = format!("ticket {} is closed for good: nothing can be added to it", into.number);
+        return Err(StoreError::Refused(text));
+    }
+    move_messages(tx, Which::All(from.id), into.id).await?;
+    copy_participants(tx, from.id, into.id).await?;
+    let known: HashSet<String> = tags_of(tx, into.id).await?.into_iter().collect();
+    let tags = tags_of(tx, from.id).await?.into_iter().filter(|tag| !known.contains(tag));
+    add_tags(tx, into.id, tags.collect()).await?;
+
+    let mut gone = NewEvent::of(from.id, "ticket.merged", actor.clone());
+    gone.data = json!({ "into": into.id, "number": into.number });
+    let mut grown = NewEvent::of(into.id, "ticket.absorbed", actor.clone());
+    grown.data = json!({ "from": from.id, "number": from.number });
+    let (from_id, into_id) = (from.id, into.id);
+    let was = (from.number, from.version);
+    let mut closed = from.clone().into_active_model();
+    closed.merged_into = Set(Some(into.id));
+    closed.status = Set("closed".to_owned());
+    closed.solved_at = Set(from.solved_at.or(Some(millis(now))));
+    closed.snoozed_until = Set(None);
+    closed.message_count = Set(0);
+    closed.version = Set(was.1 + 1);
+    closed.updated_at = Set(millis(now));
+    ticket::Entity::update(closed).exec(tx).await?;
+    let mut changed = into.clone().into_active_model();
+    changed.message_count = Set(into.message_count + from.message_count);
+    changed.first_response_at = Set(earliest(into.first_response_at, from.first_response_at));
+    changed.last_inbound_at = Set(into.last_inbound_at.max(from.last_inbound_at));
+    changed.last_outbound_at = Set(into.last_outbound_at.max(from.last_outbound_at));
+    changed.version = Set(into.version + 1);
+    changed.updated_at = Set(millis(now));
+    ticket::Entity::update(changed).exec(tx).await?;
+    event::record(tx, vec![gone, grown], now).await?;
+    Ok((reload(tx, from_id).await?, reload(tx, into_id).await?))
+}
+
+async fn split(
+    tx: &DatabaseTransaction,
+    from: ticket::Model,
+    first: Uuid,
+    id: Uuid,
+    (actor, now): (&Actor, Timestamp),
+) -> Result<(ticket::Model, ticket::Model), StoreError> {
+    let first = message::Entity::find_by_id(first).one(tx).await?;
+    let first = first
+        .filter(|first| first.ticket == from.id)
+        .ok_or(StoreError::NotFound("message in this ticket"))?;
+    let new = ticket::Model {
+        id,
+        number: *take_numbers(tx, "ticket", 1).await?.end(),
+        subject: first.subject.clone().unwrap_or_else(|| from.subject.clone()),
+        status: "open".to_owned(),
+        channel: first.channel.clone(),
+        contact: first.contact.unwrap_or(from.contact),
+        // The conversation goes on in the old ticket: one conversation has one open ticket.
+        thread: None,
+        created_at: millis(now),
+        updated_at: millis(now),
+        first_response_at: None,
+        last_inbound_at: None,
+        last_outbound_at: None,
+        solved_at: None,
+        snoozed_until: None,
+        message_count: 0,
+        event_count: 0,
+        version: 1,
+        merged_into: None,
+        linked_to: Some(from.id),
+        ..from.clone()
+    };
+    ticket::Entity::insert(new.clone().into_active_model()).exec_without_returning(tx).await?;
+    add_tags(tx, id, tags_of(tx, from.id).await?).await?;
+    move_messages(tx, Which::From(from.id, first.seq), id).await?;
+    copy_participants(tx, from.id, id).await?;
+    for (ticket, version) in [(from.id, from.version + 1), (id, 1)] {
+        recount(tx, ticket, version, now).await?;
+    }
+    let mut left = NewEvent::of(from.id, "ticket.split", actor.clone());
+    left.message = Some(first.id);
+    left.data = json!({ "into": id, "number": new.number });
+    let mut made = NewEvent::of(id, "ticket.created", actor.clone());
+    made.channel = Some(new.channel.clone());
+    made.data = json!({ "linked_to": from.id, "split_from": from.number });
+    event::record(tx, vec![left, made], now).await?;
+    Ok((reload(tx, from.id).await?, reload(tx, id).await?))
+}
+
+/// Which messages move.
+#[derive(Clone, Copy)]
+enum Which {
+    All(Uuid),
+    /// From this `seq` on.
+    From(Uuid, i64),
+}
+
+impl Which {
+    fn messages(self) -> SelectStatement {
+        let mut ids = Query::select();
+        ids.column(message::Column::Id).from(message::Entity);
+        match self {
+            Self::All(ticket) => ids.and_where(message::Column::Ticket.eq(ticket)),
+            Self::From(ticket, seq) => ids
+                .and_where(message::Column::Ticket.eq(ticket))
+                .and_where(message::Column::Seq.gte(seq)),
+        };
+        ids
+    }
+}
+
+async fn move_messages(
+    tx: &DatabaseTransaction,
+    which: Which,
+    into: Uuid,
+) -> Result<(), StoreError> {
+    // The messages last: the other two find theirs by them.
+    delivery::Entity::update_many()
+        .col_expr(delivery::Column::Ticket, Expr::value(into))
+        .filter(delivery::Column::Message.in_subquery(which.messages()))
+        .exec(tx)
+        .await?;
+    seen::Entity::update_many()
+        .col_expr(seen::Column::Ticket, Expr::value(into))
+        .filter(seen::Column::Message.in_subquery(which.messages()))
+        .exec(tx)
+        .await?;
+    let moved = message::Entity::update_many().col_expr(message::Column::Ticket, Expr::value(into));
+    let moved = match which {
+        Which::All(ticket) => moved.filter(message::Column::Ticket.eq(ticket)),
+        Which::From(ticket, seq) => {
+            moved.filter(message::Column::Ticket.eq(ticket)).filter(message::Column::Seq.gte(seq))
+        }
+    };
+    moved.exec(tx).await?;
+    Ok(())
+}
+
+async fn copy_participants(
+    tx: &DatabaseTransaction,
+    from: Uuid,
+    into: Uuid,
+) -> Result<(), StoreError> {
+    let rows =
+        participant::Entity::find().filter(participant::Column::Ticket.eq(from)).all(tx).await?;
+    for row in rows {
+        let row = participant::Model { ticket: into, ..row };
+        participant::Entity::insert(row.into_active_model())
+            .on_conflict(
+                OnConflict::columns([
+                    participant::Column::Ticket,
+                    participant::Column::Scheme,
+                    participant::Column::Value,
+                ])
+                .do_nothing()
+                .to_owned(),
+            )
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Sets a ticket's counts and times to what its messages say.
+async fn recount(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    version: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows: Vec<(String, String, i64)> = message::Entity::find()
+        .select_only()
+        .columns([message::Column::Direction, message::Column::AuthorKind, message::Column::SentAt])
+        .filter(message::Column::Ticket.eq(id))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let times = |direction: &'static str| {
+        rows.iter().filter(move |row| row.0 == direction).map(|row| row.2)
+    };
+    let by_people = rows.iter().filter(|row| row.0 == "out" && row.1 != "system");
+    let change = ticket::ActiveModel {
+        id: Set(id),
+        message_count: Set(i64::try_from(rows.len()).unwrap_or(i64::MAX)),
+        last_inbound_at: Set(times("in").max()),
+        last_outbound_at: Set(times("out").max()),
+        first_response_at: Set(by_people.map(|row| row.2).min()),
+        version: Set(version),
+        updated_at: Set(millis(now)),
+        ..Default::default()
+    };
+    ticket::Entity::update(change).exec(tx).await?;
+    Ok(())
+}
+
+async fn reload(tx: &DatabaseTransaction, id: Uuid) -> Result<ticket::Model, StoreError> {
+    let row = ticket::Entity::find_by_id(id).one(tx).await?;
+    row.ok_or(StoreError::NotFound("ticket"))
+}
+
+fn earliest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
