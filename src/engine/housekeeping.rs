@@ -11,6 +11,8 @@ use crate::model::ChannelName;
 use crate::store::{ChannelNote, StoreError};
 
 const TURN: Duration = Duration::from_secs(5);
+/// An hour.
+const FORGET_EVERY_TURNS: u64 = 720;
 
 impl Engine {
     pub(super) async fn run_housekeeping(self: Arc<Self>) {
@@ -39,7 +41,13 @@ impl Engine {
             running.paused.send_if_modified(|is| std::mem::replace(is, wanted) != wanted);
             self.note(name, noted).await?;
         }
-        self.health.report(self.clock.now());
+        let now = self.clock.now();
+        self.store.wake_snoozed(now).await?;
+        if self.pulse.borrow().is_multiple_of(FORGET_EVERY_TURNS) {
+            self.store.forget_old_keys(now).await?;
+            self.store.forget_old_uploads(now).await?;
+        }
+        self.health.report(now);
         Ok(())
     }
 

@@ -6,9 +6,12 @@ use super::{Engine, failpoint};
 use crate::channel::Channel;
 use crate::desk::{self, CannotReply, Draft};
 use crate::model::{
-    Actor, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, TicketId, Timestamp,
+    Actor, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, TicketId,
+    TicketStatus, Timestamp,
 };
-use crate::store::{NewTicket, ReplyFacts, ReplyPlan, StoreError};
+use crate::store::{
+    Answer, MessageView, NewTicket, Once, ReplyFacts, ReplyPlan, StoreError, TicketView,
+};
 
 /// What an agent wants to send into a ticket.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct ReplyRequest {
     pub unless_answered: bool,
     /// Who writes.
     pub actor: Actor,
+    /// The same wish twice is one reply.
+    pub once: Option<Once>,
 }
 
 /// A ticket that an agent opens towards somebody; a [`ReplyRequest`] follows.
@@ -58,6 +63,8 @@ pub struct TicketRequest {
     pub tags: Vec<String>,
     /// Who opens it.
     pub actor: Actor,
+    /// The same wish twice is one ticket.
+    pub once: Option<Once>,
 }
 
 /// Why it cannot be sent.
@@ -79,7 +86,7 @@ pub enum ReplyError {
 
 impl Engine {
     /// Queues a reply: durable when this returns.
-    pub async fn reply(&self, request: ReplyRequest) -> Result<MessageId, ReplyError> {
+    pub async fn reply(&self, request: ReplyRequest) -> Result<Answer<MessageView>, ReplyError> {
         let facts = self.store.reply_facts(request.ticket).await?;
         let now = self.clock.now();
         let name = request.via.clone().unwrap_or_else(|| {
@@ -97,8 +104,12 @@ impl Engine {
         Ok(queued)
     }
 
-    /// Opens a ticket towards somebody; nothing is sent yet.
-    pub async fn open_ticket(&self, request: TicketRequest) -> Result<TicketId, ReplyError> {
+    /// Opens a ticket towards somebody, with its first message if `first` has one; both or neither.
+    pub async fn open_ticket(
+        &self,
+        request: TicketRequest,
+        first: Option<ReplyRequest>,
+    ) -> Result<Answer<TicketView>, ReplyError> {
         let name = request.channel.clone();
         let running = self.running(&name);
         let running = running.filter(|running| running.channel.deliver.is_some());
@@ -116,6 +127,21 @@ impl Engine {
         };
         let to = to.filter(|to| suits(to, &running.channel));
         let to = to.ok_or_else(|| ReplyError::NoAddress(name.clone()))?;
+        let (now, once) = (self.clock.now(), request.once);
+        let facts = ReplyFacts {
+            ticket: request.ticket,
+            number: 0,
+            subject: request.subject.clone(),
+            status: TicketStatus::Open,
+            channel: name.clone(),
+            last_inbound_at: None,
+            answers: None,
+            addresses: vec![to.clone()],
+            sent: Vec::new(),
+        };
+        let own = self.own_addresses();
+        let first =
+            first.map(|first| plan(first, facts, &running.channel, &own, now)).transpose()?;
         let new = NewTicket {
             id: request.ticket,
             channel: name,
@@ -127,7 +153,9 @@ impl Engine {
             tags: request.tags,
             actor: request.actor,
         };
-        Ok(self.store.open_ticket(new, self.clock.now()).await?)
+        let opened = self.store.open_ticket(new, first, once, now).await?;
+        running.outbox.notify_one();
+        Ok(opened)
     }
 }
 
@@ -185,6 +213,7 @@ fn plan(
         held: request.held,
         unless_answered: request.unless_answered,
         automated: false,
+        once: request.once,
     })
 }
 

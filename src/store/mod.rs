@@ -18,10 +18,10 @@ mod outbox;
 mod people;
 mod seal;
 mod search;
-mod vault;
 mod stats;
 mod ticket;
 mod upload;
+mod vault;
 mod write;
 
 use std::sync::Arc;

@@ -13,6 +13,9 @@ use super::super::entity::{
     attachment, contact, delivery, identity, message, participant, ticket, ticket_tag,
 };
 use super::super::event::{self, NewEvent, take_numbers};
+use super::super::idempotency::{Answer, Once};
+use super::super::message::{MessageView, message_view};
+use super::super::ticket::{TicketView, view};
 use super::super::{Store, StoreError, millis, moment, search};
 use super::{NewDelivery, NewMessage, Routing, StoredOutbound, delivery_row, message_row};
 use crate::desk::ReplyPart;
@@ -83,6 +86,8 @@ pub struct ReplyPlan {
     pub unless_answered: bool,
     /// Written by a program: marked so on the wire.
     pub automated: bool,
+    /// The same wish twice is one reply.
+    pub once: Option<Once>,
 }
 
 /// A ticket that we open towards somebody.
@@ -175,25 +180,39 @@ impl Store {
         &self,
         plan: ReplyPlan,
         now: Timestamp,
-    ) -> Result<MessageId, StoreError> {
-        let plan = std::sync::Arc::new(plan);
-        self.write(move |tx| {
+    ) -> Result<Answer<MessageView>, StoreError> {
+        let (once, plan) = (plan.once.clone(), std::sync::Arc::new(plan));
+        self.write_once(once, now, move |tx| {
             let plan = plan.clone();
-            Box::pin(async move { queue(tx, &plan, now).await })
+            Box::pin(async move {
+                let id = queue(tx, &plan, now).await?;
+                message_view(tx, id.uuid()).await
+            })
         })
         .await
     }
 
-    /// Opens a ticket towards somebody; nothing is sent yet. The same id twice is one ticket.
+    /// Opens a ticket towards somebody and queues its first message, if there is one; both or neither. The
+    /// same id twice is one ticket.
     pub async fn open_ticket(
         &self,
         new: NewTicket,
+        first: Option<ReplyPlan>,
+        once: Option<Once>,
         now: Timestamp,
-    ) -> Result<TicketId, StoreError> {
-        let new = std::sync::Arc::new(new);
-        self.write(move |tx| {
-            let new = new.clone();
-            Box::pin(async move { open(tx, &new, now).await })
+    ) -> Result<Answer<TicketView>, StoreError> {
+        let both = std::sync::Arc::new((new, first));
+        self.write_once(once, now, move |tx| {
+            let both = both.clone();
+            Box::pin(async move {
+                let (new, first) = &*both;
+                let id = open(tx, new, now).await?;
+                if let Some(first) = first {
+                    queue(tx, first, now).await?;
+                }
+                let row = ticket::Entity::find_by_id(id.uuid()).one(tx).await?;
+                view(tx, row.ok_or(StoreError::NotFound("ticket"))?).await
+            })
         })
         .await
     }
