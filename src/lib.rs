@@ -8,4 +8,5 @@ pub mod channel;
 pub mod desk;
 pub mod store;
 pub mod engine;
+pub mod web;
 pub mod settings;
