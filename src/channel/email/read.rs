@@ -15,6 +15,7 @@ mod mime;
 mod name;
 mod params;
 mod quote;
+mod report;
 mod text;
 mod tnef;
 mod words;
@@ -26,13 +27,19 @@ use letter::Letter;
 use crate::channel::shared::sign::Signer;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
-    Address, Event, Flag, Form, Inbound, Meaning, OwnAddresses, Party, Raw, Sender, ThreadHint,
-    Trust,
+    Address, Event, Flag, Form, Inbound, Meaning, OwnAddresses, Party, Raw, Receipt, Sender,
+    ThreadHint, ThreadKey, Token, Trust,
 };
 
 use super::thread;
 use machine::Machine;
 use mime::{Budget, Part};
+
+/// The transport's word for a mail that is there but cannot be had, with the reason.
+const UNFETCHABLE: &str = "unfetchable";
+
+/// Where reports are collected that belong to nothing that we sent.
+const UNTIED: &str = "bounces";
 
 /// Reads the mails of one channel.
 pub struct Reader {
@@ -52,7 +59,8 @@ impl Reader {
 
 impl Interpret for Reader {
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
-        if raw.body.iter().all(u8::is_ascii_whitespace) {
+        if raw.body.iter().all(u8::is_ascii_whitespace) && !raw.transport.contains_key(UNFETCHABLE)
+        {
             return Err(Unreadable("the mail has no content".into()));
         }
         let repaired = headers::with_line_feeds(&raw.body);
@@ -67,7 +75,9 @@ impl Interpret for Reader {
         if budget.truncated {
             inbound.flags.insert(Flag::Truncated);
         }
-        Ok(Meaning::Events(vec![Event::Message(Box::new(inbound))]))
+        let mut events = self.receipts(&letter, &mut inbound);
+        events.push(Event::Message(Box::new(inbound)));
+        Ok(Meaning::Events(events))
     }
 }
 
@@ -117,6 +127,33 @@ impl Reader {
             auth: checked.map(|checked| checked.verdicts),
             automated: machine.reason,
         }
+    }
+
+    /// If the mail is a report: what it says of our delivery, and the mark on the message that shows it.
+    fn receipts(&self, letter: &Letter<'_>, inbound: &mut Inbound) -> Vec<Event> {
+        let Some(report) = report::report(letter, &inbound.text_full) else { return Vec::new() };
+        inbound.form = Form::Notice;
+        inbound.flags.insert(report.flag);
+        inbound.flags.remove(&Flag::AutoReply);
+        inbound.automated = Some("a report of a mail server");
+        inbound.thread.tag = None;
+        let Some(delivery) = report::delivery(&self.signer, letter, &inbound.text_full) else {
+            inbound.thread.key = Some(ThreadKey::new(UNTIED));
+            return Vec::new();
+        };
+        let token = Token::Delivery(delivery);
+        inbound.thread.tokens.retain(|known| *known != token);
+        inbound.thread.tokens.insert(0, token);
+        let receipt = |outcome: report::Outcome| {
+            Event::Receipt(Receipt {
+                delivery: Some(delivery),
+                target: None,
+                recipient: outcome.recipient,
+                state: outcome.state,
+                at: inbound.occurred_at,
+            })
+        };
+        report.outcomes.into_iter().map(receipt).collect()
     }
 
     fn machine(&self, letter: &Letter<'_>) -> Machine {

@@ -8,10 +8,10 @@ mod subject;
 
 pub use digest::digest;
 pub use ids::ids;
-pub use subject::{base_subject, comparable_subject, is_forward, reply_subject, subject_tag};
+pub use subject::{base_subject, comparable_subject, is_forward, subject_tag};
 
 use crate::channel::shared::sign::Signer;
-use crate::model::{DeliveryId, Outbound, RemoteId, ThreadHint, Token};
+use crate::model::{DeliveryId, RemoteId, ThreadHint, Token};
 
 /// Longest local part of an address (RFC 5321, section 4.5.3.1.1).
 const LOCAL_PART_MAX: usize = 64;
@@ -19,9 +19,6 @@ const LOCAL_PART_MAX: usize = 64;
 /// Parents that we keep of one mail. A thread of 10,000 mails names them all in each; the nearest
 /// ones decide.
 const PARENTS_MAX: usize = 200;
-
-/// Parents that we name in a reply: the first, and the last ones.
-const REFERENCES_MAX: usize = 20;
 
 /// The `Message-ID` of a delivery, without angle brackets: the same at every attempt.
 #[must_use]
@@ -115,41 +112,6 @@ fn parents(marks: &Marks<'_>) -> Vec<String> {
     nearest.chain(chain).filter(|id| seen.insert(id.clone())).take(PARENTS_MAX).collect()
 }
 
-/// The `References` of a reply, oldest first, with the mail that it answers at the end.
-///
-/// A long chain loses its middle: the first id is what mail programs group by, the last ones what
-/// they fall back to.
-#[must_use]
-pub fn references(outbound: &Outbound) -> Vec<String> {
-    let mut chain: Vec<String> = Vec::new();
-    for id in outbound.references.iter().chain(&outbound.in_reply_to) {
-        let id = id.as_str().trim();
-        if sendable(id) {
-            chain.retain(|known| known != id);
-            chain.push(id.to_owned());
-        }
-    }
-    let surplus = chain.len().saturating_sub(REFERENCES_MAX);
-    if surplus > 0 {
-        chain.drain(1..=surplus);
-    }
-    chain
-}
-
-/// The `In-Reply-To` of a reply.
-#[must_use]
-pub fn in_reply_to(outbound: &Outbound) -> Option<String> {
-    let id = outbound.in_reply_to.as_ref()?.as_str().trim();
-    sendable(id).then(|| id.to_owned())
-}
-
-/// May an id that somebody else made stand in a header of ours? Ids that we had to make up, and ids
-/// with blanks or characters outside ASCII, may not.
-fn sendable(id: &str) -> bool {
-    let plain = id.bytes().all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>');
-    plain && id.contains('@') && id.len() <= 900 && !id.ends_with(MADE_UP)
-}
-
 /// The domain of message ids that we made up for mails without one.
 pub const MADE_UP: &str = "@missing.invalid";
 
@@ -225,44 +187,5 @@ mod tests {
         let hint = hint(&signer(), &Marks { references: vec![&chain], ..Marks::default() });
         assert_eq!(hint.parents.len(), PARENTS_MAX);
         assert_eq!(hint.parents.first().map(RemoteId::as_str), Some("9999@x"));
-    }
-
-    fn outbound(references: &[&str], in_reply_to: Option<&str>) -> Outbound {
-        Outbound {
-            delivery: DeliveryId::new(),
-            ticket_number: 1,
-            to: crate::model::Party {
-                address: crate::model::Address::email("a@example.com"),
-                name: None,
-            },
-            cc: Vec::new(),
-            thread: None,
-            in_reply_to: in_reply_to.map(RemoteId::new),
-            references: references.iter().copied().map(RemoteId::new).collect(),
-            subject: None,
-            text: String::new(),
-            html: None,
-            media: Vec::new(),
-            author: None,
-            automated: false,
-        }
-    }
-
-    #[test]
-    fn a_reply_names_the_first_and_the_last_ids_only() {
-        let chain: Vec<String> = (0..50).map(|n| format!("{n}@x")).collect();
-        let chain: Vec<&str> = chain.iter().map(String::as_str).collect();
-        let named = references(&outbound(&chain, Some("49@x")));
-        assert_eq!(named.len(), REFERENCES_MAX);
-        assert_eq!(named.first().map(String::as_str), Some("0@x"));
-        assert_eq!(named.last().map(String::as_str), Some("49@x"));
-    }
-
-    #[test]
-    fn ids_that_could_break_a_header_are_not_sent() {
-        let bad = ["a b@x", "ü@x", "a\r\nBcc: x@x", "", "noat", "h@missing.invalid", "ok@x"];
-        assert_eq!(references(&outbound(&bad, Some("a b@x"))), ["ok@x"]);
-        assert_eq!(in_reply_to(&outbound(&[], Some("a b@x"))), None);
-        assert_eq!(in_reply_to(&outbound(&[], Some("a@x"))), Some("a@x".to_owned()));
     }
 }

@@ -20,13 +20,13 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    /// Our own check, made while the mail came in (LMTP): verdicts as JSON.
+    /// Our own check, made while the mail came in (LMTP): verdicts as JSON, or as `spf=pass dkim=none`.
     pub(super) fn by_transport(
-        json: &str,
+        said: &str,
         mail_from: Option<&str>,
         from: Option<&str>,
     ) -> Option<Self> {
-        let verdicts: AuthVerdicts = serde_json::from_str(json).ok()?;
+        let verdicts = serde_json::from_str(said).ok().or_else(|| in_words(said))?;
         let envelope =
             mail_from.and_then(|address| address.rsplit_once('@')).map(|(_, domain)| domain);
         let spf_aligned = is(verdicts.spf.as_ref(), "pass") && aligned(envelope, from);
@@ -101,6 +101,19 @@ impl Checked {
             Trust::Claimed
         }
     }
+}
+
+/// `spf=pass dkim=none dmarc=pass`
+fn in_words(said: &str) -> Option<AuthVerdicts> {
+    let pairs: Vec<(&str, &str)> =
+        said.split_whitespace().filter_map(|word| word.split_once('=')).collect();
+    let verdict = |method| {
+        let found = pairs.iter().find(|(name, _)| *name == method);
+        found.map(|(_, verdict)| (*verdict).to_owned())
+    };
+    let verdicts =
+        AuthVerdicts { spf: verdict("spf"), dkim: verdict("dkim"), dmarc: verdict("dmarc") };
+    (verdicts != AuthVerdicts::default()).then_some(verdicts)
 }
 
 /// Several results of one method: one pass is enough.
@@ -282,6 +295,8 @@ mod tests {
             |from| Checked::by_transport(json, Some("a@example.com"), from).unwrap().trust();
         assert_eq!(checked(Some("example.com")), Trust::Proven);
         assert_eq!(checked(Some("other.com")), Trust::Claimed);
+        let words = Checked::by_transport("spf=none dkim=pass dmarc=pass", None, None);
+        assert_eq!(words.map(|checked| checked.trust()), Some(Trust::Proven));
         assert_eq!(Checked::by_transport("not json", None, None), None);
     }
 }

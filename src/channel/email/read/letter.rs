@@ -148,7 +148,12 @@ impl<'a> Letter<'a> {
         if self.root.headers.first("date").is_some() {
             return self.digest();
         }
-        let all: Vec<&[u8]> = self.root.headers.fields.iter().map(|field| field.value).collect();
+        let mut all: Vec<&[u8]> =
+            self.root.headers.fields.iter().map(|field| field.value).collect();
+        if all.is_empty() {
+            // Not even a header: only the transport tells it from another one.
+            all.push(self.raw.dedupe.as_str().as_bytes());
+        }
         thread::digest(&all, self.root.raw)
     }
 
@@ -232,11 +237,20 @@ impl<'a> Letter<'a> {
         for file in &mut media {
             file.inline = file.content_id.as_ref().is_some_and(|id| shown_ids.contains(id));
         }
-        let text_full = if full.is_empty() { body::placeholder(&media) } else { full };
+        let text_full = match self.transport("unfetchable") {
+            Some(why) => format!("[this mail could not be fetched: {}]", one_line(why)),
+            None if full.is_empty() && flags_say_encrypted(self.root) => "[encrypted]".to_owned(),
+            None if full.is_empty() => body::placeholder(&media),
+            None => full,
+        };
         let keep_all = forward || new.forwarded || new.text.is_empty();
         let text = if keep_all { text_full.clone() } else { new.text };
         Content { text, text_full, html, media, flags }
     }
+}
+
+fn flags_say_encrypted(root: &Part<'_>) -> bool {
+    root.walk().into_iter().any(|part| sealed(part) == Some(Flag::Encrypted))
 }
 
 /// All that was said, in plain.

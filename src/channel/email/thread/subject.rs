@@ -162,16 +162,6 @@ pub fn is_forward(subject: &str) -> bool {
     matches!(split_prefix(&untagged), Some((Prefix::Forward, _)))
 }
 
-/// The subject of our reply: `Re: [#1234] Wallet`; without a tag, `Re: Wallet`.
-#[must_use]
-pub fn reply_subject(subject: &str, tag: Option<u64>) -> String {
-    let base = base_subject(subject);
-    match tag {
-        Some(number) => format!("Re: [#{number}] {base}").trim_end().to_owned(),
-        None => format!("Re: {base}").trim_end().to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,16 +246,5 @@ mod tests {
         for none in ["", "[#]", "[#-1]", "[#1", "#1234", "[#99999999999999999999999]", "[#１]"] {
             assert_eq!(subject_tag(none), None, "{none}");
         }
-    }
-
-    #[test]
-    fn a_reply_has_one_prefix_and_one_tag_however_often_it_went_round() {
-        let mut subject = "Wallet".to_owned();
-        for _ in 0..5 {
-            subject = format!("AW: {}", reply_subject(&subject, Some(12)));
-        }
-        assert_eq!(reply_subject(&subject, Some(12)), "Re: [#12] Wallet");
-        assert_eq!(reply_subject(&subject, None), "Re: Wallet");
-        assert_eq!(reply_subject("", None), "Re:");
     }
 }
