@@ -9,4 +9,7 @@ pub mod desk;
 pub mod store;
 pub mod engine;
 pub mod web;
+pub mod telemetry;
+pub mod systemd;
 pub mod settings;
+pub mod cli;

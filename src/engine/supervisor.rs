@@ -127,7 +127,7 @@ impl Engine {
     async fn store_trouble(&self, running: &Running, error: &StoreError) {
         let until = self.clock.now() + LEASE_POLL;
         let text = format!("the store: {}", describe(error));
-        self.set_all(running, &State::BackingOff { until }, Some(text));
+        self.set_all(running, &State::BackingOff { until }, Some(&text));
         self.pause(running, LEASE_POLL).await;
     }
 
@@ -286,12 +286,18 @@ impl Engine {
         running.stop.run_until_cancelled(tokio::time::sleep(length)).await;
     }
 
-    fn set_all(&self, running: &Running, state: &State, error: Option<String>) {
+    fn set_all(&self, running: &Running, state: &State, error: Option<&str>) {
         let channel = &running.channel;
         let parts =
             [(channel.pull.is_some(), Part::Receive), (channel.deliver.is_some(), Part::Send)];
         for (_, part) in parts.into_iter().filter(|(there, _)| *there) {
-            self.health.set(&channel.name, part, state.clone(), error.clone(), self.clock.now());
+            self.health.set(
+                &channel.name,
+                part,
+                state.clone(),
+                error.map(str::to_owned),
+                self.clock.now(),
+            );
         }
     }
 }

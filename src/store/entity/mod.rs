@@ -7,7 +7,6 @@ pub(super) mod autoreply;
 pub(super) mod blob;
 pub(super) mod channel_state;
 pub(super) mod contact;
-pub(super) mod counter;
 pub(super) mod cursor;
 pub(super) mod delivery;
 pub(super) mod event;

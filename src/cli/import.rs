@@ -1,0 +1,270 @@
+//! `tributary import`: an mbox file or a Maildir, resumable, since the same bytes are stored once.
+
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Failure;
+use super::ingest::raw;
+use super::open::Installation;
+use crate::engine::{Clock, Engine, EngineSettings};
+use crate::model::{ChannelName, Raw, Transport};
+use crate::store::Access;
+
+/// Mails stored in one transaction.
+const BATCH_MAILS: usize = 50;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// A larger mail is not read: an mbox without separators must not fill the memory.
+const MAIL_BYTES_MAX: usize = 200 * 1024 * 1024;
+
+/// What was done.
+#[derive(Debug, Default, serde::Serialize)]
+struct Done {
+    read: u64,
+    new: u64,
+    known: u64,
+    skipped: Vec<String>,
+}
+
+/// Reads all mails, stores what is new, and works the journal off.
+pub(super) async fn run(
+    config: Option<&Path>,
+    channel: &ChannelName,
+    path: &Path,
+    json: bool,
+) -> Result<(), Failure> {
+    let source = Source::open(path)?;
+    let installation = Installation::open(config, Access::Beside).await?;
+    let channels = installation.channels()?;
+    if !channels.iter().any(|known| known.name == *channel) {
+        return Err(Failure::Usage(format!("there is no channel {channel} in the configuration")));
+    }
+    let store = installation.store.clone();
+    let engine = Engine::idle(store.clone(), channels, EngineSettings::usual(), Clock::system());
+    let bar = progress(source.size, json);
+    let mut done = Done::default();
+    let mut batch: Vec<Raw> = Vec::new();
+    let mut bytes = 0;
+    for mail in source.mails {
+        let (mail, at) = match mail {
+            Ok(mail) => mail,
+            Err(skipped) => {
+                done.skipped.push(skipped);
+                continue;
+            }
+        };
+        bytes += mail.len();
+        let transport = Transport::from([("imported".to_owned(), "1".to_owned())]);
+        batch.push(raw("import", mail, transport));
+        if batch.len() >= BATCH_MAILS || bytes >= BATCH_BYTES {
+            store_batch(&engine, channel, std::mem::take(&mut batch), &mut done).await?;
+            bytes = 0;
+            bar.set_position(at);
+        }
+    }
+    store_batch(&engine, channel, batch, &mut done).await?;
+    bar.finish_and_clear();
+    store.close().await?;
+    if json {
+        println!("{}", serde_json::to_string(&done)?);
+    } else {
+        println!("{} mails read, {} new, {} known", done.read, done.new, done.known);
+        for skipped in &done.skipped {
+            println!("skipped: {skipped}");
+        }
+    }
+    Ok(())
+}
+
+async fn store_batch(
+    engine: &Engine,
+    channel: &ChannelName,
+    batch: Vec<Raw>,
+    done: &mut Done,
+) -> Result<(), Failure> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let count = batch.len();
+    let appended = engine.take_raws(channel, batch).await?;
+    engine.drain_journal().await?;
+    done.read += count as u64;
+    done.new += appended.new as u64;
+    done.known += (count - appended.new) as u64;
+    Ok(())
+}
+
+fn progress(size: u64, json: bool) -> ProgressBar {
+    if json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(size);
+    let style = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    match ProgressStyle::with_template(style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// A mail and how far the reading has come, in bytes; or why one was skipped.
+type Mail = Result<(Vec<u8>, u64), String>;
+
+struct Source {
+    size: u64,
+    mails: Box<dyn Iterator<Item = Mail> + Send>,
+}
+
+impl Source {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| anyhow::anyhow!("{}: {error}", path.display());
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        if metadata.is_dir() {
+            return maildir(path);
+        }
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let mails = Mbox { reader: BufReader::new(file), at: 0, ended: false, started: false };
+        Ok(Self { size: metadata.len(), mails: Box::new(mails) })
+    }
+}
+
+/// The files of `cur` and `new`, in the order of their names, which begin with the time of delivery.
+fn maildir(path: &Path) -> Result<Source, Failure> {
+    let mut files: Vec<(PathBuf, u64)> = Vec::new();
+    for folder in ["cur", "new"] {
+        let folder = path.join(folder);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(anyhow::anyhow!("{}: {error}", folder.display()).into()),
+        };
+        for entry in entries {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_file() {
+                files.push((entry.path(), metadata.len()));
+            }
+        }
+    }
+    if files.is_empty() && !path.join("cur").is_dir() && !path.join("new").is_dir() {
+        let text = format!("{}: neither an mbox file nor a Maildir", path.display());
+        return Err(Failure::Usage(text));
+    }
+    files.sort_by(|one, other| one.0.file_name().cmp(&other.0.file_name()));
+    let size = files.iter().map(|(_, size)| size).sum();
+    let mut at = 0;
+    let mails = files.into_iter().map(move |(file, size)| {
+        at += size;
+        let read = std::fs::read(&file).map(|mail| (mail, at));
+        read.map_err(|error| format!("{}: {error}", file.display()))
+    });
+    Ok(Source { size, mails: Box::new(mails) })
+}
+
+/// An mbox file: a line `From …` at the beginning or after an empty line begins a mail; `>From` (with any
+/// number of `>`) in a text lost one `>` (the «mboxrd» form).
+struct Mbox {
+    reader: BufReader<std::fs::File>,
+    at: u64,
+    ended: bool,
+    started: bool,
+}
+
+impl Mbox {
+    /// One line with its end; empty at the end of the file.
+    fn line(&mut self) -> Result<Vec<u8>, String> {
+        let mut line = Vec::new();
+        let mut limited = (&mut self.reader).take(MAIL_BYTES_MAX as u64);
+        let read = limited.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+        self.at += read as u64;
+        Ok(line)
+    }
+}
+
+impl Iterator for Mbox {
+    type Item = Mail;
+
+    fn next(&mut self) -> Option<Mail> {
+        let mut mail = Vec::new();
+        let mut after_empty = !self.started;
+        let mut too_large = false;
+        while !self.ended {
+            let line = match self.line() {
+                Ok(line) => line,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            };
+            if line.is_empty() {
+                self.ended = true;
+                break;
+            }
+            if after_empty && line.starts_with(b"From ") {
+                if self.started {
+                    break;
+                }
+                self.started = true;
+                after_empty = false;
+                continue;
+            }
+            if !self.started {
+                self.ended = true;
+                return Some(Err("not an mbox file: it does not begin with `From `".to_owned()));
+            }
+            after_empty = matches!(line.as_slice(), b"\n" | b"\r\n");
+            too_large |= mail.len() + line.len() > MAIL_BYTES_MAX;
+            if !too_large {
+                mail.extend_from_slice(unquoted(&line));
+            }
+        }
+        if too_large {
+            return Some(Err(format!("a mail before byte {} is too large", self.at)));
+        }
+        let end = mail.len() - trailing_line(&mail);
+        mail.truncate(end);
+        if mail.is_empty() { None } else { Some(Ok((mail, self.at))) }
+    }
+}
+
+/// The empty line that mbox puts behind each mail.
+fn trailing_line(mail: &[u8]) -> usize {
+    if mail.ends_with(b"\r\n\r\n") { 2 } else { usize::from(mail.ends_with(b"\n\n")) }
+}
+
+fn unquoted(line: &[u8]) -> &[u8] {
+    let rest = line.iter().position(|byte| *byte != b'>').and_then(|at| line.get(at..));
+    let quoted = line.first() == Some(&b'>') && rest.is_some_and(|rest| rest.starts_with(b"From "));
+    if quoted { line.get(1..).unwrap_or(line) } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mails(text: &str) -> Vec<Result<String, String>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mbox");
+        std::fs::write(&path, text).unwrap();
+        let source = Source::open(&path).unwrap();
+        let text = |(mail, _)| String::from_utf8(mail).unwrap();
+        source.mails.map(|mail| mail.map(text)).collect()
+    }
+
+    #[test]
+    fn an_mbox_is_cut_at_its_from_lines_only() {
+        let found = mails(
+            "From a@x Mon Jan  1 00:00:00 2026\nSubject: one\n\n>From here on\n>>From me\n\n\
+             From b@x Mon Jan  1 00:00:00 2026\nSubject: two\n\nbody\nFrom the middle\n",
+        );
+        let expected =
+            ["Subject: one\n\nFrom here on\n>From me\n", "Subject: two\n\nbody\nFrom the middle\n"];
+        assert_eq!(found, expected.map(|mail| Ok(mail.to_owned())));
+    }
+
+    #[test]
+    fn what_is_no_mbox_is_said_so() {
+        assert!(mails("Subject: x\n\nbody\n")[0].is_err());
+        assert!(mails("").is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+//! The command line. `run` is the only place that wires things together.
+//!
+//! Exit codes: 0 it worked, 1 it did not, 2 the call was wrong, 75 try again later (`ingest`), 78 the
+//! configuration is faulty.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where people are talked to"
+)]
+
+mod import;
+mod ingest;
+mod open;
+mod people;
+mod remote;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::model::ChannelName;
+
+/// Every customer message, on whatever channel, as a ticket: exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "tributary", version, propagate_version = true)]
+pub struct Cli {
+    /// Configuration file; without it `/etc/tributary/tributary.toml`, then `config/tributary.toml`.
+    #[arg(short, long, global = true, env = "TRIBUTARY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// API token; without it a short-lived one is made in the store, if you may read that.
+    #[arg(
+        long,
+        global = true,
+        env = "TRIBUTARY_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    token: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon, in the foreground.
+    Run,
+    /// Hand one raw message to a channel, as if it had arrived.
+    ///
+    /// Prints the ticket and the message as JSON. Ends with 75 if it could not be stored, so that a mail
+    /// server's pipe transport keeps it.
+    Ingest {
+        /// Name of the channel.
+        channel: ChannelName,
+        /// File with the message; `-` is standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Take over the mails of an mbox file or a Maildir. Twice adds nothing.
+    Import {
+        /// Name of the channel.
+        channel: ChannelName,
+        /// The mbox file, or the folder with `cur` and `new`.
+        path: PathBuf,
+    },
+    /// People who work here.
+    #[command(subcommand)]
+    User(people::UserCommand),
+    /// API tokens.
+    #[command(subcommand)]
+    Token(people::TokenCommand),
+    /// Tickets, through the running daemon.
+    #[command(subcommand)]
+    Ticket(remote::TicketCommand),
+    /// The channels: how they are, pausing, signing in.
+    #[command(subcommand)]
+    Channel(remote::ChannelCommand),
+    /// What could not be sent yet.
+    #[command(subcommand)]
+    Outbox(remote::OutboxCommand),
+    /// What could not be understood.
+    #[command(subcommand)]
+    Quarantine(remote::QuarantineCommand),
+    /// Privacy requests.
+    #[command(subcommand)]
+    Contact(remote::ContactCommand),
+}
+
+/// How a command ended, if not well.
+#[derive(Debug)]
+enum Failure {
+    /// 1
+    Failed(anyhow::Error),
+    /// 2
+    Usage(String),
+    /// 75: nothing is lost, try again.
+    Temporary(anyhow::Error),
+    /// 78
+    Config(String),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Failure {
+    fn tell(&self) -> ExitCode {
+        match self {
+            Self::Failed(error) => {
+                eprintln!("tributary: {error:#}");
+                ExitCode::from(1)
+            }
+            Self::Usage(text) => {
+                eprintln!("tributary: {text}");
+                ExitCode::from(2)
+            }
+            Self::Temporary(error) => {
+                eprintln!("tributary: not now: {error:#}");
+                ExitCode::from(75)
+            }
+            Self::Config(text) => {
+                eprintln!("{text}");
+                ExitCode::from(78)
+            }
+        }
+    }
+}
+
+/// Runs the command that was asked for.
+pub fn start(cli: Cli) -> ExitCode {
+    // Parsers of foreign data may nest deeply: their threads get a larger stack than usual.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(8 * 1024 * 1024)
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(command(cli));
+            // A parser that runs for ever must not keep us.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            outcome
+        }
+        Err(error) => Err(Failure::from(error)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+async fn command(cli: Cli) -> Result<(), Failure> {
+    let Cli { config, json, token, command } = cli;
+    let remote = || remote::Remote::new(config.as_deref(), token.as_deref(), json);
+    match command {
+        Command::Run => run::run(config.as_deref()).await,
+        Command::User(command) => people::user(config.as_deref(), command, json).await,
+        Command::Token(command) => people::token(config.as_deref(), command, json).await,
+        Command::Ingest { channel, file } => ingest::run(config.as_deref(), &channel, &file).await,
+        Command::Import { channel, path } => {
+            import::run(config.as_deref(), &channel, &path, json).await
+        }
+        Command::Ticket(command) => remote::ticket(&remote().await?, command).await,
+        Command::Channel(command) => remote::channel(&remote().await?, command).await,
+        Command::Outbox(command) => remote::outbox(&remote().await?, command).await,
+        Command::Quarantine(command) => remote::quarantine(&remote().await?, command).await,
+        Command::Contact(command) => remote::contact(&remote().await?, command).await,
+    }
+}

@@ -1,0 +1,87 @@
+//! Settings → store → channels: what every command begins with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Failure;
+use crate::channel::shared::sign::Signer;
+use crate::channel::{Channel, Site, Vault};
+use crate::engine::Clock;
+use crate::model::{Cause, Secret};
+use crate::settings::{self, Environment, Loaded, MasterKeySource, Settings};
+use crate::store::{Access, MasterKeys, Store};
+
+/// Checked settings with an open store.
+pub(super) struct Installation {
+    pub(super) loaded: Loaded,
+    pub(super) store: Store,
+    pub(super) site: Site,
+}
+
+/// Reads the settings; every fault at once.
+pub(super) fn load(config: Option<&Path>) -> Result<Loaded, Failure> {
+    settings::load(config, &Environment::of_process())
+        .map_err(|faults| Failure::Config(faults.to_string()))
+}
+
+impl Installation {
+    /// Opens the store, and brings its schema up to date unless the settings say otherwise.
+    pub(super) async fn open(config: Option<&Path>, access: Access) -> Result<Self, Failure> {
+        let loaded = load(config)?;
+        Self::of(loaded, access).await
+    }
+
+    pub(super) async fn of(loaded: Loaded, access: Access) -> Result<Self, Failure> {
+        let keys = master_keys(&loaded.settings)?;
+        let signer = Signer::new(keys.derive("tributary:tokens"));
+        let store = Store::open(&loaded.settings.store_settings(), keys, access).await?;
+        if loaded.settings.store.auto_migrate {
+            store.migrate().await?;
+        } else if store.pending_migrations().await? > 0 {
+            return Err(anyhow::anyhow!(
+                "the store's schema is older than this program: run `tributary migrate` \
+                 (store.auto_migrate is off)"
+            )
+            .into());
+        }
+        let site = Site {
+            public_url: loaded.settings.public_url(),
+            signer,
+            vault: Arc::new(StoreVault(store.clone())),
+        };
+        Ok(Self { loaded, store, site })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.loaded.settings
+    }
+
+    /// All channels; every fault of every channel at once.
+    pub(super) fn channels(&self) -> Result<Vec<Channel>, Failure> {
+        self.loaded.build_channels(&self.site).map_err(|faults| Failure::Config(faults.to_string()))
+    }
+}
+
+/// The keys that seal what is kept, made at the first start.
+pub(super) fn master_keys(settings: &Settings) -> Result<MasterKeys, Failure> {
+    let keys = match settings.master_keys() {
+        MasterKeySource::Text(text) => MasterKeys::parse(text.reveal()),
+        MasterKeySource::File(path) => MasterKeys::load_or_make(&path),
+    };
+    keys.map_err(|error| Failure::Config(format!("store.master_key: {error}")))
+}
+
+struct StoreVault(Store);
+
+#[async_trait]
+impl Vault for StoreVault {
+    async fn get(&self, name: &str) -> Result<Option<Secret>, Cause> {
+        Ok(self.0.vault_get(name).await?)
+    }
+
+    async fn put(&self, name: &str, value: Secret) -> Result<(), Cause> {
+        Ok(self.0.vault_put(name, &value, Clock::system().now()).await?)
+    }
+}

@@ -1,0 +1,170 @@
+//! People and API tokens: these work on the store itself, whether the daemon runs or not.
+
+use std::path::Path;
+
+use chrono::Duration;
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Failure;
+use super::open::Installation;
+use crate::engine::Clock;
+use crate::model::{Role, Secret};
+use crate::store::{Access, Store};
+
+/// People.
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Add somebody who works here; prints a one-time sign-in link.
+    Add {
+        /// Name to show.
+        name: String,
+        /// Mail address.
+        email: String,
+        /// `read_only`, `agent` or `admin`.
+        #[arg(long, default_value = "agent")]
+        role: Role,
+        /// Read a password from standard input instead of printing a link.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List people.
+    List,
+    /// Let somebody in no more; ends their sessions.
+    Disable {
+        /// Mail address or id.
+        who: String,
+    },
+}
+
+/// API tokens.
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token. It is shown this once.
+    Create {
+        /// `read_only`, `agent` or `admin`.
+        #[arg(long)]
+        role: Role,
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+        /// Days until it ends; without it, never.
+        #[arg(long)]
+        expires_days: Option<i64>,
+    },
+    /// List tokens.
+    List,
+    /// End a token.
+    Revoke {
+        /// Name or id.
+        token: String,
+    },
+}
+
+/// A token for one command of an operator who can read the store anyway.
+pub(super) async fn local_token(store: &Store) -> Result<String, Failure> {
+    let now = Clock::system().now();
+    let until = now + Duration::minutes(5);
+    let (_, secret) = store.create_token("command line", Role::Admin, Some(until), now).await?;
+    Ok(secret.reveal().to_owned())
+}
+
+pub(super) async fn user(
+    config: Option<&Path>,
+    command: UserCommand,
+    json: bool,
+) -> Result<(), Failure> {
+    let installation = Installation::open(config, Access::Beside).await?;
+    let store = &installation.store;
+    let now = Clock::system().now();
+    match command {
+        UserCommand::Add { name, email, role, password_stdin } => {
+            let password = password_stdin.then(|| std::io::read_to_string(std::io::stdin()));
+            let password = password.transpose()?.map(|text| Secret::new(text.trim_end()));
+            let with_link = password.is_none();
+            let person = store.add_person((&name, &email), role, password, now).await?;
+            let link = if with_link {
+                let secret = store.sign_in_link(person.id.into(), Duration::days(2), now).await?;
+                Some(sign_in_url(&installation.settings().public_url(), &secret))
+            } else {
+                None
+            };
+            if json {
+                println!("{}", json!({ "id": person.id, "sign_in": link }));
+            } else {
+                println!("added {email} as {role}");
+                if let Some(link) = link {
+                    println!("sign in within two days, once: {link}");
+                }
+            }
+        }
+        UserCommand::List => {
+            let people = store.people().await?;
+            if json {
+                println!("{}", json!({ "items": people }));
+            } else {
+                for one in people {
+                    let state = if one.disabled_at.is_some() { "disabled" } else { "active" };
+                    println!("{}  {}  {}  {}  {state}", one.id, one.email, one.role, one.name);
+                }
+            }
+        }
+        UserCommand::Disable { who } => {
+            let person = store.disable_person(&who, now).await?;
+            println!(
+                "{}",
+                if json { json!(person).to_string() } else { format!("{who} is disabled") }
+            );
+        }
+    }
+    Ok(store.close().await?)
+}
+
+pub(super) async fn token(
+    config: Option<&Path>,
+    command: TokenCommand,
+    json: bool,
+) -> Result<(), Failure> {
+    let installation = Installation::open(config, Access::Beside).await?;
+    let store = &installation.store;
+    let now = Clock::system().now();
+    match command {
+        TokenCommand::Create { role, name, expires_days } => {
+            let until = expires_days.map(|days| now + Duration::days(days));
+            let (made, secret) = store.create_token(&name, role, until, now).await?;
+            if json {
+                let token = secret.reveal();
+                println!(
+                    "{}",
+                    json!({ "token": token, "id": made.id, "name": name, "role": role })
+                );
+            } else {
+                println!("{}", secret.reveal());
+            }
+        }
+        TokenCommand::List => {
+            let tokens = store.tokens().await?;
+            if json {
+                println!("{}", json!({ "items": tokens }));
+            } else {
+                for one in tokens {
+                    let state = if one.revoked_at.is_some() { "revoked" } else { "active" };
+                    println!("{}  {}  {}  {state}", one.id, one.role, one.name);
+                }
+            }
+        }
+        TokenCommand::Revoke { token } => {
+            let revoked = store.revoke_token(&token, now).await?;
+            println!(
+                "{}",
+                if json { json!(revoked).to_string() } else { format!("{token} is revoked") }
+            );
+        }
+    }
+    Ok(store.close().await?)
+}
+
+/// Where a sign-in link leads.
+pub(super) fn sign_in_url(base: &str, secret: &Secret) -> String {
+    format!("{base}/console/sign-in?token={}", secret.reveal())
+}

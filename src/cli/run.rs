@@ -1,0 +1,183 @@
+//! `tributary run`: the daemon. The only place that wires everything together.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Failure;
+use super::open::{Installation, load};
+use super::people::sign_in_url;
+use crate::channel::{self, Site, Table};
+use crate::engine::{Clock, Engine, EngineSettings};
+use crate::model::ChannelName;
+use crate::settings::{Loaded, LogFormat};
+use crate::store::{Access, Store};
+use crate::telemetry::LogForm;
+use crate::web::{self, WebSettings};
+use crate::{systemd, telemetry};
+
+/// A daemon at work.
+struct Daemon {
+    config: Option<PathBuf>,
+    engine: Arc<Engine>,
+    site: Site,
+    /// As they run now.
+    channels: BTreeMap<ChannelName, Table>,
+}
+
+/// Runs until it is asked to stop.
+pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
+    let loaded = load(config)?;
+    telemetry::start(log_form(loaded.settings.log.format), &loaded.settings.log.level)?;
+    let metrics = telemetry::metrics()?;
+    for warning in loaded.settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let installation = Installation::of(loaded, Access::Daemon).await?;
+    let channels = installation.channels()?;
+    let count = channels.len();
+    let settings = installation.settings();
+    let listen = settings.http.listen;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.map_err(|error| anyhow::anyhow!("http.listen {listen}: {error}"))?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let store = installation.store.clone();
+    let engine = Engine::start(store.clone(), channels, EngineSettings::usual(), Clock::system());
+    let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+    let state = web::State::new(engine.clone(), web_settings(&installation.loaded), metrics);
+    tasks.spawn(web::serve(listener, web::router(state), closing.clone()));
+    tasks.spawn(systemd::feed_watchdog(engine.pulse(), closing.clone()));
+    tasks.close();
+    tell_address(&store, &address, settings.console.enabled).await?;
+    let mut daemon = Daemon {
+        config: config.map(Path::to_path_buf),
+        engine: engine.clone(),
+        site: installation.site.clone(),
+        channels: settings.channels.clone(),
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    systemd::ready(&format!("{count} channels, {address}"));
+    daemon.until_stopped(&mut terminate, &mut interrupt).await?;
+    systemd::stopping();
+    tracing::info!("stopping; a second signal ends at once, and loses nothing either");
+    let end = async {
+        engine.stop().await;
+        closing.cancel();
+        // Connections that do not end by themselves are not waited for.
+        drop(tokio::time::timeout(std::time::Duration::from_secs(5), tasks.wait()).await);
+        store.close().await
+    };
+    tokio::select! {
+        closed = end => Ok(closed?),
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}
+
+/// The journal under systemd, text on a terminal, else JSON.
+fn log_form(format: LogFormat) -> LogForm {
+    match format {
+        LogFormat::Text => LogForm::Text,
+        LogFormat::Json => LogForm::Json,
+        LogFormat::Journald => LogForm::Journald,
+        LogFormat::Auto
+            if sd_notify::booted().unwrap_or(false) && !std::io::stderr().is_terminal() =>
+        {
+            LogForm::Journald
+        }
+        LogFormat::Auto if std::io::stderr().is_terminal() => LogForm::Text,
+        LogFormat::Auto => LogForm::Json,
+    }
+}
+
+fn web_settings(loaded: &Loaded) -> WebSettings {
+    let settings = &loaded.settings;
+    WebSettings {
+        console: settings.console.enabled,
+        trusted_proxies: settings
+            .http
+            .trusted_proxies
+            .iter()
+            .map(|network| (network.address, network.bits))
+            .collect(),
+        ..WebSettings::usual(settings.public_url())
+    }
+}
+
+/// On a terminal, where the console is and a link that signs in once. The link is a secret, so it is
+/// printed where a person looks and never logged.
+async fn tell_address(store: &Store, address: &str, console: bool) -> Result<(), Failure> {
+    tracing::info!(http.address = address, "listening on {address}");
+    if console {
+        let valid = chrono::Duration::hours(1);
+        let secret = store.admin_sign_in_link(valid, Clock::system().now()).await?;
+        println!("console: {address}/console");
+        println!("sign in within an hour, once: {}", sign_in_url(address, &secret));
+    } else {
+        println!("listening on {address}");
+    }
+    Ok(())
+}
+
+type Signals = tokio::signal::unix::Signal;
+
+impl Daemon {
+    async fn until_stopped(
+        &mut self,
+        terminate: &mut Signals,
+        interrupt: &mut Signals,
+    ) -> Result<(), Failure> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => {
+                    systemd::reloading();
+                    let status = self.reload().await;
+                    systemd::ready(&status);
+                }
+            }
+        }
+    }
+
+    /// Reads the settings again: channels that changed are restarted, the others are not touched. A faulty
+    /// file is refused, and everything stays as it runs. Returns what to tell.
+    async fn reload(&mut self) -> String {
+        let loaded = match load(self.config.as_deref()) {
+            Ok(loaded) => loaded,
+            Err(Failure::Config(faults)) => return refused(&faults),
+            Err(_) => return refused("the settings could not be read"),
+        };
+        let wanted = &loaded.settings.channels;
+        let mut changed = Vec::new();
+        for (name, table) in
+            wanted.iter().filter(|(name, table)| self.channels.get(*name) != Some(*table))
+        {
+            match channel::build(name.clone(), table.clone(), &self.site) {
+                Ok(built) => changed.push(built),
+                Err(bad) => return refused(&bad.to_string()),
+            }
+        }
+        let removed: Vec<ChannelName> =
+            self.channels.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        let told =
+            format!("reloaded: {} channels changed, {} removed", changed.len(), removed.len());
+        self.engine.reload(changed, removed).await;
+        self.channels.clone_from(wanted);
+        tracing::info!("{told}");
+        told
+    }
+}
+
+fn refused(faults: &str) -> String {
+    tracing::error!(error = faults, "the new configuration is refused, the running one stays");
+    "reload refused: see the log".to_owned()
+}
