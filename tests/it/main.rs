@@ -10,5 +10,6 @@
 )]
 
 mod channel;
+mod servers;
 mod settings;
 mod support;

@@ -1,0 +1,197 @@
+//! A throw-away PostgreSQL.
+//!
+//! `make test` starts one cluster for all test processes and names it in `TRIBUTARY_TEST_POSTGRES`;
+//! without that variable each test process starts its own. Each test gets a fresh database.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use std::{fs, mem};
+
+use tempfile::TempDir;
+
+use super::{
+    Process, Signal, am_root, command_as, current_user, free_port, give_to, open_folder, output,
+    program,
+};
+
+/// A cluster of this test's own, which it may stop, kill and start.
+pub struct Postgres {
+    folder: TempDir,
+    port: u16,
+    process: Option<Process>,
+}
+
+/// A fresh database, dropped with the value.
+pub struct Database {
+    server: String,
+    name: String,
+}
+
+impl Database {
+    /// A fresh database in the cluster that the tests share.
+    pub fn fresh() -> Self {
+        static OWN: OnceLock<String> = OnceLock::new();
+        let server = OWN.get_or_init(|| match std::env::var("TRIBUTARY_TEST_POSTGRES") {
+            Ok(server) => server,
+            Err(_) => start_for_this_process(),
+        });
+        Self::create(server)
+    }
+
+    /// The address for `[store] url`.
+    pub fn url(&self) -> String {
+        format!("{}/{}", self.server, self.name)
+    }
+
+    /// Runs a statement in the database and returns the rows, fields separated by `|`.
+    pub fn sql(&self, statement: &str) -> String {
+        sql(&self.url(), statement)
+    }
+
+    fn create(server: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("t{}_{number}", std::process::id());
+        sql(&format!("{server}/postgres"), &format!("CREATE DATABASE {name}"));
+        Self { server: server.to_owned(), name }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let url = format!("{}/postgres", self.server);
+        // The test may have stopped the cluster; then the database goes with the folder.
+        let mut command = psql(&url, &statement);
+        drop(command.stdin(std::process::Stdio::null()).output());
+    }
+}
+
+impl Postgres {
+    /// Starts a new cluster, with `fsync` on.
+    pub fn start() -> Self {
+        let folder = open_folder("postgres");
+        give_to(&server_user(), folder.path());
+        let data = folder.path().join("data");
+        let mut initdb = command_as(&server_user(), &server_program("initdb"));
+        initdb.args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-N",
+            "-D",
+        ]);
+        output(initdb.arg(&data));
+        let mut cluster = Self { folder, port: free_port(), process: None };
+        cluster.start_again();
+        cluster
+    }
+
+    /// A fresh database in this cluster.
+    pub fn database(&self) -> Database {
+        Database::create(&self.server())
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts it again after `stop` or `kill`, on the same port with the same data.
+    pub fn start_again(&mut self) {
+        assert!(self.process.is_none(), "PostgreSQL runs already");
+        let mut command = command_as(&server_user(), &server_program("postgres"));
+        command.arg("-D").arg(self.folder.path().join("data"));
+        command.arg("-k").arg(self.folder.path());
+        command.arg("-p").arg(self.port.to_string());
+        for setting in
+            ["listen_addresses=127.0.0.1", "max_connections=300", "logging_collector=off"]
+        {
+            command.args(["-c", setting]);
+        }
+        let log = self.folder.path().join("log");
+        let mut process = Process::start("PostgreSQL", &mut command, &log);
+        let url = format!("{}/postgres", self.server());
+        process.wait_ready(|| psql(&url, "SELECT 1").output().unwrap().status.success());
+        self.process = Some(process);
+    }
+
+    /// Stops it at once but in good order: sessions are cut, the data is closed.
+    pub fn stop(&mut self) {
+        self.end(Signal::Int);
+    }
+
+    /// Stops it without closing the data, as a crash would (the next start recovers).
+    pub fn kill(&mut self) {
+        self.end(Signal::Quit);
+    }
+
+    fn end(&mut self, signal: Signal) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(signal);
+            process.wait_end(Duration::from_secs(30));
+        }
+    }
+
+    fn server(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts a cluster that lives as long as this process: it ends by itself when its parent is gone.
+#[expect(clippy::zombie_processes, reason = "the watch outlives this process on purpose")]
+fn start_for_this_process() -> String {
+    let mut cluster = Postgres::start();
+    let server = cluster.server();
+    let process = cluster.process.take().unwrap();
+    let folder = cluster.folder.path().to_owned();
+    let script = format!(
+        "while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -QUIT {}; sleep 0.5; rm -rf '{}'",
+        std::process::id(),
+        process.id(),
+        folder.display()
+    );
+    let null = std::process::Stdio::null;
+    let mut watch = Command::new("sh");
+    watch.args(["-c", &script]).stdin(null()).stdout(null()).stderr(null()).spawn().unwrap();
+    mem::forget(process);
+    mem::forget(cluster);
+    server
+}
+
+/// PostgreSQL refuses to run as root.
+fn server_user() -> String {
+    if am_root() { "postgres".to_owned() } else { current_user() }
+}
+
+/// A program of the newest PostgreSQL that Debian has installed (they are not in `PATH`).
+fn server_program(name: &str) -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())))
+        .max();
+    newest.map_or_else(|| program(name), |(_, folder)| folder.join("bin").join(name))
+}
+
+fn sql(url: &str, statement: &str) -> String {
+    output(&mut psql(url, statement))
+}
+
+fn psql(url: &str, statement: &str) -> Command {
+    let mut command = Command::new("psql");
+    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, url]);
+    command
+}
