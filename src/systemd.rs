@@ -1,4 +1,6 @@
-//! What systemd is told: ready, reloading, stopping, alive. Does nothing where there is no systemd.
+//! What systemd is told: ready, reloading, stopping, still making progress. Elsewhere, nothing happens.
+//!
+//! Knows nothing of what the daemon does. `docs/OPERATING.md` says what the unit does with it.
 
 use std::time::Duration;
 
@@ -6,37 +8,55 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Migrations done, channels built, port bound.
+/// Asked for before the last one is used up.
+const EXTENSION: Duration = Duration::from_secs(60);
+
+/// Waits for what must be done before we are ready, and asks for more time as long as it goes on.
+pub async fn starting<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    tell(&[NotifyState::Status(what)]);
+    loop {
+        tell(&[NotifyState::ExtendTimeoutUsec(
+            u32::try_from(EXTENSION.as_micros()).unwrap_or(u32::MAX),
+        )]);
+        if let Ok(done) = tokio::time::timeout(EXTENSION / 3, &mut work).await {
+            return done;
+        }
+    }
+}
+
+/// The settings hold, the store is up to date, the ports are bound.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The settings are being read again; [`ready`] ends it, also when they were refused.
+/// Reading the settings again begins; it ends with [`ready`], whether they were taken over or not.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(error = %error, "the monotonic clock cannot be read"),
+        Ok(now) => tell(&[NotifyState::Reloading, now, NotifyState::Status("reloading")]),
+        // Without the time systemd would wait for ever, so it is not told at all.
+        Err(error) => tracing::warn!(%error, "the clock cannot be read"),
     }
 }
 
-/// On the way out.
+/// The end begins.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+}
+
+/// Feeds the watchdog as long as `heart` beats. Each beat has written to the store and run on the
+/// runtime, so neither a hanging store nor a hanging runtime is taken for life.
+pub async fn feed_watchdog(mut heart: watch::Receiver<u64>, stop: CancellationToken) {
+    if sd_notify::watchdog_enabled().is_none() {
+        return;
+    }
+    while stop.run_until_cancelled(heart.changed()).await.is_some_and(|beat| beat.is_ok()) {
+        tell(&[NotifyState::Watchdog]);
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(error = %error, "systemd cannot be told");
-    }
-}
-
-/// Feeds the watchdog while `pulse` goes on: each of its changes is a turn of housekeeping that wrote to
-/// the store. A daemon that only breathes is not fed.
-pub async fn feed_watchdog(mut pulse: watch::Receiver<u64>, stop: CancellationToken) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    let pause = (limit / 4).max(Duration::from_millis(100));
-    while stop.run_until_cancelled(pulse.changed()).await.is_some_and(|changed| changed.is_ok()) {
-        tell(&[NotifyState::Watchdog]);
-        stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        tracing::warn!(%error, "systemd could not be told");
     }
 }

@@ -1,13 +1,61 @@
-//! Logs and metrics: where they go, and what they are called.
+//! Logs and metrics: how they leave, and the names of all metrics.
+//!
+//! Knows nothing of channels or tickets. No body, address, name or token is ever logged; what anybody
+//! outside can cause is logged at `debug` and counted.
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal as _;
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{Layer as _, fmt, registry};
+
+/// Raws that were stored, by `channel`.
+pub const RECEIVED: &str = "tributary_received_total";
+/// Raws that came again and were known, by `channel`.
+pub const DUPLICATES: &str = "tributary_duplicates_total";
+/// Raws whose meaning was settled, by `channel` and `outcome` (applied, ignored, failed).
+pub const INGESTED: &str = "tributary_ingested_total";
+/// Time from storing a raw to its place in a ticket, by `channel`.
+pub const INGEST_LAG: &str = "tributary_ingest_lag_seconds";
+/// Attempts to send, by `channel` and `outcome`.
+pub const DELIVERIES: &str = "tributary_deliveries_total";
+/// Hook requests that were not from the service or not for us, by `channel` and `why`.
+pub const HOOKS_REFUSED: &str = "tributary_hooks_refused_total";
+/// Ends of connections by a fault, by `channel` and `part`.
+pub const CHANNEL_ERRORS: &str = "tributary_channel_errors_total";
+/// 1 while the part of the channel runs, by `channel` and `part`.
+pub const CHANNEL_UP: &str = "tributary_channel_up";
+/// Time since the part of the channel last worked, by `channel` and `part`: raise an alarm on this one.
+pub const SINCE_SUCCESS: &str = "tributary_channel_seconds_since_success";
+/// Messages that the service holds and we have not fetched, by `channel`.
+pub const BACKLOG: &str = "tributary_channel_backlog";
+/// Time until the access token must be renewed, by `channel`; negative: it has expired.
+pub const TOKEN_EXPIRES: &str = "tributary_token_expires_seconds";
+/// Reloads of the settings, by `outcome` (done, refused).
+pub const RELOADS: &str = "tributary_reloads_total";
+
+/// `[log]`: what is logged, and how.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// In which form.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or by module: `info,tributary::channel=debug`.
+    pub level: LogLevel,
+}
 
 /// In which form is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogForm {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// The journal's own form under systemd, text on a terminal, else JSON.
+    Auto,
     /// Lines for people.
     Text,
     /// One JSON object a line.
@@ -16,54 +64,112 @@ pub enum LogForm {
     Journald,
 }
 
-/// Logs and metrics cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum BadTelemetry {
-    /// The level is no level.
-    #[error("log.level: {0}")]
-    Level(String),
-    /// The journal does not answer.
-    #[error("the journal cannot be reached: {0}")]
-    Journal(#[source] std::io::Error),
-    /// Set up twice.
-    #[error("logs or metrics are set up already")]
-    Twice,
-}
+/// How much is logged of what.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct LogLevel(Targets);
 
-/// Starts logging. `level`: a word, or directives like `info,tributary::channel=debug`.
-///
-/// Libraries that print what passes through them (bodies, passwords) never go below `info`.
-pub fn start(form: LogForm, level: &str) -> Result<(), BadTelemetry> {
-    let quiet = ["lettre=info", "async_imap=info", "hyper=info", "rustls=info", "sqlx=warn"];
-    let mut filter =
-        EnvFilter::try_new(level).map_err(|error| BadTelemetry::Level(error.to_string()))?;
-    for directive in quiet {
-        match directive.parse() {
-            Ok(directive) => filter = filter.add_directive(directive),
-            Err(error) => return Err(BadTelemetry::Level(format!("{directive}: {error}"))),
+impl TryFrom<String> for LogLevel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        // One level is ours; other crates say a lot at `debug`, some of it with what people wrote.
+        if let Ok(level) = text.parse::<LevelFilter>() {
+            let others = level.min(LevelFilter::WARN);
+            return Ok(Self(Targets::new().with_default(others).with_target("tributary", level)));
+        }
+        // A word alone would be taken for a module of which all is logged.
+        let plain = text
+            .split(',')
+            .all(|part| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok());
+        match text.parse() {
+            Ok(targets) if plain => Ok(Self(targets)),
+            Ok(_) | Err(_) => Err("expected error, warn, info, debug, trace or off, or like \
+                                   `info,tributary::channel=debug`"
+                .to_owned()),
         }
     }
-    let layer = match form {
-        LogForm::Text => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).boxed(),
-        LogForm::Json => {
-            tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).boxed()
-        }
-        LogForm::Journald => {
-            let layer = tracing_journald::layer().map_err(BadTelemetry::Journal)?;
-            layer.with_field_prefix(Some("TRIBUTARY".to_owned())).boxed()
-        }
-    };
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
-    subscriber.try_init().map_err(|_| BadTelemetry::Twice)
 }
 
-/// Starts counting; the handle renders what was counted.
-pub fn metrics() -> Result<PrometheusHandle, BadTelemetry> {
-    let lag = Matcher::Full("tributary_ingest_lag_seconds".to_owned());
-    let buckets = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0, 86_400.0];
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(lag, &buckets)
-        .map_err(|_| BadTelemetry::Twice)?
-        .install_recorder()
-        .map_err(|_| BadTelemetry::Twice)
+/// Begins to log. Called once, by `tributary run`.
+pub fn start(settings: &LogSettings) -> Result<(), TryInitError> {
+    let LogLevel(targets) = settings.level.clone();
+    let terminal = std::io::stderr().is_terminal();
+    let text = move || {
+        fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).with_target(false).boxed()
+    };
+    let json = || fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed();
+    let layer = match settings.format {
+        LogFormat::Text => text(),
+        LogFormat::Auto if terminal => text(),
+        LogFormat::Auto | LogFormat::Json => json(),
+        LogFormat::Journald => match tracing_journald::layer() {
+            Ok(layer) => layer
+                .with_syslog_identifier("tributary".to_owned())
+                .with_field_prefix(Some("TRIBUTARY".to_owned()))
+                .boxed(),
+            // No journal here: the log is still needed.
+            Err(_) => json(),
+        },
+    };
+    registry().with(layer.with_filter(targets)).try_init()?;
+    log_panics();
+    Ok(())
+}
+
+/// Logs where a panic happened. Not what it said: that may quote what a customer wrote.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        tracing::error!(place, thread = thread.name(), "a part of the program panicked");
+    }));
+}
+
+/// Begins to count. Called once, by `tributary run`; the handle renders `/metrics`.
+pub fn metrics() -> Result<PrometheusHandle, BuildError> {
+    let lag = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(INGEST_LAG.to_owned()), &lag)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(RECEIVED, "Raws that were stored");
+    describe_counter!(DUPLICATES, "Raws that came again and were known");
+    describe_counter!(INGESTED, "Raws whose meaning was settled");
+    describe_histogram!(INGEST_LAG, Unit::Seconds, "From storing a raw to its place in a ticket");
+    describe_counter!(DELIVERIES, "Attempts to send");
+    describe_counter!(HOOKS_REFUSED, "Hook requests that were not from the service");
+    describe_counter!(CHANNEL_ERRORS, "Connections that ended by a fault");
+    describe_gauge!(CHANNEL_UP, "1 while the part of the channel runs");
+    describe_gauge!(SINCE_SUCCESS, Unit::Seconds, "Since the part of the channel last worked");
+    describe_gauge!(BACKLOG, "Messages that the service holds and we have not fetched");
+    describe_gauge!(TOKEN_EXPIRES, Unit::Seconds, "Until the access token must be renewed");
+    describe_counter!(RELOADS, "Reloads of the settings");
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    fn level(text: &str) -> Targets {
+        LogLevel::try_from(text.to_owned()).unwrap().0
+    }
+
+    #[test]
+    fn a_single_level_is_ours_alone() {
+        let debug = level("debug");
+        assert!(debug.would_enable("tributary::engine", &Level::DEBUG));
+        assert!(!debug.would_enable("hyper", &Level::INFO));
+        assert!(debug.would_enable("hyper", &Level::WARN));
+        assert!(!level("error").would_enable("hyper", &Level::WARN));
+        assert!(level("info,hyper=debug").would_enable("hyper", &Level::DEBUG));
+        assert!(LogLevel::try_from("loud".to_owned()).is_err());
+    }
 }

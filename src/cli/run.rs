@@ -1,7 +1,6 @@
 //! `tributary run`: the daemon. The only place that wires everything together.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,9 +15,8 @@ use super::people::sign_in_url;
 use crate::channel::{self, Site, Table};
 use crate::engine::{Clock, Engine, EngineSettings};
 use crate::model::ChannelName;
-use crate::settings::{Loaded, LogFormat};
+use crate::settings::Loaded;
 use crate::store::{Access, Store};
-use crate::telemetry::LogForm;
 use crate::web::{self, WebSettings};
 use crate::{systemd, telemetry};
 
@@ -34,12 +32,13 @@ struct Daemon {
 /// Runs until it is asked to stop.
 pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     let loaded = load(config)?;
-    telemetry::start(log_form(loaded.settings.log.format), &loaded.settings.log.level)?;
+    telemetry::start(&loaded.settings.log)?;
     let metrics = telemetry::metrics()?;
     for warning in loaded.settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let installation = Installation::of(loaded, Access::Daemon).await?;
+    let opening = Installation::of(loaded, Access::Daemon);
+    let installation = systemd::starting("opening the store", opening).await?;
     let channels = installation.channels()?;
     let count = channels.len();
     let settings = installation.settings();
@@ -78,22 +77,6 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
         closed = end => Ok(closed?),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-    }
-}
-
-/// The journal under systemd, text on a terminal, else JSON.
-fn log_form(format: LogFormat) -> LogForm {
-    match format {
-        LogFormat::Text => LogForm::Text,
-        LogFormat::Json => LogForm::Json,
-        LogFormat::Journald => LogForm::Journald,
-        LogFormat::Auto
-            if sd_notify::booted().unwrap_or(false) && !std::io::stderr().is_terminal() =>
-        {
-            LogForm::Journald
-        }
-        LogFormat::Auto if std::io::stderr().is_terminal() => LogForm::Text,
-        LogFormat::Auto => LogForm::Json,
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the process was started with. The only reader of environment variables.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 /// The environment, read once; tests make their own.
@@ -12,6 +15,8 @@ pub struct Environment {
     pub state: Option<PathBuf>,
     /// `$CREDENTIALS_DIRECTORY`: what systemd's `LoadCredential=` put there.
     pub credentials: Option<PathBuf>,
+    /// Does what we print go to systemd's journal?
+    pub journal: bool,
 }
 
 impl Environment {
@@ -21,7 +26,10 @@ impl Environment {
         let variables = std::env::vars_os()
             .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
             .collect();
-        Self::of(variables)
+        let mut environment = Self::of(variables);
+        environment.journal =
+            environment.get("JOURNAL_STREAM").is_some_and(|given| stderr_is(given).is_some());
+        environment
     }
 
     /// One made of these variables.
@@ -34,7 +42,7 @@ impl Environment {
         };
         let state = path("STATE_DIRECTORY");
         let credentials = path("CREDENTIALS_DIRECTORY");
-        Self { variables, state, credentials }
+        Self { variables, state, credentials, journal: false }
     }
 
     /// One variable.
@@ -42,4 +50,11 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
     }
+}
+
+/// Is standard error the stream `device:inode`? A child with another one inherits the variable too.
+fn stderr_is(stream: &str) -> Option<()> {
+    let stderr = File::from(std::io::stderr().as_fd().try_clone_to_owned().ok()?);
+    let about = stderr.metadata().ok()?;
+    (stream == format!("{}:{}", about.dev(), about.ino())).then_some(())
 }

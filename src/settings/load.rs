@@ -17,6 +17,7 @@ use super::{DEFAULTS, Environment, Settings, paths};
 use crate::channel::shared::sign::Signer;
 use crate::channel::{self, BadChannel, Channel, KINDS, Site, Vault};
 use crate::model::{Cause, ChannelName, Secret};
+use crate::telemetry::LogFormat;
 
 /// Where the settings file is looked for if none is named.
 const FILES: [&str; 2] = ["/etc/tributary/tributary.toml", "config/tributary.toml"];
@@ -137,7 +138,10 @@ impl Loading<'_> {
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
         let mut store = sections.store;
         store.url = Secret::new(url);
-        let Sections { http, log, console, .. } = sections;
+        let Sections { http, mut log, console, .. } = sections;
+        if log.format == LogFormat::Auto && self.environment.journal {
+            log.format = LogFormat::Journald;
+        }
         Some(Settings { state_dir, store, http, log, console, channels })
     }
 
@@ -258,9 +262,6 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
             let reason = "expected an address like https://support.example.com".to_owned();
             return fault("http.public_url", reason);
         }
-    }
-    if let Err(error) = sections.log.level.parse::<tracing_subscriber::filter::Targets>() {
-        return fault("log.level", format!("expected a level like `info`: {error}"));
     }
     Ok(())
 }

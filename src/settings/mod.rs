@@ -20,11 +20,12 @@ pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
 pub use schema::schema;
-pub use sections::{ConsoleSection, HttpSection, LogFormat, LogSection, Network, StoreSection};
+pub use sections::{ConsoleSection, HttpSection, Network, StoreSection};
 
 use crate::channel::Table;
 use crate::model::{ChannelName, Secret};
 use crate::store::StoreSettings;
+use crate::telemetry::LogSettings;
 
 /// The lowest layer: every key with its default.
 pub const DEFAULTS: &str = include_str!("../../config/tributary.toml");
@@ -39,7 +40,7 @@ pub struct Settings {
     /// `[http]`.
     pub http: HttpSection,
     /// `[log]`.
-    pub log: LogSection,
+    pub log: LogSettings,
     /// `[console]`.
     pub console: ConsoleSection,
     /// `[channels.<name>]`, secrets put in; each builds without a fault.

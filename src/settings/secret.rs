@@ -16,6 +16,9 @@ use crate::model::Secret;
 /// Nobody's password is longer, and a wrong path may lead to a huge file.
 const BYTES_MAX: u64 = 64 * 1024;
 
+/// What the unit's `LoadCredential=secrets:/etc/tributary/secrets` puts before the names.
+const PREFIX: &str = "secrets_";
+
 /// The first element of a folded reference: no text of a TOML file begins so by accident.
 const MARK: &str = "\u{0}secret";
 
@@ -94,7 +97,11 @@ impl Reference {
                          systemd with LoadCredential={name}:/path, or use {{ file = … }}"
                     ));
                 };
-                read_file(&folder.join(name), Others::Systemd)
+                // A folder that LoadCredential=secrets: hands over puts its name before each file.
+                let within = folder.join(format!("{PREFIX}{name}"));
+                let plain = folder.join(name);
+                let path = if !plain.exists() && within.exists() { within } else { plain };
+                read_file(&path, Others::Systemd)
             }
         }
     }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::model::Secret;
+use crate::telemetry::LogSettings;
 
 /// Everything but the channels, as it stands in the file.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -22,7 +23,7 @@ pub(super) struct Sections {
     /// The HTTP server.
     pub(super) http: HttpSection,
     /// What is logged, and how.
-    pub(super) log: LogSection,
+    pub(super) log: LogSettings,
     /// The console for agents in the browser.
     pub(super) console: ConsoleSection,
 }
@@ -56,30 +57,6 @@ pub struct HttpSection {
     /// Addresses or networks whose `X-Forwarded-For` is believed.
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<Network>,
-}
-
-/// `[log]`: what is logged, and how.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LogSection {
-    /// In which form.
-    pub format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, `trace`, or directives like `info,tributary::channel=debug`.
-    pub level: String,
-}
-
-/// In which form is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// The journal's own form under systemd, text on a terminal, else JSON.
-    Auto,
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-    /// The journal's own form.
-    Journald,
 }
 
 /// `[console]`: the console for agents in the browser.

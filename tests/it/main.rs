@@ -13,3 +13,4 @@ mod channel;
 mod servers;
 mod settings;
 mod support;
+mod systemd;
