@@ -159,7 +159,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
     let Cli { config, json, token, command } = cli;
     let remote = || remote::Remote::new(config.as_deref(), token.as_deref(), json);
     match command {
-        Command::Run => run::run(config.as_deref()).await,
+        Command::Run => Box::pin(run::run(config.as_deref())).await,
         Command::User(command) => people::user(config.as_deref(), command, json).await,
         Command::Token(command) => people::token(config.as_deref(), command, json).await,
         Command::Ingest { channel, file } => ingest::run(config.as_deref(), &channel, &file).await,

@@ -37,7 +37,7 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     for warning in loaded.settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let opening = Installation::of(loaded, Access::Daemon);
+    let opening = Box::pin(Installation::of(loaded, Access::Daemon));
     let installation = systemd::starting("opening the store", opening).await?;
     let channels = installation.channels()?;
     let count = channels.len();
