@@ -2,7 +2,7 @@
 //!
 //! Every public method is one transaction, named after what it means to the desk. Writes go through
 //! [`Store::write`], which groups whatever is waiting into one commit; reads use their own connections.
-//! SQLite and PostgreSQL run the same code; `search.rs` and [`Store::now_sql`] hold what differs.
+//! SQLite and PostgreSQL run the same code; `search.rs` and [`now_sql`] hold what differs.
 
 mod blob;
 mod channel_state;
