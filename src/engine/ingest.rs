@@ -15,8 +15,9 @@ use crate::store::{Ending, Ingest, IngestChannel, Ingested, Pending, StoreError}
 
 /// The poll is the truth, the notification a hint.
 const POLL: Duration = Duration::from_secs(1);
-/// A row that the store refuses so often goes to the quarantine.
+/// A row that the store refuses so often, or that takes too long so often, goes to the quarantine.
 const TRIES_MAX: i32 = 3;
+const TOO_SLOW: &str = "it took too long to understand";
 
 impl Engine {
     pub(super) async fn run_ingest(self: Arc<Self>) {
@@ -68,7 +69,6 @@ impl Engine {
         failpoint::hit("ingest.interpreted");
         match self.store.ingest(batch, self.clock.now()).await {
             Ok(ingested) => self.ingested(&pending, &ingested),
-            Err(error) if count == 1 => self.refused(&pending, &error).await?,
             Err(error) => {
                 tracing::debug!(error = describe(&error), "a batch failed: its rows go one by one");
                 self.one_by_one(pending, &own).await?;
@@ -88,19 +88,25 @@ impl Engine {
             let batch = self.understand(&one, own).await?;
             match self.store.ingest(batch, self.clock.now()).await {
                 Ok(ingested) => self.ingested(&one, &ingested),
-                Err(error) => self.refused(&one, &error).await?,
+                Err(error) => {
+                    // Is it the row or the store? A store that was away for a moment is no fault of the row.
+                    self.store.ping().await?;
+                    let [one] = &one;
+                    let reason = format!("it could not be stored: {}", describe(&error));
+                    self.failed(one, &reason).await?;
+                }
             }
         }
         Ok(())
     }
 
-    /// The store did not take a row: is it the row or the store?
-    async fn refused(&self, one: &[Pending], error: &StoreError) -> Result<(), StoreError> {
-        self.store.ping().await?;
-        for pending in one {
-            let reason = format!("it could not be stored: {}", describe(error));
-            tracing::error!(channel = %pending.channel, raw.id = %pending.id, error = reason, "a message could not be stored");
-            self.store.ingest_failed(pending.id, &reason, TRIES_MAX, self.clock.now()).await?;
+    /// Counts a try of a row that failed although the store is well.
+    async fn failed(&self, one: &Pending, reason: &str) -> Result<(), StoreError> {
+        let channel = &one.channel;
+        if self.store.ingest_failed(one.id, reason, TRIES_MAX, self.clock.now()).await? {
+            tracing::error!(%channel, raw.id = %one.id, error = reason, "a message went to the quarantine");
+            counter!("tributary_ingested_total", "channel" => channel.to_string(), "outcome" => "failed")
+                .increment(1);
         }
         Ok(())
     }
@@ -120,7 +126,7 @@ impl Engine {
             let running = self.running(&one.channel);
             let Some((channel, running)) = channel.clone().zip(running) else {
                 let reason = format!("the channel {} is not configured", one.channel);
-                self.store.ingest_failed(one.id, &reason, TRIES_MAX, self.clock.now()).await?;
+                self.failed(one, &reason).await?;
                 continue;
             };
             let received_at = one.raw.received_at.unwrap_or_else(|| self.clock.now());
@@ -140,8 +146,21 @@ impl Engine {
         });
         let meanings = futures::future::join_all(work).await.into_iter().flatten();
         for ((id, received_at, channel, ..), meaning) in batch.into_iter().zip(meanings) {
-            // Those without a meaning stay pending and are looked at in the next round.
-            understood.extend(meaning.map(|meaning| Ingest { id, received_at, channel, meaning }));
+            let meaning = match meaning {
+                Understood::Meaning(meaning) => meaning,
+                // Those stay pending and are looked at in the next round.
+                Understood::NotYet => continue,
+                Understood::TooSlow => {
+                    let one = pending.iter().find(|one| one.id == id);
+                    if let Some(one) = one.filter(|one| one.attempts + 1 < TRIES_MAX) {
+                        // A machine that stood still for a while is no fault of the message.
+                        self.failed(one, TOO_SLOW).await?;
+                        continue;
+                    }
+                    Err(TOO_SLOW.to_owned())
+                }
+            };
+            understood.push(Ingest { id, received_at, channel, meaning });
         }
         Ok(understood)
     }
@@ -170,12 +189,17 @@ impl Engine {
     }
 }
 
+/// What came of trying to understand a raw.
+enum Understood {
+    Meaning(Result<Meaning, String>),
+    TooSlow,
+    /// It stood behind one that was too slow.
+    NotYet,
+}
+
 /// Interprets in one blocking thread. What takes too long is given up (its thread ends when it ends), and
-/// those behind it have no meaning yet: `None`.
-async fn interpret_all(
-    raws: Vec<(Arc<dyn Interpret>, Raw)>,
-    limit: Duration,
-) -> Vec<Option<Result<Meaning, String>>> {
+/// those behind it are not understood yet.
+async fn interpret_all(raws: Vec<(Arc<dyn Interpret>, Raw)>, limit: Duration) -> Vec<Understood> {
     let count = raws.len();
     let (done, mut results) = tokio::sync::mpsc::channel(count.max(1));
     let task = tokio::task::spawn_blocking(move || {
@@ -188,14 +212,14 @@ async fn interpret_all(
     let mut meanings = Vec::with_capacity(count);
     while meanings.len() < count {
         if let Ok(Some(meaning)) = tokio::time::timeout(limit, results.recv()).await {
-            meanings.push(Some(meaning));
+            meanings.push(Understood::Meaning(meaning));
         } else {
-            meanings.push(Some(Err("it took too long to understand".to_owned())));
+            meanings.push(Understood::TooSlow);
             break;
         }
     }
     drop(task);
-    meanings.resize_with(count, || None);
+    meanings.resize_with(count, || Understood::NotYet);
     meanings
 }
 

@@ -7,7 +7,7 @@ use super::Prepared;
 use super::apply::Work;
 use super::facts::Facts;
 use crate::desk::{self, AckFacts};
-use crate::model::{Acknowledge, Inbound, Party};
+use crate::model::{Acknowledge, Address, Inbound, Party};
 
 /// An acknowledgement to be queued; its text is filled when the ticket has its number.
 pub(super) struct Ack {
@@ -15,6 +15,8 @@ pub(super) struct Ack {
     pub(super) channel: String,
     pub(super) realm: String,
     pub(super) to: Party,
+    /// Who asked, where the answer goes to somebody else: neither of the two gets another one soon.
+    pub(super) asked_by: Option<Address>,
     pub(super) template: String,
     pub(super) routing: super::super::outbox::Routing,
 }
@@ -31,17 +33,21 @@ impl Work {
             name: inbound.sender.name.clone(),
         });
         let name = channel.name.as_str();
-        let facts = ack_facts(&self.facts, setting, name, &address, millis(self.now));
+        let both = [&to.address, &address];
+        let facts = ack_facts(&self.facts, setting, name, both, millis(self.now));
         if desk::acknowledge(inbound, setting, &channel.own, facts).is_err() {
             return;
         }
-        let key = (address.scheme.as_str().to_owned(), address.value);
-        self.facts.acks_to.entry(key).or_default().insert(0, millis(self.now));
+        for address in both {
+            let key = (address.scheme.as_str().to_owned(), address.value.clone());
+            self.facts.acks_to.entry(key).or_default().insert(0, millis(self.now));
+        }
         *self.facts.acks_by.entry(name.to_owned()).or_default() += 1;
         self.acks.push(Ack {
             ticket,
             channel: name.to_owned(),
             realm: channel.realm.0.clone(),
+            asked_by: Some(address).filter(|address| *address != to.address),
             to,
             template: setting.text.clone(),
             routing: super::super::outbox::Routing::of(inbound),
@@ -53,15 +59,15 @@ fn ack_facts(
     facts: &Facts,
     setting: &Acknowledge,
     channel: &str,
-    address: &crate::model::Address,
+    addresses: [&Address; 2],
     now: i64,
 ) -> AckFacts {
-    let key = (address.scheme.as_str().to_owned(), address.value.clone());
+    let keys = addresses.map(|address| (address.scheme.as_str().to_owned(), address.value.clone()));
     let since = now - i64::try_from(setting.per_address.as_millis()).unwrap_or(i64::MAX);
-    let sent = facts.acks_to.get(&key).into_iter().flatten().filter(|at| **at > since).count();
+    let sent = keys.iter().filter_map(|key| facts.acks_to.get(key)).flatten();
     AckFacts {
-        to_address: sent as u64,
+        to_address: sent.filter(|at| **at > since).count() as u64,
         in_hour: facts.acks_by.get(channel).copied().unwrap_or(0),
-        suppressed: facts.suppressed.contains(&key),
+        suppressed: keys.iter().any(|key| facts.suppressed.contains(key)),
     }
 }

@@ -8,7 +8,7 @@ use super::super::event::NewEvent;
 use super::super::millis;
 use super::acknowledge::Ack;
 use super::facts::{Facts, Kept, address_key};
-use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, clean};
+use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, Candidate, Decision, Route};
 use crate::model::{
     Actor, ActorKind, Direction, Flag, Form, Inbound, MessageKind, Timestamp, Token, Trust,
@@ -72,8 +72,11 @@ impl Work {
         }
     }
 
-    /// All events of one row.
+    /// All events of one row, if it still waits for its meaning.
     pub(super) fn apply(&mut self, one: &Prepared) {
+        if !self.facts.pending.contains(&one.id.uuid()) {
+            return;
+        }
         let mut result =
             Ingested { id: one.id, ending: Some(one.ending.clone()), messages: Vec::new(), new: 0 };
         let mut too_early = false;
@@ -97,15 +100,7 @@ impl Work {
             }
         }
         if let Some(Ending::Failed(why)) = &result.ending {
-            self.events.push(NewEvent {
-                kind: "quarantine.added",
-                ticket: None,
-                ticket_seq: None,
-                message: None,
-                channel: Some(one.channel.name.as_str().to_owned()),
-                actor: Actor::system(),
-                data: json!({ "id": one.id, "reason": why }),
-            });
+            self.events.push(quarantined(one.id, one.channel.name.as_str(), why));
         }
         self.results.push(result);
     }
@@ -116,7 +111,7 @@ impl Work {
         let Some((message, ticket)) = known.and_then(|row| row.message.zip(row.ticket)) else {
             return false;
         };
-        self.edits.push(Edit { message, ticket, text: text.map(clean) });
+        self.edits.push(Edit { message, ticket, text });
         true
     }
 
@@ -165,7 +160,7 @@ impl Work {
     // ---- whose is it ---------------------------------------------------------------------
 
     fn contact(&mut self, inbound: &Inbound) -> Uuid {
-        let name = inbound.sender.name.clone().map(clean).filter(|name| !name.is_empty());
+        let name = inbound.sender.name.clone().filter(|name| !name.is_empty());
         let Some(address) = &inbound.sender.address else {
             return self.new_contact(name.unwrap_or_else(|| "unknown sender".to_owned()));
         };
@@ -305,10 +300,31 @@ impl Work {
         }
         let wakes = reopen || (ticket.status == "pending" && !machine);
         if wakes {
-            let event = status_change(ticket, "open", one);
-            ticket.solved_at = None;
-            self.events.push(event);
+            self.wake(one, id);
         }
+    }
+
+    /// Somebody here has to act on the ticket (again).
+    ///
+    /// One conversation of a service has one open ticket: if another one has it by now, this one opens
+    /// without it.
+    pub(super) fn wake(&mut self, one: &Prepared, id: Uuid) {
+        let Some(kept) = self.facts.tickets.get_mut(&id) else { return };
+        kept.changed = true;
+        let ticket = &mut kept.row;
+        if let Some(thread) = ticket.thread.clone() {
+            let key = (ticket.channel.clone(), thread);
+            match self.facts.open_by_thread.get(&key) {
+                Some(other) if *other != id => ticket.thread = None,
+                Some(_) => {}
+                None => {
+                    self.facts.open_by_thread.insert(key, id);
+                }
+            }
+        }
+        ticket.solved_at = None;
+        let event = status_change(ticket, "open", one);
+        self.events.push(event);
     }
 
     fn open(
@@ -328,7 +344,7 @@ impl Work {
         let row = ticket::Model {
             id,
             number: NO_NUMBER,
-            subject: clean(desk::subject(inbound)),
+            subject: desk::subject(inbound),
             status: if spam { "spam" } else { "open" }.to_owned(),
             priority: policy.ticket.priority.as_str().to_owned(),
             queue: policy.ticket.queue.clone(),
@@ -351,8 +367,12 @@ impl Work {
             linked_to,
             deleted_at: None,
         };
-        if let (Some(thread), false) = (thread, spam) {
-            self.facts.ticket_by_thread.insert((row.channel.clone(), thread), id);
+        if let Some(thread) = thread {
+            let key = (row.channel.clone(), thread);
+            if !spam {
+                self.facts.open_by_thread.insert(key.clone(), id);
+            }
+            self.facts.ticket_by_thread.insert(key, id);
         }
         self.facts.tickets.insert(id, Kept { row, fresh: true, changed: false });
         self.tags.extend(policy.ticket.tags.iter().map(|tag| (id, tag.clone())));
@@ -390,7 +410,7 @@ impl Work {
         self.facts.seen.entry(key).or_default().push(known.clone());
         self.seen.push(known);
         if inbound.form != Form::Notice {
-            self.join(ticket, inbound);
+            self.join(one, ticket, inbound);
         }
         let mut event = NewEvent::of(ticket, "message.created", author(inbound, contact));
         event.message = Some(row.id);
@@ -403,12 +423,16 @@ impl Work {
         self.messages.push(row);
     }
 
-    /// Everybody named in it may write into the ticket from now on.
-    fn join(&mut self, ticket: Uuid, inbound: &Inbound) {
+    /// Everybody named in it may write into the ticket from now on: but for whoever failed the checks of
+    /// their address, and for our own addresses, as which anybody might write.
+    fn join(&mut self, one: &Prepared, ticket: Uuid, inbound: &Inbound) {
+        let own = &one.channel.own;
+        let believed = inbound.sender.trust != Trust::Forged;
         let sender = inbound.sender.address.iter().map(|address| (address, &inbound.sender.name));
         let reply_to = inbound.reply_to.iter().map(|party| (&party.address, &party.name));
         let others = inbound.recipients.iter().map(|party| (&party.address, &party.name));
-        for (address, name) in sender.chain(reply_to).chain(others) {
+        let others = reply_to.chain(others).filter(|(address, _)| !own.contains(address));
+        for (address, name) in sender.filter(|_| believed).chain(others) {
             let scheme = address.scheme.as_str().to_owned();
             let key = (ticket, scheme.clone(), address.value.clone());
             if self.facts.participants.insert(key) {
@@ -416,7 +440,7 @@ impl Work {
                     ticket,
                     scheme,
                     value: address.value.clone(),
-                    name: name.clone().map(clean),
+                    name: name.clone(),
                     since: millis(self.now),
                 });
             }
@@ -428,11 +452,11 @@ impl Work {
 fn author(inbound: &Inbound, contact: Uuid) -> Actor {
     let address = inbound.sender.address.as_ref().map(|address| address.value.clone());
     let name = inbound.sender.name.clone().or(address).unwrap_or_default();
-    Actor { kind: ActorKind::Contact, id: Some(contact), name: clean(name) }
+    Actor { kind: ActorKind::Contact, id: Some(contact), name }
 }
 
 /// Sets the status and gives the event that tells of it.
-pub(super) fn status_change(ticket: &mut ticket::Model, to: &str, one: &Prepared) -> NewEvent {
+fn status_change(ticket: &mut ticket::Model, to: &str, one: &Prepared) -> NewEvent {
     let from = std::mem::replace(&mut ticket.status, to.to_owned());
     let mut event = NewEvent::of(ticket.id, "ticket.updated", Actor::system());
     event.channel = Some(one.channel.name.as_str().to_owned());
@@ -458,8 +482,7 @@ fn message_row(
         Form::Notice => MessageKind::System,
     };
     let routing = super::super::outbox::Routing::of(inbound);
-    let text = clean(inbound.text.clone());
-    let text_full = clean(inbound.text_full.clone());
+    let (text, text_full) = (inbound.text.clone(), inbound.text_full.clone());
     message::Model {
         id: prepared.id,
         seq: 0,
@@ -477,10 +500,10 @@ fn message_row(
         author_scheme: address.map(|address| address.scheme.as_str().to_owned()),
         author_scope: address.and_then(|address| Some(address.scope.as_ref()?.as_str().to_owned())),
         author_value: address.map(|address| address.value.clone()),
-        subject: inbound.subject.clone().map(clean),
+        subject: inbound.subject.clone(),
         text_full: (text_full != text).then_some(text_full),
         text,
-        html: inbound.html.clone().map(clean),
+        html: inbound.html.clone(),
         sent_at: millis(inbound.occurred_at),
         received_at: Some(millis(one.received_at)),
         edited_at: None,

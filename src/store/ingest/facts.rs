@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::StoreError;
 use super::super::entity::{
-    autoreply, contact, delivery, identity, participant, seen, suppression, ticket,
+    autoreply, contact, delivery, identity, journal, participant, seen, suppression, ticket,
 };
 use super::super::millis;
 use super::{Prepared, Step};
@@ -61,6 +61,8 @@ impl<M> Kept<M> {
 /// Everything that was read, and what the batch has made of it so far.
 #[derive(Default)]
 pub(super) struct Facts {
+    /// Rows of the batch that still wait.
+    pub(super) pending: HashSet<Uuid>,
     /// `(realm, remote_id)` → what we have under it.
     pub(super) seen: HashMap<(String, String), Vec<seen::Model>>,
     pub(super) deliveries: HashMap<Uuid, KnownDelivery>,
@@ -69,6 +71,8 @@ pub(super) struct Facts {
     pub(super) ticket_by_number: HashMap<i64, Uuid>,
     /// `(channel, thread)` → its latest ticket.
     pub(super) ticket_by_thread: HashMap<(String, String), Uuid>,
+    /// `(channel, thread)` → the ticket that has the conversation now.
+    pub(super) open_by_thread: HashMap<(String, String), Uuid>,
     pub(super) identities: HashMap<AddressKey, Kept<identity::Model>>,
     pub(super) contacts: HashMap<Uuid, Kept<contact::Model>>,
     pub(super) participants: HashSet<(Uuid, String, String)>,
@@ -87,6 +91,8 @@ struct Mentioned {
     numbers: HashSet<i64>,
     threads: HashSet<String>,
     addresses: HashSet<String>,
+    /// Where acknowledgements might go.
+    answers_to: HashSet<String>,
     acknowledges: bool,
 }
 
@@ -128,7 +134,10 @@ impl Mentioned {
         }
         self.numbers.extend(inbound.thread.tag.and_then(|number| i64::try_from(number).ok()));
         self.threads.extend(inbound.thread.key.iter().map(|key| key.0.clone()));
-        self.addresses.extend(inbound.sender.address.iter().map(|address| address.value.clone()));
+        let sender = || inbound.sender.address.iter().map(|address| address.value.clone());
+        self.addresses.extend(sender());
+        self.answers_to.extend(sender());
+        self.answers_to.extend(inbound.reply_to.iter().map(|party| party.address.value.clone()));
     }
 }
 
@@ -139,7 +148,7 @@ pub(super) async fn load(
     now: Timestamp,
 ) -> Result<Facts, StoreError> {
     let mentioned = Mentioned::of(batch);
-    let mut facts = Facts::default();
+    let mut facts = Facts { pending: waiting(tx, batch).await?, ..Facts::default() };
     load_remote(tx, &mentioned, &mut facts).await?;
     load_tickets(tx, &mentioned, &mut facts).await?;
     load_contacts(tx, &mentioned, &mut facts).await?;
@@ -147,6 +156,24 @@ pub(super) async fn load(
         load_acks(tx, &mentioned, &mut facts, now).await?;
     }
     Ok(facts)
+}
+
+/// Kept from other nodes until the commit: each row is applied once.
+async fn waiting(
+    tx: &DatabaseTransaction,
+    batch: &[Prepared],
+) -> Result<HashSet<Uuid>, StoreError> {
+    let rows: Vec<Uuid> = journal::Entity::find()
+        .select_only()
+        .column(journal::Column::Id)
+        .filter(journal::Column::Id.is_in(batch.iter().map(|one| one.id.uuid())))
+        .filter(journal::Column::State.eq("pending"))
+        .order_by_asc(journal::Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 async fn load_remote(
@@ -248,7 +275,33 @@ async fn load_tickets(
             break;
         }
     }
+    load_open_threads(tx, facts).await?;
     load_participants(tx, mentioned, facts).await
+}
+
+/// Who has the conversations of the tickets that might be opened again?
+async fn load_open_threads(tx: &DatabaseTransaction, facts: &mut Facts) -> Result<(), StoreError> {
+    let threads: HashSet<String> =
+        facts.tickets.values().filter_map(|kept| kept.row.thread.clone()).collect();
+    if threads.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(String, Option<String>, Uuid)> = ticket::Entity::find()
+        .select_only()
+        .columns([ticket::Column::Channel, ticket::Column::Thread, ticket::Column::Id])
+        .filter(ticket::Column::Thread.is_in(threads))
+        .filter(ticket::Column::Status.is_in(["open", "pending"]))
+        .filter(ticket::Column::MergedInto.is_null())
+        .filter(ticket::Column::DeletedAt.is_null())
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (channel, thread, id) in rows {
+        if let Some(thread) = thread {
+            facts.open_by_thread.insert((channel, thread), id);
+        }
+    }
+    Ok(())
 }
 
 /// Loads those that are not there yet. `false`: there were none.
@@ -323,7 +376,7 @@ async fn load_acks(
     facts: &mut Facts,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let values = || mentioned.addresses.iter().cloned();
+    let values = || mentioned.answers_to.iter().cloned();
     let rows = suppression::Entity::find()
         .filter(suppression::Column::Value.is_in(values()))
         .all(tx)
@@ -346,6 +399,7 @@ async fn load_acks(
         .column(autoreply::Column::Channel)
         .column_as(autoreply::Column::Id.count(), "sent")
         .filter(autoreply::Column::SentAt.gt(hour_ago))
+        .filter(autoreply::Column::Channel.ne(""))
         .group_by(autoreply::Column::Channel)
         .into_tuple()
         .all(tx)

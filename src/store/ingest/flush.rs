@@ -94,13 +94,16 @@ impl Work {
         let mut deliveries = Vec::with_capacity(acks.len());
         let mut sent = Vec::with_capacity(acks.len());
         for (ack, seq) in acks.into_iter().zip(numbers) {
-            sent.push(autoreply::ActiveModel {
+            // Who asked is remembered under no channel: it is one acknowledgement, not two.
+            let asked_by = ack.asked_by.as_ref().map(|address| (address, ""));
+            let both = std::iter::once((&ack.to.address, ack.channel.as_str())).chain(asked_by);
+            sent.extend(both.map(|(address, channel)| autoreply::ActiveModel {
                 id: Set(Uuid::now_v7()),
-                channel: Set(ack.channel.clone()),
-                scheme: Set(ack.to.address.scheme.as_str().to_owned()),
-                value: Set(ack.to.address.value.clone()),
+                channel: Set(channel.to_owned()),
+                scheme: Set(address.scheme.as_str().to_owned()),
+                value: Set(address.value.clone()),
                 sent_at: Set(millis(self.now)),
-            });
+            }));
             deliveries.push(self.ack_delivery(ack, seq));
         }
         insert(tx, active::<delivery::Model, _>(deliveries)).await?;
@@ -171,8 +174,24 @@ impl Work {
             insert(tx, active::<message::Model, _>(rows)).await?;
         }
         insert(tx, active::<seen::Model, _>(std::mem::take(&mut self.seen))).await?;
-        insert(tx, active::<participant::Model, _>(std::mem::take(&mut self.participants))).await?;
+        self.write_participants(tx).await?;
         self.write_attachments(tx, batch).await
+    }
+
+    /// Most of them were there before: only senders were looked for.
+    async fn write_participants(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        let rows = active::<participant::Model, participant::ActiveModel>(std::mem::take(
+            &mut self.participants,
+        ));
+        for part in rows.chunks(ROWS_MAX) {
+            participant::Entity::insert_many(part.iter().cloned())
+                .on_conflict(
+                    OnConflict::columns(participant::PrimaryKey::iter()).do_nothing().to_owned(),
+                )
+                .exec_without_returning(tx)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn write_attachments(

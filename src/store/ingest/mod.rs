@@ -7,6 +7,7 @@
 
 mod acknowledge;
 mod apply;
+mod clean;
 mod facts;
 mod flush;
 mod receipt;
@@ -19,13 +20,15 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _,
     sea_query::{Expr, ExprTrait as _},
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use super::blob::{self, Packed};
 use super::entity::{attachment, journal, seal};
+use super::event::{self, NewEvent};
 use super::{Ending, Store, StoreError, millis};
 use crate::model::{
-    Address, ChannelName, Event, Flag, Form, Inbound, Meaning, MediaSource, MessageId,
+    Actor, Address, ChannelName, Event, Flag, Form, Inbound, Meaning, MediaSource, MessageId,
     OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender, ThreadHint, ThreadKey, TicketId,
     Timestamp, Trust,
 };
@@ -103,7 +106,8 @@ struct PreparedAttachment {
 }
 
 impl Store {
-    /// Applies a batch in one transaction, in order.
+    /// Applies a batch in one transaction, in order. Rows that ended meanwhile (another node took them for
+    /// a dead one's) are left as they are, and are not in the answer.
     pub async fn ingest(
         &self,
         batch: Vec<Ingest>,
@@ -127,21 +131,21 @@ impl Store {
     }
 
     /// Notes that a row could not be applied although the database is well: after `tries_max` of these it
-    /// goes to the quarantine, so that one bad message blocks nobody.
+    /// goes to the quarantine (`true`), so that one bad message blocks nobody.
     pub async fn ingest_failed(
         &self,
         id: RawId,
         reason: &str,
         tries_max: i32,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let reason = reason.to_owned();
         self.write(move |tx| {
             let reason = reason.clone();
             Box::pin(async move {
                 journal::Entity::update_many()
                     .set(journal::ActiveModel {
-                        reason: Set(Some(reason)),
+                        reason: Set(Some(reason.clone())),
                         retry_at: Set(Some(millis(now) + 5_000)),
                         ..Default::default()
                     })
@@ -153,7 +157,7 @@ impl Store {
                     .filter(journal::Column::State.eq("pending"))
                     .exec(tx)
                     .await?;
-                journal::Entity::update_many()
+                let given_up = journal::Entity::update_many()
                     .set(journal::ActiveModel {
                         state: Set("failed".to_owned()),
                         ended_at: Set(Some(millis(now))),
@@ -162,9 +166,11 @@ impl Store {
                     .filter(journal::Column::Id.eq(id.uuid()))
                     .filter(journal::Column::State.eq("pending"))
                     .filter(journal::Column::Attempts.gte(tries_max))
-                    .exec(tx)
+                    .exec_with_returning(tx)
                     .await?;
-                Ok(())
+                let told = given_up.iter().map(|row| quarantined(id, &row.channel, &reason));
+                event::record(tx, told.collect(), now).await?;
+                Ok(!given_up.is_empty())
             })
         })
         .await
@@ -186,9 +192,11 @@ impl Store {
                 Event::Message(inbound) => {
                     Step::Message(Box::new(self.prepare_message(*inbound, now)?))
                 }
-                Event::Edit { target, text } => Step::Edit { target, text },
-                Event::Delete { target } => Step::Delete { target },
-                Event::Receipt(receipt) => Step::Receipt(receipt),
+                Event::Edit { target, text } => {
+                    Step::Edit { target: clean::remote_id(target), text: clean::text(text) }
+                }
+                Event::Delete { target } => Step::Delete { target: clean::remote_id(target) },
+                Event::Receipt(receipt) => Step::Receipt(clean::receipt(receipt)),
             });
         }
         Ok(Prepared { id, received_at, channel, steps, ending })
@@ -196,10 +204,11 @@ impl Store {
 
     fn prepare_message(
         &self,
-        mut inbound: Inbound,
+        inbound: Inbound,
         now: Timestamp,
     ) -> Result<PreparedMessage, StoreError> {
         let id = MessageId::new().uuid();
+        let mut inbound = clean::inbound(inbound);
         let mut attachments = Vec::with_capacity(inbound.media.len());
         for (position, media) in std::mem::take(&mut inbound.media).into_iter().enumerate() {
             let (bytes, source) = match media.source {
@@ -210,11 +219,11 @@ impl Store {
                 id: crate::model::AttachmentId::new().uuid(),
                 message: Some(id),
                 position: i32::try_from(position).unwrap_or(i32::MAX),
-                name: clean(media.name),
-                media_type: clean(media.mime),
+                name: clean::text(media.name),
+                media_type: clean::text(media.mime),
                 size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
                 inline: media.inline,
-                content_id: media.content_id.map(clean),
+                content_id: media.content_id.map(clean::text),
                 state: if source.is_some() { "pending" } else { "stored" }.to_owned(),
                 source,
                 attempts: 0,
@@ -241,9 +250,17 @@ impl Store {
     }
 }
 
-/// PostgreSQL takes no NUL in a text.
-fn clean(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "") } else { text }
+/// Tells programs that something waits for a person.
+fn quarantined(id: RawId, channel: &str, reason: &str) -> NewEvent {
+    NewEvent {
+        kind: "quarantine.added",
+        ticket: None,
+        ticket_seq: None,
+        message: None,
+        channel: Some(channel.to_owned()),
+        actor: Actor::system(),
+        data: json!({ "id": id, "reason": reason }),
+    }
 }
 
 /// A customer may wait behind what we cannot read, so a human has to see it: one ticket for each channel

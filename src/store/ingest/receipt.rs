@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::super::event::NewEvent;
 use super::super::outbox::state_of;
 use super::Prepared;
-use super::apply::{Work, status_change};
+use super::apply::Work;
 use crate::desk;
 use crate::model::{Actor, DeliveryState, Receipt, ReceiptState};
 
@@ -72,21 +72,18 @@ impl Work {
             let bounced = matches!(state, DeliveryState::Bounced { .. });
             self.deliveries.push(Moved { id, state });
             if bounced && !automated {
-                self.wake(one, ticket);
+                self.act_on(one, ticket);
             }
         }
         true
     }
 
     /// An answer came back: the customer does not have it, so somebody has to act.
-    fn wake(&mut self, one: &Prepared, ticket: Uuid) {
+    fn act_on(&mut self, one: &Prepared, ticket: Uuid) {
         let Some(kept) = self.facts.tickets.get_mut(&ticket) else { return };
         if matches!(kept.row.status.as_str(), "pending" | "solved") {
-            kept.changed = true;
             kept.row.version += 1;
-            kept.row.solved_at = None;
-            let event = status_change(&mut kept.row, "open", one);
-            self.events.push(event);
+            self.wake(one, ticket);
         }
     }
 }

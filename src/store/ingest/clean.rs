@@ -1,0 +1,93 @@
+//! What comes from outside, in the form in which both databases take it: no NUL in texts, and no key that
+//! is too long for an index. The raw keeps all of it.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{Address, Inbound, Party, Receipt, RemoteId, ThreadKey};
+
+/// PostgreSQL refuses keys of more than about 2,700 bytes, and a key may have three parts.
+const KEY_BYTES_MAX: usize = 1000;
+/// Messages that one message says it answers; the nearest come first.
+const PARENTS_MAX: usize = 100;
+
+/// A text without NUL.
+pub(super) fn text(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "") } else { text }
+}
+
+/// A text that others are compared with: one that is too long is known by its hash.
+fn key(value: String) -> String {
+    let value = text(value);
+    if value.len() <= KEY_BYTES_MAX {
+        return value;
+    }
+    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(value.as_bytes())))
+}
+
+pub(super) fn remote_id(id: RemoteId) -> RemoteId {
+    RemoteId(key(id.0))
+}
+
+fn address(address: Address) -> Address {
+    Address { value: key(address.value), ..address }
+}
+
+fn party(party: Party) -> Party {
+    Party { address: address(party.address), name: party.name.map(text) }
+}
+
+pub(super) fn receipt(receipt: Receipt) -> Receipt {
+    Receipt {
+        target: receipt.target.map(remote_id),
+        recipient: receipt.recipient.map(address),
+        ..receipt
+    }
+}
+
+/// An id that names nothing. One that all mails without an id share would make them one ticket.
+fn is_blank(id: &RemoteId) -> bool {
+    id.0.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>').is_empty()
+}
+
+/// All texts of a message.
+pub(super) fn inbound(mut inbound: Inbound) -> Inbound {
+    inbound.remote_id = remote_id(inbound.remote_id);
+    inbound.digest = key(inbound.digest);
+    inbound.sender.address = inbound.sender.address.map(address);
+    inbound.sender.name = inbound.sender.name.map(text);
+    inbound.reply_to = inbound.reply_to.map(party);
+    inbound.recipients = inbound.recipients.into_iter().map(party).collect();
+    let thread = &mut inbound.thread;
+    thread.parents.retain(|id| !is_blank(id));
+    thread.parents.truncate(PARENTS_MAX);
+    thread.parents = std::mem::take(&mut thread.parents).into_iter().map(remote_id).collect();
+    let named = thread.key.take().filter(|key| !key.0.trim().is_empty());
+    thread.key = named.map(|named| ThreadKey(key(named.0)));
+    inbound.subject = inbound.subject.map(text);
+    inbound.text = text(inbound.text);
+    inbound.text_full = text(inbound.text_full);
+    inbound.html = inbound.html.map(text);
+    inbound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_key_is_known_by_its_hash_and_a_short_one_by_itself() {
+        let long = "x".repeat(KEY_BYTES_MAX + 1);
+        assert_eq!(key("a\0b".to_owned()), "ab");
+        assert_eq!(key(long.clone()), key(long.clone()));
+        assert_ne!(key(long.clone()), key(format!("{long}y")));
+        assert_eq!(key(long).len(), "sha256:".len() + 64);
+    }
+
+    #[test]
+    fn what_names_nothing_is_no_id() {
+        for blank in ["", " ", "<>", "< >", "\t"] {
+            assert!(is_blank(&RemoteId::new(blank)), "{blank:?}");
+        }
+        assert!(!is_blank(&RemoteId::new("a@b")));
+    }
+}
