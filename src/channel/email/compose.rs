@@ -32,7 +32,7 @@ pub struct Letterhead {
     pub address: String,
     /// The desk's display name.
     pub name: Option<String>,
-    /// `From` of a mail that an agent wrote: a template with `{agent}` and `{name}`.
+    /// `From` of a mail that an agent wrote: a template with `{agent}` and `{name}`; empty: no name.
     pub agent_name: String,
     /// Put `[#<number>]` into the subject.
     pub subject_tag: bool,
@@ -291,7 +291,7 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
 }
 
 /// What would let a mail be cut in two by some server on its way (SMTP smuggling), or be refused.
-fn fault(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn fault(bytes: &[u8]) -> Option<&'static str> {
     let mut line = 0;
     let mut before = 0;
     for &byte in bytes {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::oauth::TokenSource;
 use super::settings::{Imap, Login};
 use crate::channel::shared::tls::Dialer;
-use crate::channel::{Pull, PullError, PullSession, Site};
+use crate::channel::{Pull, PullError, PullSession};
 use crate::model::{ChannelName, Cursor};
 
 mod after;
@@ -21,6 +21,7 @@ mod fetch;
 mod guard;
 mod login;
 mod name;
+mod sent;
 mod session;
 mod suspects;
 mod take;
@@ -29,6 +30,7 @@ mod wire;
 use cursor::Position;
 use fault::{Fault, verdict};
 use login::{Credentials, Failed, Opener};
+pub use sent::SentFolder;
 use session::Session;
 use suspects::Suspects;
 use wire::{Command, Wire};
@@ -59,17 +61,7 @@ impl ImapPull {
         settings: Imap,
         tokens: Option<Arc<TokenSource>>,
     ) -> Result<Self, String> {
-        let credentials = match (&settings.login, tokens) {
-            (Login::Password { username, password }, _) => {
-                Credentials::Password { username: username.clone(), password: password.clone() }
-            }
-            (Login::OAuth { username, .. }, Some(source)) => {
-                Credentials::Token { mailbox: username.clone(), source }
-            }
-            (Login::OAuth { .. } | Login::Nobody, _) => {
-                return Err("a mailbox needs a password or access tokens".to_owned());
-            }
-        };
+        let credentials = credentials(&settings.login, tokens)?;
         let dialer = Dialer::new(settings.endpoint.clone())?;
         let mailbox = Mailbox {
             channel,
@@ -81,17 +73,18 @@ impl ImapPull {
         };
         Ok(Self { mailbox: Arc::new(mailbox) })
     }
+}
 
-    /// The source of tokens that the settings ask for, if they ask for one.
-    #[must_use]
-    pub fn tokens(channel: &ChannelName, login: &Login, site: &Site) -> Option<Arc<TokenSource>> {
-        match login {
-            Login::OAuth { oauth, .. } => Some(Arc::new(TokenSource::new(
-                channel.clone(),
-                (**oauth).clone(),
-                Arc::clone(&site.vault),
-            ))),
-            Login::Password { .. } | Login::Nobody => None,
+fn credentials(login: &Login, tokens: Option<Arc<TokenSource>>) -> Result<Credentials, String> {
+    match (login, tokens) {
+        (Login::Password { username, password }, _) => {
+            Ok(Credentials::Password { username: username.clone(), password: password.clone() })
+        }
+        (Login::OAuth { username, .. }, Some(source)) => {
+            Ok(Credentials::Token { mailbox: username.clone(), source })
+        }
+        (Login::OAuth { .. } | Login::Nobody, _) => {
+            Err("a mailbox needs a password or access tokens".to_owned())
         }
     }
 }

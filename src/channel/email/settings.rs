@@ -34,10 +34,21 @@ impl Settings {
     /// Our own addresses, in comparable form.
     #[must_use]
     pub fn own_addresses(&self) -> Vec<Address> {
-        std::iter::once(&self.address)
-            .chain(&self.aliases)
-            .map(|address| Address::email(&ascii_domain(address)))
-            .collect()
+        let from = self.send.as_ref().and_then(|send| send.from.as_ref());
+        let mut addresses: Vec<Address> = Vec::new();
+        for address in std::iter::once(&self.address).chain(&self.aliases).chain(from) {
+            let address = Address::email(&ascii_domain(address));
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    /// The domain of `address`, in ASCII: what we call ourselves towards other servers.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        domain_of(&self.address)
     }
 
     /// The `authserv-id`s whose `Authentication-Results` are believed.
@@ -195,6 +206,8 @@ pub struct Submission {
     pub auth: Option<Mechanism>,
     /// `From`, if it is not the channel's address.
     pub from: Option<String>,
+    /// The name beside it on what an agent wrote, if it is not the channel's name: a template.
+    pub agent_name: Option<String>,
     /// Text put under each reply.
     pub signature: Option<String>,
     /// 0: no limit.
@@ -255,6 +268,12 @@ pub(super) fn ascii_domain(address: &str) -> String {
             Some(format!("{local}@{}", idna::domain_to_ascii(domain).ok()?))
         })
         .unwrap_or_else(|| address.to_owned())
+}
+
+/// The part behind the `@`, in ASCII.
+pub(super) fn domain_of(address: &str) -> String {
+    let ascii = ascii_domain(address);
+    ascii.rsplit_once('@').map_or_else(|| "localhost".to_owned(), |(_, domain)| domain.to_owned())
 }
 
 #[cfg(test)]

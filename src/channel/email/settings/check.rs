@@ -292,6 +292,7 @@ impl Reader<'_> {
             login,
             auth: raw.auth,
             from: raw.from,
+            agent_name: raw.agent_name,
             signature: raw.signature,
             rate_per_minute: raw.rate_per_minute.unwrap_or(0),
             connections_max,

@@ -105,6 +105,7 @@ pub(super) struct RawSend {
     pub(super) oauth: Option<RawOAuth>,
     pub(super) auth: Option<Mechanism>,
     pub(super) from: Option<String>,
+    pub(super) agent_name: Option<String>,
     pub(super) signature: Option<String>,
     pub(super) rate_per_minute: Option<u32>,
     pub(super) connections_max: Option<u16>,
