@@ -25,7 +25,7 @@ const INSIDE_V4: &[([u8; 4], u8, &str)] = &[
     ([240, 0, 0, 0], 4, "reserved, or broadcast"),
 ];
 
-/// Networks of IPv6 that are not the open internet, and why. Whatever is not in 2000::/3 is refused anyway;
+/// Networks of IPv6 that are not the open internet, and why. Whatever is not in `2000::/3` is refused anyway;
 /// those named here for the reason come first.
 const INSIDE_V6: &[([u16; 8], u8, &str)] = &[
     ([0, 0, 0, 0, 0, 0, 0, 0], 128, "unspecified"),
