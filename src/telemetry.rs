@@ -41,7 +41,7 @@ pub const TOKEN_EXPIRES: &str = "tributary_token_expires_seconds";
 pub const RELOADS: &str = "tributary_reloads_total";
 
 /// `[log]`: what is logged, and how.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
     /// In which form.
@@ -65,7 +65,7 @@ pub enum LogFormat {
 }
 
 /// How much is logged of what.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
 pub struct LogLevel(Targets);

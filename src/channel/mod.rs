@@ -21,8 +21,14 @@ use crate::model::{
     Raw, Realm, RemoteId, Secret, Timestamp,
 };
 
+mod login;
 mod loose;
 mod policy;
+mod schema;
+
+pub use login::{Prompt, SignIn, Way};
+
+pub use schema::schema;
 
 pub(crate) use loose::{nearest, read};
 
@@ -281,7 +287,14 @@ pub struct Kind {
     pub name: &'static str,
     /// Reads the settings and makes the parts; connects to nothing.
     pub build: fn(ChannelName, Table, Policy, &Site) -> Result<Channel, BadChannel>,
+    /// The JSON Schema of its own keys, for editors and `tributary schema`.
+    pub schema: fn() -> schemars::Schema,
+    /// What a person has to agree to once (`tributary channel login`), where the service wants that.
+    pub sign_ins: Option<SignIns>,
 }
+
+/// Reads from the settings what a person has to agree to.
+pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel>;
 
 /// Every kind there is. To add one, write its module and add its line here.
 pub const KINDS: &[Kind] = &[email::KIND];
@@ -325,19 +338,34 @@ impl BadChannel {
 ///
 /// Secrets must already be texts: `settings` replaces `{ file = … }` and the like beforehand.
 pub fn build(name: ChannelName, table: Table, site: &Site) -> Result<Channel, BadChannel> {
+    let (kind, policy, table) = take_apart(&name, table)?;
+    (kind.build)(name, table, policy, site)
+}
+
+/// What a person has to agree to before this channel works; empty where nothing is needed.
+pub fn sign_ins(name: &ChannelName, table: Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel> {
+    let (kind, _, table) = take_apart(name, table)?;
+    kind.sign_ins.map_or_else(|| Ok(Vec::new()), |read| read(name, table))
+}
+
+/// The kind, the common keys, and what is left for the kind.
+fn take_apart(
+    name: &ChannelName,
+    table: Table,
+) -> Result<(&'static Kind, Policy, Table), BadChannel> {
     let known = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-    let mut table = table
-        .into_table()
-        .map_err(|_| BadChannel::at(&name, "", "expected a table of settings"))?;
+    let mut table =
+        table.into_table().map_err(|_| BadChannel::at(name, "", "expected a table of settings"))?;
     let Some(wanted) = table.remove("kind") else {
-        return Err(BadChannel::NoKind(name, known()));
+        return Err(BadChannel::NoKind(name.clone(), known()));
     };
     let wanted = wanted.to_string();
     let Some(kind) = KINDS.iter().find(|kind| kind.name == wanted) else {
-        return Err(BadChannel::UnknownKind { channel: name, kind: wanted, known: known() });
+        let channel = name.clone();
+        return Err(BadChannel::UnknownKind { channel, kind: wanted, known: known() });
     };
-    let policy = policy::take(&name, &mut table)?;
-    (kind.build)(name, table.into(), policy, site)
+    let policy = policy::take(name, &mut table)?;
+    Ok((kind, policy, table.into()))
 }
 
 /// Reads an adapter's own settings; the error names the very key.

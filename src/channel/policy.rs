@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{BadChannel, Table, settings};
@@ -11,37 +12,45 @@ use crate::model::{
 };
 
 /// The common keys as they stand in TOML. Durations are numbers with their unit in the name.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Common {
+pub(super) struct Common {
     /// `always`, `never`, or a number of days after solving.
     reopen: Option<ReopenSetting>,
     /// One mail to two of our mailboxes: one ticket (`join`) or one each (`separate`).
     duplicates: Option<DuplicatesSetting>,
+    /// Sent when a ticket is opened.
     acknowledge: Option<AcknowledgeSetting>,
+    /// Do replies go to everybody who was addressed (the default), or to the customer alone?
     reply_all: Option<bool>,
+    /// The queue of new tickets.
     queue: Option<String>,
+    /// The priority of new tickets.
+    #[schemars(with = "Option<String>", extend("enum" = ["low", "normal", "high", "urgent"]))]
     priority: Option<Priority>,
+    /// Put on new tickets.
     tags: Option<Vec<String>>,
+    /// How often and how long a delivery is tried.
     retry: Option<RetrySetting>,
+    /// Addresses, or `@domain`, whose messages are kept as spam and never answered.
     blocked: Option<Vec<String>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum ReopenSetting {
     Days(u32),
     Word(String),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum DuplicatesSetting {
     Join,
     Separate,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AcknowledgeSetting {
     text: String,
@@ -49,7 +58,7 @@ struct AcknowledgeSetting {
     per_hour_max: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RetrySetting {
     delay_min_seconds: Option<u64>,

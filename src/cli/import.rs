@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -42,7 +43,7 @@ pub(super) async fn run(
     }
     let store = installation.store.clone();
     let engine = Engine::idle(store.clone(), channels, EngineSettings::usual(), Clock::system());
-    let bar = progress(source.size, json);
+    let mut progress = Progress::new(source.size);
     let mut done = Done::default();
     let mut batch: Vec<Raw> = Vec::new();
     let mut bytes = 0;
@@ -60,11 +61,11 @@ pub(super) async fn run(
         if batch.len() >= BATCH_MAILS || bytes >= BATCH_BYTES {
             store_batch(&engine, channel, std::mem::take(&mut batch), &mut done).await?;
             bytes = 0;
-            bar.set_position(at);
+            progress.tell(at, &done);
         }
     }
     store_batch(&engine, channel, batch, &mut done).await?;
-    bar.finish_and_clear();
+    progress.end();
     store.close().await?;
     if json {
         println!("{}", serde_json::to_string(&done)?);
@@ -74,7 +75,10 @@ pub(super) async fn run(
             println!("skipped: {skipped}");
         }
     }
-    Ok(())
+    if done.skipped.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow::anyhow!("{} mails were skipped, all others are stored", done.skipped.len()).into())
 }
 
 async fn store_batch(
@@ -95,15 +99,50 @@ async fn store_batch(
     Ok(())
 }
 
-fn progress(size: u64, json: bool) -> ProgressBar {
-    if json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// A line is printed this often where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How far it has come, on standard error: a bar on a terminal, else a line now and then.
+enum Progress {
+    Bar(ProgressBar),
+    Lines { size: u64, told: Instant },
+}
+
+impl Progress {
+    fn new(size: u64) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self::Lines { size, told: Instant::now() };
+        }
+        let bar = ProgressBar::new(size);
+        let style = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
+        Self::Bar(match ProgressStyle::with_template(style) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        })
     }
-    let bar = ProgressBar::new(size);
-    let style = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+
+    fn tell(&mut self, at: u64, done: &Done) {
+        match self {
+            Self::Bar(bar) => {
+                bar.set_message(format!("{} new", done.new));
+                bar.set_position(at);
+            }
+            Self::Lines { size, told } if told.elapsed() >= LINE_EVERY => {
+                *told = Instant::now();
+                let percent = at.saturating_mul(100) / (*size).max(1);
+                eprintln!(
+                    "{percent}%: {} mails read, {} new, {} known",
+                    done.read, done.new, done.known
+                );
+            }
+            Self::Lines { .. } => {}
+        }
+    }
+
+    fn end(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
     }
 }
 

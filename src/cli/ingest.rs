@@ -31,7 +31,10 @@ pub(super) async fn run(
     let installation =
         Installation::open(config, Access::Beside).await.map_err(|failure| match failure {
             Failure::Failed(error) => Failure::Temporary(error),
-            other @ (Failure::Usage(_) | Failure::Temporary(_) | Failure::Config(_)) => other,
+            other @ (Failure::Usage(_)
+            | Failure::Temporary(_)
+            | Failure::Config(_)
+            | Failure::Told(_)) => other,
         })?;
     let channels = installation.channels()?;
     if !channels.iter().any(|known| known.name == *channel) {

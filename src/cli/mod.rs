@@ -9,10 +9,14 @@
     reason = "this is where people are talked to"
 )]
 
+mod check;
 mod import;
 mod ingest;
+mod login;
+mod migrate;
 mod open;
 mod people;
+mod print;
 mod remote;
 mod run;
 
@@ -20,8 +24,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
+use crate::channel::Way;
 use crate::model::ChannelName;
+
+/// The configuration is faulty: the unit does not start it again.
+const EXIT_CONFIG: u8 = 78;
+/// Nothing is lost, try again: mail servers know this one.
+const EXIT_TEMPORARY: u8 = 75;
 
 /// Every customer message, on whatever channel, as a ticket: exactly once.
 #[derive(Debug, Parser)]
@@ -50,6 +61,16 @@ pub struct Cli {
 enum Command {
     /// Run the daemon, in the foreground.
     Run,
+    /// Check the configuration: every fault in one go, each with its file, line, column and key.
+    ///
+    /// Ends with 78 if there is one. Changes nothing.
+    Check {
+        /// Also try the store, the ports and each channel's services; ends with 1 if one does not work.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Bring the store's schema up to date.
+    Migrate,
     /// Hand one raw message to a channel, as if it had arrived.
     ///
     /// Prints the ticket and the message as JSON. Ends with 75 if it could not be stored, so that a mail
@@ -79,7 +100,7 @@ enum Command {
     Ticket(remote::TicketCommand),
     /// The channels: how they are, pausing, signing in.
     #[command(subcommand)]
-    Channel(remote::ChannelCommand),
+    Channel(login::ChannelCommand),
     /// What could not be sent yet.
     #[command(subcommand)]
     Outbox(remote::OutboxCommand),
@@ -89,6 +110,19 @@ enum Command {
     /// Privacy requests.
     #[command(subcommand)]
     Contact(remote::ContactCommand),
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write that of every command into a folder.
+    Man {
+        /// The folder.
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// How a command ended, if not well.
@@ -102,6 +136,8 @@ enum Failure {
     Temporary(anyhow::Error),
     /// 78
     Config(String),
+    /// What there is to say has been said.
+    Told(u8),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -123,12 +159,13 @@ impl Failure {
             }
             Self::Temporary(error) => {
                 eprintln!("tributary: not now: {error:#}");
-                ExitCode::from(75)
+                ExitCode::from(EXIT_TEMPORARY)
             }
             Self::Config(text) => {
                 eprintln!("{text}");
-                ExitCode::from(78)
+                ExitCode::from(EXIT_CONFIG)
             }
+            Self::Told(code) => ExitCode::from(*code),
         }
     }
 }
@@ -160,6 +197,14 @@ async fn command(cli: Cli) -> Result<(), Failure> {
     let remote = || remote::Remote::new(config.as_deref(), token.as_deref(), json);
     match command {
         Command::Run => Box::pin(run::run(config.as_deref())).await,
+        Command::Check { online } => {
+            let reach = if online { check::Reach::Services } else { check::Reach::Settings };
+            check::run(config.as_deref(), reach, json).await
+        }
+        Command::Migrate => migrate::run(config.as_deref(), json).await,
+        Command::Schema => print::schema(),
+        Command::Completions { shell } => print::completions(shell),
+        Command::Man { dir } => print::man(dir.as_deref()),
         Command::User(command) => people::user(config.as_deref(), command, json).await,
         Command::Token(command) => people::token(config.as_deref(), command, json).await,
         Command::Ingest { channel, file } => ingest::run(config.as_deref(), &channel, &file).await,
@@ -167,7 +212,13 @@ async fn command(cli: Cli) -> Result<(), Failure> {
             import::run(config.as_deref(), &channel, &path, json).await
         }
         Command::Ticket(command) => remote::ticket(&remote().await?, command).await,
-        Command::Channel(command) => remote::channel(&remote().await?, command).await,
+        Command::Channel(login::ChannelCommand::Login { channel, device, minutes }) => {
+            let way = if device { Way::Device } else { Way::Browser };
+            login::run(config.as_deref(), &channel, (way, minutes), json).await
+        }
+        Command::Channel(login::ChannelCommand::Daemon(command)) => {
+            remote::channel(&remote().await?, command).await
+        }
         Command::Outbox(command) => remote::outbox(&remote().await?, command).await,
         Command::Quarantine(command) => remote::quarantine(&remote().await?, command).await,
         Command::Contact(command) => remote::contact(&remote().await?, command).await,

@@ -10,8 +10,8 @@ use crate::channel::shared::sign::Signer;
 use crate::channel::{Channel, Site, Vault};
 use crate::engine::Clock;
 use crate::model::{Cause, Secret};
-use crate::settings::{self, Environment, Loaded, MasterKeySource, Settings};
-use crate::store::{Access, MasterKeys, Store};
+use crate::settings::{self, Environment, Fault, Loaded, MasterKeySource, Place, Settings};
+use crate::store::{Access, BadMasterKey, MasterKeys, Store};
 
 /// Checked settings with an open store.
 pub(super) struct Installation {
@@ -34,7 +34,7 @@ impl Installation {
     }
 
     pub(super) async fn of(loaded: Loaded, access: Access) -> Result<Self, Failure> {
-        let keys = master_keys(&loaded.settings)?;
+        let keys = master_keys(&loaded)?;
         let signer = Signer::new(keys.derive("tributary:tokens"));
         let store = Store::open(&loaded.settings.store_settings(), keys, access).await?;
         if loaded.settings.store.auto_migrate {
@@ -65,15 +65,25 @@ impl Installation {
 }
 
 /// The keys that seal what is kept, made at the first start.
-pub(super) fn master_keys(settings: &Settings) -> Result<MasterKeys, Failure> {
-    let keys = match settings.master_keys() {
+pub(super) fn master_keys(loaded: &Loaded) -> Result<MasterKeys, Failure> {
+    let keys = match loaded.settings.master_keys() {
         MasterKeySource::Text(text) => MasterKeys::parse(text.reveal()),
         MasterKeySource::File(path) => MasterKeys::load_or_make(&path),
     };
-    keys.map_err(|error| Failure::Config(format!("store.master_key: {error}")))
+    keys.map_err(|bad| Failure::Config(bad_master_key(loaded, &bad).to_string()))
 }
 
-struct StoreVault(Store);
+/// Where the key is at fault: in the settings, or in the file of our own beside the database.
+pub(super) fn bad_master_key(loaded: &Loaded, bad: &BadMasterKey) -> Fault {
+    let (key, reason) = ("store.master_key", bad.to_string());
+    match loaded.settings.master_keys() {
+        MasterKeySource::Text(_) => loaded.fault(key, reason),
+        MasterKeySource::File(_) => Fault { place: Place::Nowhere, key: key.to_owned(), reason },
+    }
+}
+
+/// What adapters keep, in the store.
+pub(super) struct StoreVault(pub(super) Store);
 
 #[async_trait]
 impl Vault for StoreVault {

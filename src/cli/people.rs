@@ -10,7 +10,7 @@ use super::Failure;
 use super::open::Installation;
 use crate::engine::Clock;
 use crate::model::{Role, Secret};
-use crate::store::{Access, Store};
+use crate::store::{Access, Person, Store, StoreError};
 
 /// People.
 #[derive(Debug, Subcommand)]
@@ -27,6 +27,16 @@ pub(super) enum UserCommand {
         /// Read a password from standard input instead of printing a link.
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Print a new one-time sign-in link for somebody.
+    Link {
+        /// Mail address or id.
+        who: String,
+    },
+    /// Give somebody a new password, read from standard input; ends their sessions.
+    Password {
+        /// Mail address or id.
+        who: String,
     },
     /// List people.
     List,
@@ -98,6 +108,22 @@ pub(super) async fn user(
                 }
             }
         }
+        UserCommand::Link { who } => {
+            let person = find(store, &who).await?;
+            let secret = store.sign_in_link(person.id.into(), Duration::days(2), now).await?;
+            let link = sign_in_url(&installation.settings().public_url(), &secret);
+            if json {
+                println!("{}", json!({ "id": person.id, "sign_in": link }));
+            } else {
+                println!("sign in within two days, once: {link}");
+            }
+        }
+        UserCommand::Password { who } => {
+            let text = std::io::read_to_string(std::io::stdin())?;
+            store.set_password(&who, Secret::new(text.trim_end()), now).await?;
+            let said = format!("{who} has a new password");
+            println!("{}", if json { json!({ "changed": who }).to_string() } else { said });
+        }
         UserCommand::List => {
             let people = store.people().await?;
             if json {
@@ -162,6 +188,16 @@ pub(super) async fn token(
         }
     }
     Ok(store.close().await?)
+}
+
+/// Somebody who may still sign in, by mail address or id.
+async fn find(store: &Store, who: &str) -> Result<Person, Failure> {
+    let people = store.people().await?.into_iter();
+    let who = who.trim().to_lowercase();
+    let found = people
+        .filter(|person| person.disabled_at.is_none())
+        .find(|person| person.email == who || person.id.to_string() == who);
+    Ok(found.ok_or(StoreError::NotFound("person"))?)
 }
 
 /// Where a sign-in link leads.

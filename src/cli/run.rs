@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use metrics::counter;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use super::people::sign_in_url;
 use crate::channel::{self, Site, Table};
 use crate::engine::{Clock, Engine, EngineSettings};
 use crate::model::ChannelName;
-use crate::settings::Loaded;
+use crate::settings::{Loaded, Settings};
 use crate::store::{Access, Store};
 use crate::web::{self, WebSettings};
 use crate::{systemd, telemetry};
@@ -27,6 +28,8 @@ struct Daemon {
     site: Site,
     /// As they run now.
     channels: BTreeMap<ChannelName, Table>,
+    /// As they were at the start.
+    settings: Settings,
 }
 
 /// Runs until it is asked to stop.
@@ -59,6 +62,7 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
         engine: engine.clone(),
         site: installation.site.clone(),
         channels: settings.channels.clone(),
+        settings: settings.clone(),
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -151,16 +155,22 @@ impl Daemon {
         }
         let removed: Vec<ChannelName> =
             self.channels.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
-        let told =
+        let mut told =
             format!("reloaded: {} channels changed, {} removed", changed.len(), removed.len());
+        let later = self.settings.needs_restart(&loaded.settings);
+        if !later.is_empty() {
+            told.push_str(&format!("; [{}] changed too: restart for that", later.join("], [")));
+        }
         self.engine.reload(changed, removed).await;
         self.channels.clone_from(wanted);
+        counter!(telemetry::RELOADS, "outcome" => "done").increment(1);
         tracing::info!("{told}");
         told
     }
 }
 
 fn refused(faults: &str) -> String {
+    counter!(telemetry::RELOADS, "outcome" => "refused").increment(1);
     tracing::error!(error = faults, "the new configuration is refused, the running one stays");
     "reload refused: see the log".to_owned()
 }

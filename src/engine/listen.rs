@@ -53,6 +53,10 @@ impl Engine {
         let name = &running.channel.name;
         let mut backoff = Backoff::new(Duration::from_secs(30));
         while !running.stop.is_cancelled() {
+            // Housekeeping asks again; a store that cannot answer refuses the mail anyway.
+            if let Err(error) = self.learn_paused(&running).await {
+                tracing::debug!(channel = %name, error = %error, "whether it is paused is not known");
+            }
             match Port::bind(listen.address()).await {
                 Ok(port) => {
                     self.health.success(name, Part::Listen, self.clock.now());

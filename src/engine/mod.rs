@@ -222,7 +222,10 @@ impl Engine {
         let running = self.running(channel).ok_or(StoreError::NotFound("channel"))?;
         // Here at once, whatever the store says; other nodes see it within their next look.
         running.paused.send_replace(paused);
-        self.store.set_paused(channel, paused, actor, self.clock.now()).await
+        self.store.set_paused(channel, paused, actor, self.clock.now()).await?;
+        // What housekeeping had read before that must not stand.
+        running.paused.send_replace(paused);
+        Ok(())
     }
 
     /// The configured channels by name: kind, capabilities, addresses.

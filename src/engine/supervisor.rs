@@ -104,6 +104,10 @@ impl Engine {
             return;
         }
         while !running.stop.is_cancelled() {
+            if let Err(error) = self.learn_paused(&running).await {
+                self.store_trouble(&running, &error).await;
+                continue;
+            }
             if self.wait_while_paused(&running).await.is_none() {
                 break;
             }
@@ -270,6 +274,14 @@ impl Engine {
             "{channel} stopped to {} and tries again", part.as_str());
         self.health.set(channel, part, State::BackingOff { until: now + wait }, Some(error), now);
         stop.run_until_cancelled(tokio::time::sleep(wait)).await
+    }
+
+    /// Asks the store: what somebody stopped stays stopped over a restart, from its first moment on.
+    pub(super) async fn learn_paused(&self, running: &Running) -> Result<(), StoreError> {
+        let all = self.store.paused_channels().await?;
+        let paused = all.iter().any(|name| name == running.channel.name.as_str());
+        running.paused.send_if_modified(|is| std::mem::replace(is, paused) != paused);
+        Ok(())
     }
 
     /// `None`: the channel is to stop.

@@ -1,7 +1,9 @@
 //! A text that does not print itself.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroize;
 
@@ -44,5 +46,33 @@ impl fmt::Display for Secret {
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("***")
+    }
+}
+
+/// As it stands in the settings file, where a text may be a reference to a text elsewhere.
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let reference = |key: &str, what: &str| {
+            serde_json::json!({
+                "description": what,
+                "type": "object",
+                "required": [key],
+                "properties": { key: { "type": "string" } },
+                "additionalProperties": false
+            })
+        };
+        json_schema!({
+            "description": "A text, or where it is to be found.",
+            "anyOf": [
+                { "type": "string" },
+                reference("file", "In a file that only its owner may read."),
+                reference("env", "In an environment variable."),
+                reference("credential", "In a credential that systemd hands over.")
+            ]
+        })
     }
 }

@@ -35,6 +35,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// A fault that shows only when the value is used, at the place where it was written.
+    #[must_use]
+    pub fn fault(&self, key: &str, reason: String) -> Fault {
+        Fault { place: self.layers.place(key), key: key.to_owned(), reason }
+    }
+
     /// Builds every channel for real.
     pub fn build_channels(&self, site: &Site) -> Result<Vec<Channel>, Faults> {
         let mut channels = Vec::new();

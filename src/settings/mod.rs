@@ -72,6 +72,19 @@ impl Settings {
         }
     }
 
+    /// The sections that differ from `other` and that a reload cannot bring into force.
+    #[must_use]
+    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
+        let differing = [
+            ("state_dir", self.state_dir != other.state_dir),
+            ("store", self.store != other.store),
+            ("http", self.http != other.http),
+            ("log", self.log != other.log),
+            ("console", self.console != other.console),
+        ];
+        differing.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
     /// What is not wrong, but probably not wanted.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {

@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use super::sections::Sections;
-use crate::channel::KINDS;
+use crate::channel;
 
 /// The JSON Schema (2020-12) of `tributary.toml`.
 #[must_use]
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(Sections).to_value();
-    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), json!("tributary.toml"));
         // Every key has a default in a layer below, so a file need not name any.
@@ -21,11 +20,7 @@ pub fn schema() -> Value {
                     "description": "One table for each channel, under its own name.",
                     "type": "object",
                     "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,31}$" },
-                    "additionalProperties": {
-                        "type": "object",
-                        "required": ["kind"],
-                        "properties": { "kind": { "enum": kinds } }
-                    }
+                    "additionalProperties": channel::schema()
                 }),
             );
         }

@@ -29,11 +29,10 @@ pub(super) struct Sections {
 }
 
 /// `[store]`: the database.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSection {
     /// `sqlite://path` or `postgres://user:password@host/database`.
-    #[schemars(with = "String")]
     pub url: Secret,
     /// Connections for reading; writing has its own.
     #[schemars(range(min = 1, max = 64))]
@@ -41,12 +40,11 @@ pub struct StoreSection {
     /// Does `tributary run` bring the schema up to date by itself?
     pub auto_migrate: bool,
     /// The keys that seal what is kept: base64 of 32 bytes, one a line, the current one first.
-    #[schemars(with = "Option<String>")]
     pub master_key: Option<Secret>,
 }
 
 /// `[http]`: the HTTP server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSection {
     /// Address and port to listen on.
@@ -60,7 +58,7 @@ pub struct HttpSection {
 }
 
 /// `[console]`: the console for agents in the browser.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleSection {
     /// Is it served?

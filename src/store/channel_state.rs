@@ -1,8 +1,8 @@
 //! What a human decided about a channel (paused), and how it was last seen by the node that runs it.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _,
-    sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _, sea_query::OnConflict,
 };
 use serde_json::json;
 
@@ -128,6 +128,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// Did somebody stop this channel?
+pub(super) async fn is_paused(tx: &DatabaseTransaction, channel: &str) -> Result<bool, StoreError> {
+    let paused: Option<bool> = Entity::find_by_id(channel)
+        .select_only()
+        .column(Column::Paused)
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(paused.unwrap_or(false))
 }
 
 fn fresh(channel: &ChannelName, now: Timestamp) -> ActiveModel {

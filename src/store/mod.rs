@@ -32,6 +32,7 @@ use migrations::MigratorTrait as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
+use sea_orm_migration::SchemaManager;
 
 pub use channel_state::{ChannelNote, ChannelState};
 pub use contact::{ContactBrief, ContactExport, ContactPatch, ContactView, IdentityView};
@@ -146,6 +147,11 @@ impl Store {
 
     /// Steps of the schema that this program knows and the database has not had.
     pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        // Asked of a new database, the migrator would make its table: readers may not.
+        let schema = SchemaManager::new(self.reader());
+        if !schema.has_table("seaql_migrations").await? {
+            return Ok(migrations::Migrator::migrations().len());
+        }
         let pending = migrations::Migrator::get_pending_migrations(self.reader()).await?;
         Ok(pending.len())
     }

@@ -10,6 +10,7 @@
 )]
 
 mod channel;
+mod cli;
 mod servers;
 mod settings;
 mod support;

@@ -14,7 +14,7 @@ pub mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BadChannel, Channel, Deliver, Kind, Listen, Pull, Site, Table};
+use super::{BadChannel, Channel, Deliver, Kind, Listen, Pull, SignIn, Site, Table};
 use crate::model::{
     Capabilities, ChannelName, MediaLimit, OwnAddresses, Policy, Rate, Realm, Receipts, Resend,
     Support, TextLimit, TextUnit,
@@ -24,7 +24,12 @@ use oauth::TokenSource;
 use settings::{Grant, Login, Protocol, Settings, Submission};
 
 /// `kind = "email"`.
-pub const KIND: Kind = Kind { name: "email", build };
+pub const KIND: Kind =
+    Kind { name: "email", build, schema: settings::schema, sign_ins: Some(sign_ins) };
+
+fn sign_ins(name: &ChannelName, table: Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel> {
+    Ok(oauth::sign_ins(&settings::read(name, table)?))
+}
 
 /// All mail channels share it: one mail to two of our mailboxes has one Message-ID.
 const REALM: &str = "email";

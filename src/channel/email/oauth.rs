@@ -19,8 +19,12 @@ use crate::model::{Cause, ChannelName, Secret};
 mod endpoint;
 mod jwt;
 mod login;
+mod sign_in;
 
-pub use login::{Prompt, Way, login};
+pub use login::login;
+pub(super) use sign_in::sign_ins;
+
+pub use crate::channel::{Prompt, Way};
 
 /// A token is replaced this long before it ends, or after half its life if that is shorter.
 const MARGIN: Duration = Duration::from_secs(300);

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
@@ -12,8 +13,10 @@ use crate::model::{Address, Secret};
 
 mod check;
 mod raw;
+mod shape;
 
 pub use check::read;
+pub(super) use shape::schema;
 
 /// All settings of one mail channel.
 #[derive(Debug, Clone)]
@@ -117,7 +120,7 @@ pub enum After {
 }
 
 /// Which mail a new channel begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Start {
     /// With the oldest that is there.
@@ -227,7 +230,7 @@ pub struct Submission {
 }
 
 /// By which mechanism SMTP logs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mechanism {
     /// RFC 4616.

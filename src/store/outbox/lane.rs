@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::super::entity::{attachment, delivery};
 use super::super::event::{self, NewEvent};
-use super::super::{Fence, Store, StoreError, blob, lease, millis, moment};
+use super::super::{Fence, Store, StoreError, blob, channel_state, lease, millis, moment};
 use super::{StoredOutbound, set_state, state_of};
 use crate::desk;
 use crate::model::{
@@ -113,7 +113,8 @@ impl Store {
     }
 
     /// Notes that an attempt begins, and the name that the message will bear: before the call, not after.
-    /// `false`: it is no longer queued (somebody cancelled or held it).
+    /// `false`: it is no longer queued (somebody cancelled or held it), or somebody paused the channel, on
+    /// whatever node: this is the last moment at which they can.
     pub async fn begin_delivery(
         &self,
         fence: &Fence,
@@ -126,6 +127,9 @@ impl Store {
             let (fence, remote_id) = (fence.clone(), remote_id.clone());
             Box::pin(async move {
                 lease::check(tx, &fence).await?;
+                if channel_state::is_paused(tx, fence.channel.as_str()).await? {
+                    return Ok(false);
+                }
                 let mut begun = delivery::ActiveModel {
                     state: Set("sending".to_owned()),
                     since: Set(Some(millis(now))),

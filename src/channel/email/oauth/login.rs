@@ -16,31 +16,8 @@ use url::Url;
 
 use super::super::settings::{Grant, OAuth};
 use super::{TokenError, endpoint};
-use crate::channel::Vault;
+use crate::channel::{Prompt, Vault, Way};
 use crate::model::Secret;
-
-/// How a person agrees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// In a browser on this machine.
-    Browser,
-    /// With a code on another device.
-    Device,
-}
-
-/// What the person has to do.
-#[derive(Debug, Clone)]
-pub enum Prompt {
-    /// Open this address in a browser on this machine.
-    Open(Url),
-    /// Open `url` anywhere and type in `code`.
-    Enter {
-        /// Where.
-        url: String,
-        /// What.
-        code: String,
-    },
-}
 
 #[derive(Deserialize)]
 struct DeviceAnswer {

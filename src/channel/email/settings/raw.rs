@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -10,7 +11,7 @@ use crate::channel::shared::tls::TlsMode;
 use crate::model::Secret;
 
 /// A list, or one text with commas between: an environment variable can give only a text.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, JsonSchema)]
 pub(super) struct Words(pub(super) Vec<String>);
 
 impl<'de> Deserialize<'de> for Words {
@@ -31,7 +32,7 @@ impl<'de> Deserialize<'de> for Words {
 }
 
 /// `[channels.<name>]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMail {
     /// The address that customers write to and that replies come from.
@@ -46,7 +47,7 @@ pub(super) struct RawMail {
 }
 
 /// `[channels.<name>.receive]` with `protocol = "imap"`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawImap {
     pub(super) host: Option<String>,
@@ -73,7 +74,7 @@ pub(super) struct RawImap {
 }
 
 /// `[channels.<name>.receive]` with `protocol = "lmtp"`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLmtp {
     pub(super) listen: Option<String>,
@@ -84,7 +85,7 @@ pub(super) struct RawLmtp {
 }
 
 /// `[channels.<name>.receive]` with `protocol = "pipe"`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPipe {
     #[serde(default)]
@@ -92,7 +93,7 @@ pub(super) struct RawPipe {
 }
 
 /// `[channels.<name>.send]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSend {
     pub(super) host: Option<String>,
@@ -117,7 +118,7 @@ pub(super) struct RawSend {
 }
 
 /// `[channels.<name>.send.dkim]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDkim {
     pub(super) domain: String,
@@ -127,7 +128,7 @@ pub(super) struct RawDkim {
 }
 
 /// `[channels.<name>.oauth]`, or within one of the two parts
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOAuth {
     provider: Provider,
@@ -144,7 +145,7 @@ pub(super) struct RawOAuth {
     device_url: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Provider {
     Google,
@@ -152,7 +153,7 @@ enum Provider {
     Custom,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum GrantWord {
     RefreshToken,
