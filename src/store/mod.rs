@@ -197,6 +197,11 @@ impl Store {
         Ok(())
     }
 
+    /// Is this the only daemon that there can be for this database?
+    fn is_alone(&self) -> bool {
+        self.0.sqlite_lock.is_some()
+    }
+
     fn reader(&self) -> &DatabaseConnection {
         &self.0.reader
     }
