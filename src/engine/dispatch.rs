@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::limiter::Limiter;
-use super::supervisor::{Stopped, chain};
+use super::supervisor::{Backoff, Stopped, chain};
 use super::{Engine, Part, Running, State, failpoint};
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::desk;
@@ -48,6 +48,7 @@ impl Engine {
         running: &Arc<Running>,
         fence: &Fence,
         stop: &CancellationToken,
+        backoff: &mut Backoff,
     ) -> Stopped {
         let Some(deliver) = running.channel.deliver.clone() else { return Stopped::Asked };
         let rate = running.channel.capabilities.rate;
@@ -61,14 +62,14 @@ impl Engine {
             ended: mpsc::channel(usize::from(rate.in_flight_max).max(1)),
             proven: false,
         };
-        let stopped = lane.run(stop).await;
+        let stopped = lane.run(stop, backoff).await;
         lane.finish().await;
         stopped
     }
 }
 
 impl Lane<'_> {
-    async fn run(&mut self, stop: &CancellationToken) -> Stopped {
+    async fn run(&mut self, stop: &CancellationToken, backoff: &mut Backoff) -> Stopped {
         let running = self.running.clone();
         loop {
             // Registered before looking, so that nothing that comes meanwhile is overlooked.
@@ -90,6 +91,7 @@ impl Lane<'_> {
                         return stopped;
                     }
                     self.proven = true;
+                    backoff.worked();
                 }
             }
         }

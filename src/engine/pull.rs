@@ -8,7 +8,7 @@ use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::supervisor::Stopped;
+use super::supervisor::{Backoff, Stopped};
 use super::{Engine, Part, failpoint};
 use crate::channel::{Pull, PullError, PullSession};
 use crate::model::{Batch, Cursor};
@@ -25,8 +25,9 @@ impl Engine {
         pull: Arc<dyn Pull>,
         fence: &Fence,
         stop: &CancellationToken,
+        backoff: &mut Backoff,
     ) -> Stopped {
-        match stop.run_until_cancelled(self.pull_forever(pull, fence)).await {
+        match stop.run_until_cancelled(self.pull_forever(pull, fence, backoff)).await {
             Some(Ok(never)) => match never {},
             Some(Err(stopped)) => stopped,
             None => Stopped::Asked,
@@ -37,6 +38,7 @@ impl Engine {
         &self,
         pull: Arc<dyn Pull>,
         fence: &Fence,
+        backoff: &mut Backoff,
     ) -> Result<Infallible, Stopped> {
         let channel = &fence.channel;
         let cursor = self.store.cursor(channel).await?;
@@ -57,7 +59,9 @@ impl Engine {
             failpoint::hit("pull.fetched");
             self.health.backlog(channel, session.backlog(), self.clock.now());
             let cursor = batch.cursor.clone();
-            self.append(fence, batch).await?;
+            if self.append(fence, batch).await? > 0 {
+                backoff.worked();
+            }
             if let Some(cursor) = cursor {
                 session = committed(session, cursor).await?;
                 failpoint::hit("pull.committed");
@@ -66,9 +70,10 @@ impl Engine {
         }
     }
 
-    async fn append(&self, fence: &Fence, batch: Batch) -> Result<(), Stopped> {
+    /// Returns how many were new.
+    async fn append(&self, fence: &Fence, batch: Batch) -> Result<usize, Stopped> {
         if batch.raws.is_empty() && batch.cursor.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         let received = batch.raws.len();
         let appended = self.store.append_pulled(fence, batch, self.clock.now()).await?;
@@ -79,7 +84,7 @@ impl Engine {
         counter!("tributary_duplicates_total", "channel" => channel)
             .increment((received - appended.new) as u64);
         self.journal.notify_one();
-        Ok(())
+        Ok(appended.new)
     }
 }
 

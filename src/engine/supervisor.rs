@@ -75,7 +75,8 @@ pub(super) fn chain(cause: &Cause) -> String {
     text
 }
 
-/// Doubles, with full jitter, and begins anew after a healthy time.
+/// Doubles, with full jitter, and begins anew after a healthy time or as soon as something got through: a
+/// line that breaks again and again, but brings mail each time, must not slow down to one try in minutes.
 pub(super) struct Backoff {
     failures: u32,
     max: Duration,
@@ -84,6 +85,11 @@ pub(super) struct Backoff {
 impl Backoff {
     pub(super) const fn new(max: Duration) -> Self {
         Self { failures: 0, max }
+    }
+
+    /// Something got through.
+    pub(super) const fn worked(&mut self) {
+        self.failures = 0;
     }
 
     pub(super) fn next(&mut self, ran_for: Duration, asked: Option<Duration>) -> Duration {
@@ -211,7 +217,7 @@ impl Engine {
                 None,
                 self.clock.now(),
             );
-            let stopped = self.run_pull(pull.clone(), fence, stop).await;
+            let stopped = self.run_pull(pull.clone(), fence, stop, &mut backoff).await;
             if self
                 .back_off(Part::Receive, fence, stopped, (&mut backoff, began), stop)
                 .await
@@ -231,7 +237,7 @@ impl Engine {
         let mut backoff = Backoff::new(Duration::from_secs(30));
         loop {
             let began = Instant::now();
-            let stopped = self.run_lane(running, fence, stop).await;
+            let stopped = self.run_lane(running, fence, stop, &mut backoff).await;
             if self
                 .back_off(Part::Send, fence, stopped, (&mut backoff, began), stop)
                 .await
