@@ -28,6 +28,35 @@ impl Address {
     pub fn email(value: &str) -> Self {
         Self { scheme: Scheme::Email, scope: None, value: value.trim().to_lowercase() }
     }
+
+    /// An address as a person typed it, brought into comparable form. `None`: it is none of this sort.
+    #[must_use]
+    pub fn typed(scheme: Scheme, scope: Option<ChannelName>, text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > 254 || text.chars().any(|c| c.is_control() || c == ' ') {
+            return None;
+        }
+        let value = match scheme {
+            Scheme::Email => typed_email(text)?,
+            Scheme::Tel => {
+                let digits = text.strip_prefix('+')?.replace(['-', '.', '(', ')'], "");
+                let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+                let long = (7..=15).contains(&digits.len()) && !digits.starts_with('0');
+                (plain && long).then(|| format!("+{digits}"))?
+            }
+            Scheme::Telegram | Scheme::Web | Scheme::Meta | Scheme::Api => text.to_owned(),
+        };
+        Some(Self { scheme, scope, value })
+    }
+}
+
+fn typed_email(text: &str) -> Option<String> {
+    let (local, domain) = text.rsplit_once('@')?;
+    let odd = |c: char| c.is_whitespace() || "<>,;:()[]\\\"@".contains(c);
+    let domain = idna::domain_to_ascii_strict(domain).ok()?;
+    let local_fits = (1..=64).contains(&local.len()) && !local.contains(odd);
+    let fits = local_fits && !domain.is_empty() && !domain.starts_with('.');
+    fits.then(|| format!("{local}@{domain}").to_lowercase())
 }
 
 impl fmt::Display for Address {
@@ -40,7 +69,10 @@ impl fmt::Display for Address {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+            utoipa::ToSchema,
+        )]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$item])* $variant,)* }
 
@@ -228,5 +260,34 @@ impl Actor {
     #[must_use]
     pub fn system() -> Self {
         Self { kind: ActorKind::System, id: None, name: "tributary".to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typed_address_is_comparable_or_none() {
+        let typed = |scheme, text| Address::typed(scheme, None, text).map(|known| known.value);
+        for (text, expected) in [
+            (" Jane@Example.COM ", Some("jane@example.com")),
+            ("jane@bücher.example", Some("jane@xn--bcher-kva.example")),
+            ("小明@例子.公司", Some("小明@xn--fsqu00a.xn--55qx5d")),
+            ("jane", None),
+            ("@example.com", None),
+            ("jane@", None),
+            ("a@b@example.com", None),
+            ("a@exa mple.com", None),
+            ("a@example.com\r\nBcc: x@y.z", None),
+            ("<a@example.com>", None),
+            ("a,b@example.com", None),
+        ] {
+            assert_eq!(typed(Scheme::Email, text).as_deref(), expected, "{text}");
+        }
+        assert_eq!(typed(Scheme::Tel, "+49-(30).901820").as_deref(), Some("+4930901820"));
+        for text in ["030901820", "+0301234567", "+12", "+1234567890123456", "+49x30901820"] {
+            assert_eq!(typed(Scheme::Tel, text), None, "{text}");
+        }
     }
 }

@@ -95,6 +95,18 @@ impl Store {
         .await
     }
 
+    /// What was answered to this wish before, if it was. For callers who have to look at something before
+    /// they can write; the write looks again.
+    pub async fn answered<T>(
+        &self,
+        once: &Once,
+        now: Timestamp,
+    ) -> Result<Option<Answer<T>>, StoreError> {
+        let id = (once.principal.clone(), once.action.clone(), once.key.clone());
+        let row = Entity::find_by_id(id).one(self.reader()).await?;
+        Ok(row.filter(|row| !is_old(row, now)).map(|row| known(row, once)))
+    }
+
     /// Forgets answers that are older than [`KEY_TTL`].
     pub async fn forget_old_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.write(move |tx| {
@@ -114,15 +126,23 @@ async fn find<T>(
 ) -> Result<Option<Answer<T>>, StoreError> {
     let id = (once.principal.clone(), once.action.clone(), once.key.clone());
     let Some(row) = Entity::find_by_id(id.clone()).one(tx).await? else { return Ok(None) };
-    if row.created_at < millis(now - KEY_TTL) {
+    if is_old(&row, now) {
         Entity::delete_by_id(id).exec(tx).await?;
         return Ok(None);
     }
+    Ok(Some(known(row, once)))
+}
+
+fn is_old(row: &Model, now: Timestamp) -> bool {
+    row.created_at < millis(now - KEY_TTL)
+}
+
+fn known<T>(row: Model, once: &Once) -> Answer<T> {
     if row.fingerprint != once.fingerprint {
-        return Ok(Some(Answer::KeyReused));
+        return Answer::KeyReused;
     }
     let status = u16::try_from(row.status).unwrap_or(200);
-    Ok(Some(Answer::Replayed { status, body: row.answer }))
+    Answer::Replayed { status, body: row.answer }
 }
 
 async fn keep<T: Serialize>(

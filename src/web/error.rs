@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine::ReplyError;
 use crate::store::StoreError;
@@ -17,29 +18,73 @@ pub struct Problem {
     pub code: &'static str,
     /// For people.
     pub detail: String,
+    /// The key of the body or the query at fault.
+    pub field: Option<String>,
+}
+
+/// An error, as RFC 9457 has it; its media type is `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
+    /// Always `about:blank`: `code` tells errors apart.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// A stable word for programs.
+    code: &'static str,
+    /// For people.
+    detail: String,
+    /// The key of the body or the query at fault, dotted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
 }
 
 impl Problem {
     /// A problem of the client's making.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+        Self { status, code, detail: detail.into(), field: None }
+    }
+
+    /// A value of the body (or something that it names) will not do.
+    pub(super) fn invalid(field: &str, detail: impl Into<String>) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { field: Some(field.to_owned()), ..Self::new(status, "invalid", detail) }
+    }
+
+    /// There is no such thing at this address.
+    pub(super) fn no_such(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
+        let body = ProblemBody {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail,
+            field: self.field,
+        };
         let mut response = (self.status, Json(body)).into_response();
-        let problem = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, problem);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                let how = HeaderValue::from_static("Bearer realm=\"tributary\"");
+                headers.insert(header::WWW_AUTHENTICATE, how);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+            }
+            _ => {}
         }
         response
     }
@@ -48,9 +93,7 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound(what) => {
-                Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
-            }
+            StoreError::NotFound(what) => Self::no_such(what),
             StoreError::Stale { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", error.to_string())
             }
@@ -85,4 +128,9 @@ impl From<ReplyError> for Problem {
 
 pub(super) async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+}
+
+/// The methods that there are stand in `Allow`.
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
 }

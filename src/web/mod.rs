@@ -2,6 +2,8 @@
 //!
 //! Knows the engine and the store, and no kind of channel.
 
+mod api;
+mod client;
 mod error;
 mod headers;
 mod health;
@@ -18,6 +20,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use api::openapi;
+pub use client::Failures;
 pub use error::Problem;
 
 use crate::engine::Engine;
@@ -60,13 +64,15 @@ pub struct State {
     pub settings: Arc<WebSettings>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Who came with something wrong, and how often.
+    pub failures: Arc<Failures>,
 }
 
 impl State {
     /// Puts it together.
     #[must_use]
     pub fn new(engine: Arc<Engine>, settings: WebSettings, metrics: PrometheusHandle) -> Self {
-        Self { engine, settings: Arc::new(settings), metrics }
+        Self { engine, settings: Arc::new(settings), metrics, failures: Arc::default() }
     }
 }
 
@@ -84,7 +90,8 @@ pub fn router(state: State) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics));
-    let all = Router::new().merge(hooks).merge(health).fallback(error::not_found);
+    let api = api::router(&state);
+    let all = Router::new().merge(hooks).merge(health).merge(api).fallback(error::not_found);
     headers::layered(all, REQUEST_MAX).with_state(state)
 }
 

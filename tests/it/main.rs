@@ -9,6 +9,7 @@
     reason = "a test that meets the unexpected has to fail"
 )]
 
+mod api;
 mod channel;
 mod cli;
 mod servers;

@@ -1,6 +1,4 @@
 //! What several kinds need. Knows no kind.
 
-pub mod http;
 pub mod sign;
 pub mod tls;
-pub mod webhook;

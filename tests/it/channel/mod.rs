@@ -1,6 +1,5 @@
 //! Each kind of channel against a real or a scripted service.
 
-mod http;
 mod imap;
 mod lmtp;
 mod mail_auth;

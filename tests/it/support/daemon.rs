@@ -178,7 +178,7 @@ impl Daemon {
 
     /// A client with another token.
     pub fn api_with(&self, token: String) -> Api {
-        Api { base: format!("http://127.0.0.1:{}", self.port), token, client: client() }
+        Api::new(format!("http://127.0.0.1:{}", self.port), token)
     }
 
     /// Makes a token by the command line.
@@ -226,6 +226,11 @@ pub struct Answer {
 }
 
 impl Api {
+    /// A client of the daemon at `base` (`http://127.0.0.1:…`).
+    pub fn new(base: String, token: String) -> Self {
+        Self { base, token, client: client() }
+    }
+
     /// A request to a path such as `/tickets`, with the token.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let address = format!("{}/api/v1{path}", self.base);
@@ -395,7 +400,8 @@ async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
     Ok(Answer { status, body })
 }
 
-fn client() -> reqwest::Client {
+/// A client of HTTP.
+pub fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

@@ -11,6 +11,7 @@
     reason = "a shelf that each test takes from; what a failing test says goes to its stderr"
 )]
 
+pub mod app;
 pub mod daemon;
 pub mod desk;
 pub mod dns;
@@ -21,7 +22,6 @@ pub mod lmtp_client;
 pub mod postfix;
 pub mod postgres;
 pub mod proxy;
-pub mod receiver;
 pub mod tls;
 pub mod token_endpoint;
 

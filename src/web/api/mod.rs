@@ -1,0 +1,47 @@
+//! `/api/v1`: the HTTP API. One file for each noun; how requests are read and answered is in `access`,
+//! `read`, `page` and `once`.
+//!
+//! A route is a function with `#[utoipa::path]`: the OpenAPI document is made from the code, so that a
+//! route that is not described cannot be reached.
+
+mod access;
+mod check;
+mod contacts;
+mod describe;
+mod event;
+mod once;
+mod page;
+mod read;
+mod tickets;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Router, middleware};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{State, error};
+
+/// Where the API is.
+const PREFIX: &str = "/api/v1";
+/// Bytes of a body, where a route says nothing else.
+const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// All routes with their descriptions.
+fn routes() -> OpenApiRouter<State> {
+    let nouns = OpenApiRouter::new().merge(tickets::routes()).merge(contacts::routes());
+    OpenApiRouter::with_openapi(describe::frame()).nest(PREFIX, nouns)
+}
+
+/// The OpenAPI 3.1 document of the API.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// The API, closed to all who have not shown who they are.
+pub(super) fn router(state: &State) -> Router<State> {
+    let (router, _) = routes().split_for_parts();
+    router
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(state.clone(), access::authenticate))
+}

@@ -1,0 +1,242 @@
+//! `/tickets`: lists and one ticket; every change of one is in the files beside.
+
+mod change;
+mod open;
+
+use axum::Json;
+use axum::extract::State as Get;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::super::{Problem, State};
+use super::access::Reader;
+use super::describe::Errors;
+use super::event::EventView;
+use super::once::shown;
+use super::page::{Cursor, Page, and_one, bad_cursor, limit};
+use super::read::{Filters, Id, list};
+use crate::model::{Priority, TicketStatus};
+use crate::store::{Principal, StoreError, TicketFilter, TicketKey, TicketView};
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new()
+        .routes(routes!(list_tickets, open::open_ticket))
+        .routes(routes!(show_ticket, change::change_ticket, change::delete_ticket))
+        .routes(routes!(change::merge_ticket))
+        .routes(routes!(change::split_ticket))
+        .routes(routes!(list_ticket_events))
+}
+
+/// Which tickets.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TicketQuery {
+    /// Any of these: `open`, `pending`, `solved`, `closed`, `spam`.
+    #[serde(default, deserialize_with = "list")]
+    #[param(value_type = Vec<TicketStatus>, required = false)]
+    status: Vec<TicketStatus>,
+    /// Any of these channels.
+    #[serde(default, deserialize_with = "list")]
+    #[param(value_type = Vec<String>, required = false)]
+    channel: Vec<String>,
+    /// A person's id, mail address or name; `me`; `none`.
+    assignee: Option<String>,
+    /// All of these tags.
+    #[serde(default, deserialize_with = "list")]
+    #[param(value_type = Vec<String>, required = false)]
+    tag: Vec<String>,
+    /// Any of these: `low`, `normal`, `high`, `urgent`.
+    #[serde(default, deserialize_with = "list")]
+    #[param(value_type = Vec<Priority>, required = false)]
+    priority: Vec<Priority>,
+    /// A queue; `none` for those of no queue.
+    queue: Option<String>,
+    /// A contact's id.
+    contact: Option<Uuid>,
+    /// Changed after this moment.
+    updated_after: Option<DateTime<Utc>>,
+    /// Words, all of which one of its messages (or its subject) has; `word*` is a beginning.
+    q: Option<String>,
+    /// `created_at`, `updated_at`, `number` or `priority`, with `-` for the largest first. Usual: `-created_at`.
+    sort: Option<String>,
+    /// Items of a page, 200 at most. Usual: 50.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before, with the same filters and `sort`.
+    cursor: Option<String>,
+}
+
+/// Longest search.
+const Q_CHARS_MAX: usize = 1000;
+const LIST: &str = "tickets";
+
+/// List tickets
+///
+/// Deleted ones and those that were merged into others are not in it.
+#[utoipa::path(get, path = "/tickets", tag = "tickets", params(TicketQuery),
+    responses((status = 200, body = Page<TicketView>), Errors))]
+async fn list_tickets(
+    Get(state): Get<State>,
+    caller: Reader,
+    Filters(query): Filters<TicketQuery>,
+) -> Result<Json<Page<TicketView>>, Problem> {
+    let wanted = limit(query.limit)?;
+    let (key, descending) = order(query.sort.as_deref())?;
+    let assignee = match query.assignee.as_deref() {
+        None => None,
+        Some(who) => match assignee(&state, &caller.0, who).await? {
+            Whose::Nobodys => Some(None),
+            Whose::Theirs(id) => Some(Some(id)),
+            Whose::Unknown => return Ok(Json(Page { items: Vec::new(), next_cursor: None })),
+        },
+    };
+    if query.q.as_ref().is_some_and(|q| q.chars().count() > Q_CHARS_MAX) {
+        let text = format!("q: {Q_CHARS_MAX} characters at most");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
+    }
+    let order = format!("{key:?}{}", if descending { "-" } else { "+" });
+    let after = query.cursor.as_deref().map(|cursor| place(cursor, &order)).transpose()?;
+    let filter = TicketFilter {
+        status: query.status,
+        priority: query.priority,
+        channel: query.channel,
+        assignee,
+        tag: query.tag,
+        queue: query.queue.map(|queue| Some(queue).filter(|queue| !is_none(queue))),
+        contact: query.contact,
+        updated_after: query.updated_after,
+        q: query.q.filter(|q| !q.trim().is_empty()),
+        key,
+        descending,
+        after,
+        limit: and_one(wanted),
+    };
+    let found = state.engine.store.tickets(&filter).await?;
+    Ok(Json(Page::cut(found, wanted, |last| {
+        Cursor::new(LIST, [order.clone(), last.key(key).to_string(), last.id.to_string()])
+    })))
+}
+
+fn is_none(word: &str) -> bool {
+    word.is_empty() || word == "none"
+}
+
+fn order(sort: Option<&str>) -> Result<(TicketKey, bool), Problem> {
+    let sort = sort.unwrap_or("-created_at");
+    let (word, descending) = match sort.strip_prefix('-') {
+        Some(word) => (word, true),
+        None => (sort, false),
+    };
+    let key = match word {
+        "created_at" | "created" => TicketKey::Created,
+        "updated_at" | "updated" => TicketKey::Updated,
+        "number" => TicketKey::Number,
+        "priority" => TicketKey::Priority,
+        _ => {
+            let text = "sort: one of created_at, updated_at, number, priority, with - before it \
+                for the largest first";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
+        }
+    };
+    Ok((key, descending))
+}
+
+fn place(cursor: &str, order: &str) -> Result<(i64, Uuid), Problem> {
+    let place = Cursor::read(LIST, cursor)?;
+    let [of, key, id] = place.as_slice() else { return Err(bad_cursor()) };
+    let place = key.parse().ok().zip(Uuid::parse_str(id).ok());
+    place.filter(|_| of == order).ok_or_else(bad_cursor)
+}
+
+enum Whose {
+    Nobodys,
+    Theirs(Uuid),
+    Unknown,
+}
+
+async fn assignee(state: &State, caller: &Principal, who: &str) -> Result<Whose, Problem> {
+    if is_none(who) {
+        return Ok(Whose::Nobodys);
+    }
+    if who == "me" {
+        return Ok(caller.actor.id.map_or(Whose::Unknown, Whose::Theirs));
+    }
+    if let Ok(id) = Uuid::parse_str(who) {
+        return Ok(Whose::Theirs(id));
+    }
+    let people = state.engine.store.people().await?;
+    let email = who.to_lowercase();
+    let found = people.iter().find(|one| one.email == email || one.name == who);
+    Ok(found.map_or(Whose::Unknown, |one| Whose::Theirs(one.id)))
+}
+
+/// Show a ticket
+///
+/// By its id or its number. One that was merged into another is shown as it is, with `merged_into`.
+#[utoipa::path(get, path = "/tickets/{id}", tag = "tickets",
+    params(("id" = String, Path, description = "id or number")),
+    responses((status = 200, body = TicketView), Errors))]
+async fn show_ticket(Get(state): Get<State>, _: Reader, id: Id) -> Result<Response, Problem> {
+    let ticket = state.engine.store.ticket(id.ticket()?).await?;
+    shown(&ticket, StatusCode::OK)
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PageQuery {
+    /// Items of a page, 200 at most. Usual: 50.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+const EVENTS: &str = "ticket_events";
+
+/// Show the audit trail of a ticket
+///
+/// Everything that happened to it, oldest first.
+#[utoipa::path(get, path = "/tickets/{id}/events", tag = "tickets",
+    params(("id" = String, Path, description = "id or number"), PageQuery),
+    responses((status = 200, body = Page<EventView>), Errors))]
+async fn list_ticket_events(
+    Get(state): Get<State>,
+    _: Reader,
+    id: Id,
+    Filters(query): Filters<PageQuery>,
+) -> Result<Json<Page<EventView>>, Problem> {
+    let wanted = limit(query.limit)?;
+    let after = query.cursor.as_deref().map(|cursor| Cursor::number(EVENTS, cursor));
+    let after = after.transpose()?.unwrap_or(0);
+    let store = &state.engine.store;
+    let ticket = store.ticket_id(id.ticket()?).await?;
+    let events = store.ticket_events(ticket.uuid(), after, and_one(wanted)).await?;
+    let page = Page::cut(events, wanted, |last| {
+        Cursor::new(EVENTS, [last.ticket_seq.unwrap_or_default().to_string()])
+    });
+    let items = page.items.into_iter().map(EventView::from).collect();
+    Ok(Json(Page { items, next_cursor: page.next_cursor }))
+}
+
+/// Uploads that a body names, with their sizes.
+async fn uploads(state: &State, field: &str, ids: &[Uuid]) -> Result<Vec<(Uuid, u64)>, Problem> {
+    let mut once: Vec<Uuid> = ids.to_vec();
+    once.sort();
+    once.dedup();
+    if once.len() != ids.len() {
+        return Err(Problem::invalid(field, format!("{field}: an upload can be used once")));
+    }
+    match state.engine.store.unused_uploads(ids).await {
+        Err(StoreError::NotFound(_)) => {
+            let text = format!("{field}: there is no such upload, or a message has it already");
+            Err(Problem::invalid(field, text))
+        }
+        sizes => Ok(ids.iter().copied().zip(sizes?).collect()),
+    }
+}

@@ -1,0 +1,173 @@
+//! Who may what (FAULTS #179), on every route there is.
+
+use reqwest::Method;
+use serde_json::Value;
+use tributary::model::Role;
+
+use super::{refused, send};
+use crate::support::app::App;
+use crate::support::daemon::{Api, client};
+
+/// Every route of the API with the least role that may use it. A route that is not here fails the test,
+/// so that nobody adds one without deciding who may use it.
+const ROUTES: &[(&str, &str, Role)] = &[
+    ("GET", "/contacts/{id}", Role::ReadOnly),
+    ("GET", "/tickets", Role::ReadOnly),
+    ("POST", "/tickets", Role::Agent),
+    ("GET", "/tickets/{id}", Role::ReadOnly),
+    ("PATCH", "/tickets/{id}", Role::Agent),
+    ("DELETE", "/tickets/{id}", Role::Admin),
+    ("GET", "/tickets/{id}/events", Role::ReadOnly),
+    ("POST", "/tickets/{id}/merge", Role::Agent),
+    ("POST", "/tickets/{id}/split", Role::Agent),
+];
+
+/// Of nothing.
+const NO_ID: &str = "019aaaaa-0000-7000-8000-000000000000";
+
+fn described() -> Vec<(String, String)> {
+    let document = serde_json::to_value(tributary::web::openapi()).unwrap();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api/v1").expect("the document describes the API");
+        let methods = ["get", "post", "put", "patch", "delete"];
+        for method in methods.iter().filter(|method| item.get(**method).is_some()) {
+            routes.push((method.to_uppercase(), path.to_owned()));
+        }
+    }
+    routes.sort();
+    routes
+}
+
+#[test]
+fn every_route_is_listed_with_the_role_that_it_needs() {
+    let mut listed: Vec<(String, String)> =
+        ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    listed.sort();
+    assert_eq!(described(), listed);
+}
+
+#[tokio::test]
+async fn a_route_is_closed_to_whoever_has_not_the_role() {
+    let app = App::start("").await;
+    let anybody = client();
+    for (method, path, least) in ROUTES {
+        let method: Method = method.parse().unwrap();
+        let path = path.replace("{id}", NO_ID).replace("{name}", "none");
+        let address = format!("{}/api/v1{path}", app.base);
+        let request = || anybody.request(method.clone(), &address);
+        refused(request(), 401, "unauthorized").await;
+        let wrong = format!("trb_{}", "x".repeat(49));
+        let (status, ..) = send(request().bearer_auth(wrong)).await;
+        assert!(matches!(status.as_u16(), 401 | 429), "{method} {path}: {status}");
+        for role in [Role::ReadOnly, Role::Agent, Role::Admin] {
+            let request = app.api(role).request(method.clone(), &path);
+            if role < *least {
+                refused(request, 403, "forbidden").await;
+            } else {
+                let (status, _, body) = send(request).await;
+                assert!(!matches!(status.as_u16(), 401 | 403), "{method} {path} {role}: {body}");
+                assert_ne!(status.as_u16(), 503, "{method} {path} {role}: {body}");
+                assert_ne!(status.as_u16(), 500, "{method} {path} {role}: {body}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_tokens_become_too_many_and_right_ones_are_let_in_all_the_same() {
+    let app = App::start("").await;
+    let anybody = client();
+    let address = format!("{}/api/v1/tickets", app.base);
+    for _ in 0..20 {
+        refused(anybody.get(&address).bearer_auth("trb_wrong"), 401, "unauthorized").await;
+    }
+    let request = anybody.get(&address).bearer_auth("trb_wrong");
+    let (status, headers, _) = send(request).await;
+    assert_eq!((status.as_u16(), &headers["retry-after"]), (429, &"60".parse().unwrap()));
+    app.api(Role::ReadOnly).get("/tickets").await;
+    refused(anybody.get(&address), 401, "unauthorized").await;
+}
+
+#[tokio::test]
+async fn a_revoked_or_expired_token_opens_nothing() {
+    let app = App::start("").await;
+    let now = app.engine.clock.now();
+    let until = Some(now - chrono::Duration::seconds(1));
+    let (_, old) = app.store.create_token("old", Role::Admin, until, now).await.unwrap();
+    let (token, gone) = app.store.create_token("gone", Role::Admin, None, now).await.unwrap();
+    app.store.revoke_token(&token.id.to_string(), now).await.unwrap();
+    for secret in [old, gone] {
+        let request = client().get(format!("{}/api/v1/tickets", app.base));
+        refused(request.bearer_auth(secret.reveal()), 401, "unauthorized").await;
+    }
+    let (token, used) = app.store.create_token("used", Role::ReadOnly, None, now).await.unwrap();
+    Api::new(app.base.clone(), used.reveal().to_owned()).get("/tickets").await;
+    let known = app.store.tokens().await.unwrap();
+    let known = known.iter().find(|known| known.id == token.id).unwrap();
+    assert!(known.last_used_at.is_some(), "its use is noted");
+}
+
+#[tokio::test]
+async fn a_session_reads_from_anywhere_and_changes_from_our_own_pages_only() {
+    let app = App::start("").await;
+    let now = app.engine.clock.now();
+    let valid = chrono::Duration::minutes(5);
+    let link = app.store.admin_sign_in_link(valid, now).await.unwrap();
+    let session = app.store.use_sign_in_link(link.reveal(), now).await.unwrap().unwrap();
+    let anybody = client();
+    let cookie = format!("tributary={}", session.reveal());
+    let get = anybody.get(format!("{}/api/v1/tickets", app.base));
+    let (status, ..) = send(get.header("cookie", &cookie)).await;
+    assert_eq!(status.as_u16(), 200);
+    let change = || {
+        let path = format!("{}/api/v1/tickets/{NO_ID}", app.base);
+        anybody.patch(path).header("cookie", &cookie).json(&serde_json::json!({}))
+    };
+    refused(change(), 403, "foreign_origin").await;
+    refused(change().header("origin", "https://evil.example"), 403, "foreign_origin").await;
+    let cross = change().header("origin", &app.base).header("sec-fetch-site", "cross-site");
+    refused(cross, 403, "foreign_origin").await;
+    let (status, _, body) = send(change().header("origin", &app.base)).await;
+    assert_ne!(status.as_u16(), 403, "{body}");
+    app.store.end_session(session.reveal()).await.unwrap();
+    let get = anybody.get(format!("{}/api/v1/tickets", app.base));
+    refused(get.header("cookie", &cookie), 401, "unauthorized").await;
+}
+
+#[tokio::test]
+async fn every_error_is_a_problem() {
+    let app = App::start("").await;
+    let api = app.api(Role::Admin);
+    refused(api.request(Method::GET, "/nothing/here"), 404, "not_found").await;
+    refused(api.request(Method::GET, "/tickets/x"), 404, "not_found").await;
+    refused(api.request(Method::GET, "/tickets/%ff"), 404, "not_found").await;
+    refused(api.request(Method::GET, "/tickets?limit=-1"), 400, "bad_query").await;
+    refused(api.request(Method::GET, "/tickets?cursor=forged"), 400, "bad_cursor").await;
+    let (_, headers, _) = send(api.request(Method::DELETE, "/tickets")).await;
+    assert!(headers["allow"].to_str().unwrap().contains("GET"));
+    refused(api.request(Method::DELETE, "/tickets"), 405, "method_not_allowed").await;
+}
+
+#[test]
+fn the_document_is_openapi_3_1_and_its_references_lead_somewhere() {
+    let document = serde_json::to_value(tributary::web::openapi()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut open = vec![&document];
+    let mut references = 0;
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(map) => {
+                if let Some(Value::String(reference)) = map.get("$ref") {
+                    let pointer = reference.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                    references += 1;
+                }
+                open.extend(map.values());
+            }
+            Value::Array(list) => open.extend(list),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    assert!(references > 10);
+}
