@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::channel::shared::sign::Signer;
 use crate::model::{
     Address, Batch, Capabilities, Cause, ChannelName, Cursor, Meaning, MediaRef, Outbound, Policy,
-    Raw, Realm, RemoteId, Secret,
+    Raw, Realm, RemoteId, Secret, Timestamp,
 };
 
 mod login;
@@ -130,6 +130,11 @@ pub trait Hook: Send + Sync {
     fn receive(&self, request: &http::Request<Bytes>) -> Result<Received, Refused>;
 }
 
+/// When a hook request came, by the engine's clock: in the request's extensions, for services whose
+/// signatures grow old.
+#[derive(Debug, Clone, Copy)]
+pub struct ReceivedAt(pub Timestamp);
+
 /// What a hook request held.
 pub struct Received {
     /// To be stored before the answer goes out.
@@ -228,8 +233,25 @@ pub enum DeliverError {
 /// Fetches an attachment that a raw only named.
 #[async_trait]
 pub trait Download: Send + Sync {
-    /// The whole file, limited in size by the adapter.
-    async fn download(&self, media: &MediaRef) -> Result<Bytes, PullError>;
+    /// One attempt at the whole file, limited in size and time by the adapter.
+    async fn download(&self, media: &MediaRef) -> Result<Bytes, DownloadError>;
+}
+
+/// What to do about an attachment that could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// Later it may work.
+    #[error("try again")]
+    Retry {
+        /// What happened.
+        #[source]
+        cause: Cause,
+        /// The service asked for this pause.
+        after: Option<Duration>,
+    },
+    /// It is not there, too large, or not to be fetched at all: people are told, and nobody tries again.
+    #[error("it cannot be fetched")]
+    Never(#[source] Cause),
 }
 
 // ---- building ----------------------------------------------------------------------------

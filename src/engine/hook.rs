@@ -8,7 +8,7 @@ use metrics::counter;
 
 use super::supervisor::describe;
 use super::{Engine, failpoint};
-use crate::channel::Intake;
+use crate::channel::{Intake, ReceivedAt};
 use crate::model::{Cause, ChannelName, Raw};
 use crate::store::{Appended, StoreError};
 
@@ -19,13 +19,14 @@ impl Engine {
     pub async fn take_hook(
         &self,
         channel: &ChannelName,
-        request: &http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
     ) -> http::Response<Bytes> {
         let Some(hook) = self.running(channel).and_then(|running| running.channel.hook.clone())
         else {
             return status(http::StatusCode::NOT_FOUND);
         };
-        let received = match hook.receive(request) {
+        request.extensions_mut().insert(ReceivedAt(self.clock.now()));
+        let received = match hook.receive(&request) {
             Ok(received) => received,
             Err(refused) => {
                 counter!("tributary_hooks_refused_total",

@@ -26,5 +26,5 @@ pub(super) async fn take(
         Err(_) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
     };
     let request = Request::from_parts(parts, body);
-    state.engine.take_hook(&name, &request).await.map(Body::from)
+    state.engine.take_hook(&name, request).await.map(Body::from)
 }

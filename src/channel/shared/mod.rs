@@ -1,4 +1,6 @@
 //! What several kinds need. Knows no kind.
 
+pub mod http;
 pub mod sign;
 pub mod tls;
+pub mod webhook;

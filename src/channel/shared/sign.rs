@@ -1,10 +1,11 @@
-//! Signatures of our own, and comparison in constant time.
+//! Signatures: of our own tokens, and the building blocks of those that services use.
 //!
 //! A token is `<what><payload>.<mac>`: 128 bits of HMAC-SHA-256 in base32 (RFC 4648, lower case, no
 //! padding), so that it survives mail programs that change the case of an address.
 
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
@@ -54,6 +55,13 @@ impl Signer {
         uuid::Uuid::from_slice(&bytes).ok().map(DeliveryId::from)
     }
 
+    /// Keys for another purpose, current first: who knows one cannot find the others.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Vec<[u8; 32]> {
+        let text = format!("tributary:derive:{purpose}");
+        self.keys.iter().map(|key| hmac_sha256(key, text.as_bytes())).collect()
+    }
+
     fn sign(&self, what: &str, payload: &str) -> String {
         let mac = self.keys.first().map(|key| mac(key, what, payload)).unwrap_or_default();
         format!("{what}{payload}.{mac}")
@@ -89,6 +97,27 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
+/// HMAC-SHA-1 (RFC 2104): Twilio signs with it. The weakness of SHA-1 is not one of its HMAC.
+#[must_use]
+pub fn hmac_sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes keys of every length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+/// As most services write a signature: hexadecimal, lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
+}
+
+/// As the others write it: base64 (RFC 4648 section 4) with padding.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
 /// Takes as long for a wrong secret as for a right one of the same length.
 #[must_use]
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
@@ -98,6 +127,30 @@ pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Made with Python's `hmac`; the first is also what Twilio's own library makes.
+    #[test]
+    fn signatures_of_services_are_those_that_others_make() {
+        let twilio = "https://hooks.example.net/v1/channels/sms-main/inbound?x=1BodyHi & bye 你好EmptyOne\
+            From+15005550006MessageSidSM00000000000000000000000000000001NumMedia0To+15005550001";
+        assert_eq!(base64(&hmac_sha1(b"12345", twilio.as_bytes())), "+pefhupfbNMAI4UONGEe6CGBml8=");
+        let line = br#"{"destination":"U00000000000000000000000000000000","events":[]}"#;
+        assert_eq!(
+            base64(&hmac_sha256(b"line-channel-secret", line)),
+            "UYqjSo+a7IUsVpkL3cNh2SxDep/YJoCxQ5xe4o6dYcY="
+        );
+        assert_eq!(
+            hex(&hmac_sha256(b"app-secret-abc", b"PAGE_TOKEN")),
+            "7b10e6a01f74af79508e6b2aa9a134d870b6ffb7b41e17c2ebfccd730b03f9a8"
+        );
+    }
+
+    #[test]
+    fn a_derived_key_is_another_for_each_purpose_and_installation() {
+        let (one, other) = (Signer::new(vec![[1; 32], [2; 32]]), Signer::new(vec![[2; 32]]));
+        assert_ne!(one.derive("a"), one.derive("b"));
+        assert_eq!(one.derive("a").get(1), other.derive("a").first());
+    }
 
     #[test]
     fn tokens_come_back_in_any_case_and_from_older_keys() {

@@ -22,6 +22,7 @@ pub mod lmtp_client;
 pub mod postfix;
 pub mod postgres;
 pub mod proxy;
+pub mod receiver;
 pub mod tls;
 pub mod token_endpoint;
 
