@@ -50,6 +50,25 @@ impl ImapClient {
         assert!(end.starts_with("OK"), "the server answered «{end}» to APPEND");
     }
 
+    /// Begins to wait for news; the server has said that it does.
+    pub fn begin_idle(&mut self) {
+        self.tag += 1;
+        self.send(format!("t{} IDLE\r\n", self.tag).as_bytes());
+        while !self.read_answer().starts_with(b"+") {}
+    }
+
+    /// Waits for the notice of a new mail.
+    pub fn wait_exists(&mut self) {
+        while !self.read_answer().trim_ascii_end().ends_with(b"EXISTS") {}
+    }
+
+    /// Ends the waiting.
+    pub fn end_idle(&mut self) {
+        self.send(b"DONE\r\n");
+        let tag = format!("t{} ", self.tag);
+        self.collect(&tag);
+    }
+
     fn collect(&mut self, tag: &str) -> (Vec<Vec<u8>>, String) {
         let mut answers = Vec::new();
         loop {
