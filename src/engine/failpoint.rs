@@ -10,6 +10,7 @@ pub const STEPS: &[&str] = &[
     "listen.appended",
     "ingest.interpreted",
     "ingest.applied",
+    "media.fetched",
     "reply.queued",
     "lane.begun",
     "lane.delivered",

@@ -1,8 +1,8 @@
 //! The loops. Each does one thing, at its own pace, and can be stopped at any `.await`.
 //!
 //! `supervisor` runs a channel: under its lease `pull` asks and `dispatch` sends; `listen` and `hook` take
-//! what is pushed, on every node; `ingest` turns the journal into tickets; `reply` plans what goes out;
-//! `housekeeping` does what must be done now and then.
+//! what is pushed, on every node; `ingest` turns the journal into tickets; `media` fetches files; `reply`
+//! plans what goes out; `housekeeping` does what must be done now and then.
 
 mod clock;
 mod dispatch;
@@ -13,6 +13,7 @@ mod housekeeping;
 mod ingest;
 mod limiter;
 mod listen;
+mod media;
 mod pull;
 mod reply;
 mod supervisor;
@@ -115,6 +116,7 @@ impl Engine {
         }
         engine.tasks.spawn(engine.clone().run_ingest());
         engine.tasks.spawn(engine.clone().run_housekeeping());
+        engine.tasks.spawn(engine.clone().run_media());
         engine
     }
 

@@ -1,5 +1,6 @@
 //! Each kind of channel against a real or a scripted service.
 
+mod api;
 mod http;
 mod imap;
 mod lmtp;

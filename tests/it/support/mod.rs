@@ -23,6 +23,7 @@ pub mod postfix;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;
+pub mod rig;
 pub mod tls;
 pub mod token_endpoint;
 
