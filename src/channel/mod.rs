@@ -8,6 +8,7 @@
 pub mod api;
 pub mod email;
 pub mod shared;
+pub mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,6 +12,7 @@ pub const STEPS: &[&str] = &[
     "ingest.applied",
     "media.fetched",
     "reply.queued",
+    "webhook.queued",
     "lane.begun",
     "lane.delivered",
     "lane.settled",

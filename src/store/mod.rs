@@ -23,6 +23,7 @@ mod stats;
 mod ticket;
 mod upload;
 mod vault;
+mod webhook;
 mod write;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
 pub use ticket::{Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView};
 pub use upload::{NewUpload, Upload};
+pub use webhook::QueuedEvents;
 
 use crate::model::{Cause, ChannelName, NodeId, Timestamp};
 use write::Writer;

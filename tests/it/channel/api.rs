@@ -345,6 +345,28 @@ fn configuration(receiver: &Receiver) -> String {
     format!("[channels.crm]\n{}", settings(receiver))
 }
 
+/// The embedded default: no file, no secret in it, and still nobody gets in who was not told.
+#[tokio::test]
+async fn the_default_channel_lets_in_whoever_was_told_its_secret_and_nobody_else() {
+    let daemon = Daemon::start("").await;
+    let output = daemon.run(&["--json", "channel", "secret", "api"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = async |token: &str| {
+        let url = format!("http://127.0.0.1:{}/hooks/api", daemon.port());
+        let request =
+            client.post(url).bearer_auth(token).body(entry("m1", "c1", "hello").to_string());
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(post("").await, 401);
+    assert_eq!(post(made["secret"].as_str().unwrap()).await, 401, "it signs, it is not to be sent");
+    assert_eq!(post(made["token"].as_str().unwrap()).await, 202);
+    let rig = Rig::beside(&daemon.state_folder(), &[]).await;
+    assert_eq!(rig.wait_messages(1).await[0].text, "hello");
+    assert!(!daemon.log().contains(made["token"].as_str().unwrap()));
+}
+
 /// Posts like a sender that tries again until it is told 2xx, and checks nothing else.
 async fn push(daemon: &Daemon, body: &Value, id: &str) -> Option<u16> {
     let body = body.to_string();

@@ -76,13 +76,19 @@ impl Rig {
     pub async fn start(channels: &[(&str, &str)]) -> Self {
         let folder = open_folder("rig");
         let url = format!("sqlite://{}", folder.path().join("tributary.db").display());
+        let rig = Self::start_at(url, channels).await;
+        Self { _folder: Some(folder), ..rig }
+    }
+
+    /// The same on another database.
+    pub async fn start_at(url: String, channels: &[(&str, &str)]) -> Self {
         let keys = MasterKeys::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
         let store = Store::open(&StoreSettings { url, readers: 2 }, keys, Access::Daemon).await;
         let store = store.unwrap();
         store.migrate().await.unwrap();
         let channels = channels.iter().map(|(name, toml)| build(name, toml)).collect();
         let engine = Engine::start(store.clone(), channels, EngineSettings::usual(), clock());
-        Self { store, engine, _folder: Some(folder) }
+        Self { store, engine, _folder: None }
     }
 
     /// Beside a running daemon, on its SQLite file, with its key.
