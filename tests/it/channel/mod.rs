@@ -6,3 +6,7 @@ mod imap;
 mod lmtp;
 mod mail_auth;
 mod oauth;
+mod sent;
+mod smtp;
+mod smtp_login;
+mod smtp_server;
