@@ -3,7 +3,6 @@
 //! Every other module may use these; these use nothing of the program.
 
 mod capability;
-mod event;
 mod ids;
 mod inbound;
 mod outbound;
@@ -12,7 +11,6 @@ mod secret;
 mod ticket;
 
 pub use capability::*;
-pub use event::*;
 pub use ids::*;
 pub use inbound::*;
 pub use outbound::*;

@@ -12,7 +12,6 @@ mod paths;
 mod schema;
 mod secret;
 mod sections;
-mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +21,6 @@ pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
 pub use schema::schema;
 pub use sections::{ConsoleSection, HttpSection, Network, StoreSection};
-pub use webhook::WebhookSection;
 
 use crate::channel::Table;
 use crate::model::{ChannelName, Secret};
@@ -47,8 +45,6 @@ pub struct Settings {
     pub console: ConsoleSection,
     /// `[channels.<name>]`, secrets put in; each builds without a fault.
     pub channels: BTreeMap<ChannelName, Table>,
-    /// `[webhooks.<name>]` by the name of the lane, `webhook_<name>`; each builds without a fault.
-    pub webhooks: BTreeMap<ChannelName, WebhookSection>,
 }
 
 impl Settings {

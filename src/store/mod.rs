@@ -13,7 +13,6 @@ mod idempotency;
 mod ingest;
 mod journal;
 mod lease;
-mod media;
 mod message;
 mod outbox;
 mod people;
@@ -23,7 +22,6 @@ mod stats;
 mod ticket;
 mod upload;
 mod vault;
-mod webhook;
 mod write;
 
 use std::sync::Arc;
@@ -37,13 +35,14 @@ use sea_orm::{
 use sea_orm_migration::SchemaManager;
 
 pub use channel_state::{ChannelNote, ChannelState};
-pub use contact::{ContactBrief, ContactExport, ContactPatch, ContactView, IdentityView};
+pub use contact::{
+    ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView,
+};
 pub use event::RecordedEvent;
 pub use idempotency::{Answer, By, KEY_TTL, Once};
 pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending, Placed};
 pub use lease::{Fence, LEASE_TTL};
-pub use media::DueMedia;
 pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };
@@ -53,7 +52,6 @@ pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
 pub use ticket::{Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView};
 pub use upload::{NewUpload, Upload};
-pub use webhook::QueuedEvents;
 
 use crate::model::{Cause, ChannelName, NodeId, Timestamp};
 use write::Writer;

@@ -67,7 +67,8 @@ pub(super) fn matches(backend: DbBackend, query: &str) -> Option<SimpleExpr> {
         )
     } else {
         (
-            "message.seq IN (SELECT rowid FROM search WHERE search MATCH $1)",
+            // sea-query numbers its placeholders for PostgreSQL only.
+            "message.seq IN (SELECT rowid FROM search WHERE search MATCH ?)",
             joined(&words, " AND ", "*", "\""),
         )
     };

@@ -16,4 +16,3 @@ mod servers;
 mod settings;
 mod support;
 mod systemd;
-mod webhooks;

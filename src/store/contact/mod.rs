@@ -2,6 +2,7 @@
 
 mod erase;
 mod export;
+mod list;
 
 use std::collections::HashMap;
 
@@ -24,6 +25,7 @@ use crate::model::{Actor, ContactId, Timestamp};
 
 pub(super) use erase::{forget_messages, forget_ticket};
 pub use export::ContactExport;
+pub use list::ContactFilter;
 
 /// One address of a contact.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -230,7 +232,11 @@ async fn contact_view<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<ContactVie
     let row = contact::Entity::find_by_id(id).one(db).await?;
     let row = row.ok_or(StoreError::NotFound("contact"))?;
     let identities = identities(db, [id].into_iter()).await?.remove(&id).unwrap_or_default();
-    Ok(ContactView {
+    Ok(shown(row, identities))
+}
+
+fn shown(row: contact::Model, identities: Vec<IdentityView>) -> ContactView {
+    ContactView {
         id: row.id,
         name: row.name,
         language: row.language,
@@ -241,7 +247,7 @@ async fn contact_view<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<ContactVie
         updated_at: moment(row.updated_at),
         erased_at: row.erased_at.map(moment),
         merged_into: row.merged_into,
-    })
+    }
 }
 
 /// Contacts as tickets show them.

@@ -28,6 +28,37 @@ pub(super) fn line_or_none(
     text.map(|text| line(field, &text, chars_max)).transpose()
 }
 
+/// Longest text, in characters.
+const TEXT_CHARS_MAX: usize = 100_000;
+/// Longest HTML, in bytes.
+const HTML_BYTES_MAX: usize = 1024 * 1024;
+/// Elements: what makes HTML safe takes time by the square of how many are within each other, and how many
+/// those are only the same parser could tell. With so many it is a quarter of a second at worst.
+const ELEMENTS_MAX: usize = 10_000;
+
+/// A text of several lines.
+pub(super) fn text(field: &str, text: String) -> Result<String, Problem> {
+    if text.chars().count() > TEXT_CHARS_MAX {
+        let detail = format!("{field}: {TEXT_CHARS_MAX} characters at most");
+        return Err(Problem::invalid(field, detail));
+    }
+    Ok(text)
+}
+
+/// HTML that can be made safe in a short time. An empty one is none.
+pub(super) fn html(field: &str, html: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(html) = html.filter(|html| !html.trim().is_empty()) else { return Ok(None) };
+    if html.len() > HTML_BYTES_MAX {
+        return Err(Problem::invalid(field, format!("{field}: {HTML_BYTES_MAX} bytes at most")));
+    }
+    let begins = |piece: &str| piece.starts_with(|c: char| c.is_ascii_alphabetic());
+    if html.split('<').skip(1).filter(|piece| begins(piece)).count() > ELEMENTS_MAX {
+        let detail = format!("{field}: {ELEMENTS_MAX} elements at most");
+        return Err(Problem::invalid(field, detail));
+    }
+    Ok(Some(html))
+}
+
 /// Tags. No commas: lists of them are separated by those.
 pub(super) fn tags(tags: &[String]) -> Result<Vec<String>, Problem> {
     const COUNT_MAX: usize = 50;
@@ -44,4 +75,35 @@ pub(super) fn tags(tags: &[String]) -> Result<Vec<String>, Problem> {
     checked.sort();
     checked.dedup();
     Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_that_would_take_long_is_refused() {
+        assert!(html("html", Some("<div>".repeat(ELEMENTS_MAX + 1))).is_err());
+        assert!(html("html", Some("<div></x>".repeat(ELEMENTS_MAX + 1))).is_err());
+        let flat = Some("<p>a < b</p>".repeat(ELEMENTS_MAX));
+        assert!(html("html", flat).unwrap().is_some());
+        assert!(html("html", Some("x".repeat(HTML_BYTES_MAX + 1))).is_err());
+        assert_eq!(html("html", Some(" ".to_owned())).unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_is_one_line() {
+        assert_eq!(line("subject", "  Hello  ", 10).unwrap(), "Hello");
+        for bad in ["", "  ", "a\r\nBcc: b@example.com", "a\u{1b}[31m", "far too long for it"] {
+            assert_eq!(line("subject", bad, 10).unwrap_err().field.as_deref(), Some("subject"));
+        }
+    }
+
+    #[test]
+    fn tags_are_few_and_sorted() {
+        let given = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
+        assert_eq!(tags(&given(&["b", " a ", "b"])).unwrap(), ["a", "b"]);
+        assert!(tags(&given(&["a,b"])).is_err());
+        assert!(tags(&vec!["x".to_owned(); 51]).is_err());
+    }
 }

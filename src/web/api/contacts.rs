@@ -1,27 +1,192 @@
 //! `/contacts`: people who write to us.
 
+use axum::Json;
 use axum::extract::State as Get;
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::super::{Problem, State};
-use super::access::Reader;
+use super::access::{Admin, Agent, Reader};
+use super::check;
 use super::describe::Errors;
-use super::once::shown;
-use super::read::Id;
-use crate::store::ContactView;
+use super::once::{IfMatch, Wish, answered, by, shown};
+use super::page::{Cursor, Page, and_one, bad_cursor, limit};
+use super::read::{Body, Filters, Id, emptied};
+use crate::store::{ContactExport, ContactFilter, ContactPatch, ContactView, StoreError};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(show_contact))
+    OpenApiRouter::new()
+        .routes(routes!(list_contacts))
+        .routes(routes!(show_contact, change_contact, erase_contact))
+        .routes(routes!(merge_contact))
+        .routes(routes!(export_contact))
+}
+
+/// Which contacts.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ContactQuery {
+    /// Part of the name or of an address.
+    q: Option<String>,
+    /// Items of a page, 200 at most. Usual: 50.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+const LIST: &str = "contacts";
+const Q_CHARS_MAX: usize = 200;
+
+/// List contacts
+///
+/// The newest first; those that were erased or joined with others are not in it.
+#[utoipa::path(get, path = "/contacts", tag = "contacts", params(ContactQuery),
+    responses((status = 200, body = Page<ContactView>), Errors))]
+async fn list_contacts(
+    Get(state): Get<State>,
+    _: Reader,
+    Filters(query): Filters<ContactQuery>,
+) -> Result<Json<Page<ContactView>>, Problem> {
+    let wanted = limit(query.limit)?;
+    let before = match query.cursor.as_deref().map(|text| Cursor::read(LIST, text)).transpose()? {
+        None => None,
+        Some(place) => match place.as_slice() {
+            [id] => Some(id.parse().map_err(|_| bad_cursor())?),
+            _ => return Err(bad_cursor()),
+        },
+    };
+    if query.q.as_ref().is_some_and(|q| q.chars().count() > Q_CHARS_MAX) {
+        let text = format!("q: {Q_CHARS_MAX} characters at most");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
+    }
+    let q = query.q.filter(|q| !q.trim().is_empty());
+    let filter = ContactFilter { q, before, limit: and_one(wanted) };
+    let contacts = state.engine.store.contacts(&filter).await?;
+    Ok(Json(Page::cut(contacts, wanted, |last| Cursor::new(LIST, [last.id.to_string()]))))
 }
 
 /// Show a contact
 #[utoipa::path(get, path = "/contacts/{id}", tag = "contacts",
-    params(("id" = uuid::Uuid, Path, description = "its id")),
+    params(("id" = Uuid, Path, description = "its id")),
     responses((status = 200, body = ContactView), Errors))]
 async fn show_contact(Get(state): Get<State>, _: Reader, id: Id) -> Result<Response, Problem> {
     let contact = state.engine.store.contact(id.of("contact")?).await?;
     shown(&contact, StatusCode::OK)
+}
+
+/// What to change. What is left out stays; null empties.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ContactPatch)]
+struct Patch {
+    /// The name to show.
+    name: Option<String>,
+    /// The language to write in: `zh`, `en-GB`.
+    #[serde(default, deserialize_with = "emptied")]
+    #[schema(value_type = Option<String>)]
+    language: Option<Option<String>>,
+    /// What agents should know.
+    #[serde(default, deserialize_with = "emptied")]
+    #[schema(value_type = Option<String>)]
+    note: Option<Option<String>>,
+}
+
+impl Patch {
+    fn checked(self) -> Result<ContactPatch, Problem> {
+        let name = self.name.map(|name| check::line("name", &name, 200)).transpose()?;
+        let language = self.language.map(|text| check::line_or_none("language", text, 35));
+        let note = self.note.map(|note| note.map(|note| check::text("note", note)).transpose());
+        let note = note.transpose()?.map(|note| note.filter(|note| !note.trim().is_empty()));
+        Ok(ContactPatch { name, language: language.transpose()?, note })
+    }
+}
+
+/// Change a contact
+#[utoipa::path(patch, path = "/contacts/{id}", tag = "contacts", request_body = Patch,
+    params(("id" = Uuid, Path, description = "its id"),
+        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+    responses((status = 200, body = ContactView), Errors))]
+async fn change_contact(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    id: Id,
+    version: IfMatch,
+    Body { value, .. }: Body<Patch>,
+) -> Result<Response, Problem> {
+    let (id, patch) = (id.of("contact")?, value.checked()?);
+    let by = by(caller, &version, None, state.engine.clock.now());
+    shown(&state.engine.store.change_contact(id, patch, by).await?, StatusCode::OK)
+}
+
+/// Erase a contact
+///
+/// Destroys everything that they wrote and were written, and who they are. It cannot be undone.
+#[utoipa::path(delete, path = "/contacts/{id}", tag = "contacts",
+    params(("id" = Uuid, Path, description = "its id"),
+        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+    responses((status = 200, body = ContactView, description = "what is left"), Errors))]
+async fn erase_contact(
+    Get(state): Get<State>,
+    Admin(caller): Admin,
+    id: Id,
+    version: IfMatch,
+) -> Result<Response, Problem> {
+    let id = id.of("contact")?;
+    let by = by(caller, &version, None, state.engine.clock.now());
+    shown(&state.engine.store.erase_contact(id, by).await?, StatusCode::OK)
+}
+
+/// Whom a contact is joined with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ContactMerge {
+    /// The contact that stays.
+    into: Uuid,
+}
+
+/// Join a contact with another
+///
+/// Its addresses and tickets become the other's.
+#[utoipa::path(post, path = "/contacts/{id}/merge", tag = "contacts", request_body = ContactMerge,
+    params(("id" = Uuid, Path, description = "the contact that ends"),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once"),
+        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+    responses((status = 200, body = ContactView, description = "the contact that stays"), Errors))]
+async fn merge_contact(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    id: Id,
+    version: IfMatch,
+    wish: Wish,
+    Body { value, fingerprint }: Body<ContactMerge>,
+) -> Result<Response, Problem> {
+    let from = id.of("contact")?;
+    let once = wish.once(&caller, fingerprint, StatusCode::OK);
+    let store = &state.engine.store;
+    if let Err(StoreError::NotFound(_)) = store.contact(value.into.into()).await {
+        return Err(Problem::invalid("into", "into: there is no such contact"));
+    }
+    let by = by(caller, &version, once, state.engine.clock.now());
+    answered(store.merge_contact(from, value.into.into(), by).await?, StatusCode::OK)
+}
+
+/// Hand out everything about a contact
+///
+/// For the contact: who they are, their tickets, what went in and out. Notes between agents are not in it.
+#[utoipa::path(get, path = "/contacts/{id}/export", tag = "contacts",
+    params(("id" = Uuid, Path, description = "its id")),
+    responses((status = 200, body = ContactExport), Errors))]
+async fn export_contact(
+    Get(state): Get<State>,
+    _: Admin,
+    id: Id,
+) -> Result<Json<ContactExport>, Problem> {
+    let now = state.engine.clock.now();
+    Ok(Json(state.engine.store.export_contact(id.of("contact")?, now).await?))
 }

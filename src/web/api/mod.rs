@@ -9,6 +9,8 @@ mod check;
 mod contacts;
 mod describe;
 mod event;
+mod files;
+mod messages;
 mod once;
 mod page;
 mod read;
@@ -26,20 +28,24 @@ const PREFIX: &str = "/api/v1";
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// All routes with their descriptions.
-fn routes() -> OpenApiRouter<State> {
-    let nouns = OpenApiRouter::new().merge(tickets::routes()).merge(contacts::routes());
+fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
+    let nouns = OpenApiRouter::new()
+        .merge(tickets::routes())
+        .merge(messages::routes())
+        .merge(files::routes(upload_bytes_max))
+        .merge(contacts::routes());
     OpenApiRouter::with_openapi(describe::frame()).nest(PREFIX, nouns)
 }
 
 /// The OpenAPI 3.1 document of the API.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    routes().into_openapi()
+    routes(0).into_openapi()
 }
 
 /// The API, closed to all who have not shown who they are.
 pub(super) fn router(state: &State) -> Router<State> {
-    let (router, _) = routes().split_for_parts();
+    let (router, _) = routes(state.settings.upload_bytes_max).split_for_parts();
     router
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

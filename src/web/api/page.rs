@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use data_encoding::BASE64URL_NOPAD;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::Problem;
@@ -19,6 +19,17 @@ pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     /// For `cursor` of the next page. Null: there is nothing more.
     pub(super) next_cursor: Option<String>,
+}
+
+/// Which part of a list, where nothing else can be asked for.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Items of a page, 200 at most. Usual: 50.
+    pub(super) limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub(super) cursor: Option<String>,
 }
 
 impl<T> Page<T> {

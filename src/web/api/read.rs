@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
@@ -71,28 +71,23 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let bad = |error: &serde_json::Error| {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("this is not JSON: {error}"))
-    };
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        let text = format!("this is not JSON: {error}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_json", text));
+    }
+    let invalid =
+        |detail: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail.to_owned());
     if holds_nul(bytes) {
-        let text = "the character U+0000 cannot be kept";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", text));
+        return Err(invalid("the character U+0000 cannot be kept"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.inner();
-        if inner.classify() != serde_json::error::Category::Data {
-            return bad(inner);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (path, inner) = (error.path().to_string(), error.inner());
+        match path.as_str() {
+            "." => invalid(&inner.to_string()),
+            _ => Problem::invalid(&path, format!("{path}: {inner}")),
         }
-        if path == "." {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", inner.to_string())
-        } else {
-            Problem::invalid(&path, format!("{path}: {inner}"))
-        }
-    })?;
-    json.end().map_err(|error| bad(&error))?;
-    Ok(value)
+    })
 }
 
 /// Is there an escaped U+0000 anywhere? Databases take none, and nobody means one.
@@ -254,7 +249,12 @@ mod tests {
         );
         assert_eq!(told("{\"inner\":[{\"role\":1}]}"), (422, "invalid", "inner[0].role".into()));
         assert_eq!(told("{\"inner\":[{\"limit\":null,\"tag\":\"a\\u0000\"}]}").0, 422);
-        assert!(parse::<Sent>(&"[".repeat(100_000).into_bytes()).is_err(), "no stack is blown");
+        let deep = format!("{{\"inner\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(parse::<Sent>(deep.as_bytes()).is_err(), "no stack is blown");
+        let deep = parse::<serde_json::Value>(
+            &format!("{}1{}", "[".repeat(200), "]".repeat(200)).into_bytes(),
+        );
+        assert_eq!(deep.unwrap_err().status, StatusCode::UNPROCESSABLE_ENTITY);
     }
 
     #[test]

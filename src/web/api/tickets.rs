@@ -18,10 +18,10 @@ use super::access::Reader;
 use super::describe::Errors;
 use super::event::EventView;
 use super::once::shown;
-use super::page::{Cursor, Page, and_one, bad_cursor, limit};
+use super::page::{Cursor, Page, PageQuery, and_one, bad_cursor, limit};
 use super::read::{Filters, Id, list};
 use crate::model::{Priority, TicketStatus};
-use crate::store::{Principal, StoreError, TicketFilter, TicketKey, TicketView};
+use crate::store::{Principal, TicketFilter, TicketKey, TicketView};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -39,7 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 struct TicketQuery {
     /// Any of these: `open`, `pending`, `solved`, `closed`, `spam`.
     #[serde(default, deserialize_with = "list")]
-    #[param(value_type = Vec<TicketStatus>, required = false)]
+    #[param(inline, value_type = Vec<TicketStatus>, required = false)]
     status: Vec<TicketStatus>,
     /// Any of these channels.
     #[serde(default, deserialize_with = "list")]
@@ -53,7 +53,7 @@ struct TicketQuery {
     tag: Vec<String>,
     /// Any of these: `low`, `normal`, `high`, `urgent`.
     #[serde(default, deserialize_with = "list")]
-    #[param(value_type = Vec<Priority>, required = false)]
+    #[param(inline, value_type = Vec<Priority>, required = false)]
     priority: Vec<Priority>,
     /// A queue; `none` for those of no queue.
     queue: Option<String>,
@@ -186,17 +186,6 @@ async fn show_ticket(Get(state): Get<State>, _: Reader, id: Id) -> Result<Respon
     shown(&ticket, StatusCode::OK)
 }
 
-/// Which part of a list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct PageQuery {
-    /// Items of a page, 200 at most. Usual: 50.
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 const EVENTS: &str = "ticket_events";
 
 /// Show the audit trail of a ticket
@@ -222,21 +211,4 @@ async fn list_ticket_events(
     });
     let items = page.items.into_iter().map(EventView::from).collect();
     Ok(Json(Page { items, next_cursor: page.next_cursor }))
-}
-
-/// Uploads that a body names, with their sizes.
-async fn uploads(state: &State, field: &str, ids: &[Uuid]) -> Result<Vec<(Uuid, u64)>, Problem> {
-    let mut once: Vec<Uuid> = ids.to_vec();
-    once.sort();
-    once.dedup();
-    if once.len() != ids.len() {
-        return Err(Problem::invalid(field, format!("{field}: an upload can be used once")));
-    }
-    match state.engine.store.unused_uploads(ids).await {
-        Err(StoreError::NotFound(_)) => {
-            let text = format!("{field}: there is no such upload, or a message has it already");
-            Err(Problem::invalid(field, text))
-        }
-        sizes => Ok(ids.iter().copied().zip(sizes?).collect()),
-    }
 }

@@ -4,26 +4,35 @@ use reqwest::Method;
 use serde_json::Value;
 use tributary::model::Role;
 
-use super::{refused, send};
+use super::{NO_ID, refused, send};
 use crate::support::app::App;
 use crate::support::daemon::{Api, client};
 
 /// Every route of the API with the least role that may use it. A route that is not here fails the test,
 /// so that nobody adds one without deciding who may use it.
 const ROUTES: &[(&str, &str, Role)] = &[
+    ("GET", "/attachments/{id}", Role::ReadOnly),
+    ("GET", "/contacts", Role::ReadOnly),
     ("GET", "/contacts/{id}", Role::ReadOnly),
+    ("PATCH", "/contacts/{id}", Role::Agent),
+    ("DELETE", "/contacts/{id}", Role::Admin),
+    ("GET", "/contacts/{id}/export", Role::Admin),
+    ("POST", "/contacts/{id}/merge", Role::Agent),
+    ("GET", "/messages", Role::ReadOnly),
+    ("GET", "/messages/{id}", Role::ReadOnly),
+    ("GET", "/messages/{id}/raw", Role::Agent),
     ("GET", "/tickets", Role::ReadOnly),
     ("POST", "/tickets", Role::Agent),
     ("GET", "/tickets/{id}", Role::ReadOnly),
     ("PATCH", "/tickets/{id}", Role::Agent),
     ("DELETE", "/tickets/{id}", Role::Admin),
     ("GET", "/tickets/{id}/events", Role::ReadOnly),
+    ("GET", "/tickets/{id}/messages", Role::ReadOnly),
+    ("POST", "/tickets/{id}/messages", Role::Agent),
     ("POST", "/tickets/{id}/merge", Role::Agent),
     ("POST", "/tickets/{id}/split", Role::Agent),
+    ("POST", "/uploads", Role::Agent),
 ];
-
-/// Of nothing.
-const NO_ID: &str = "019aaaaa-0000-7000-8000-000000000000";
 
 fn described() -> Vec<(String, String)> {
     let document = serde_json::to_value(tributary::web::openapi()).unwrap();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tributary::channel::shared::sign::Signer;
 use tributary::channel::{self, Channel, Site, Vault};
 use tributary::engine::{Clock, Engine, EngineSettings};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::daemon::Api;
 use super::open_folder;
+use super::postgres::Database;
 
 /// A running program.
 pub struct App {
@@ -29,7 +30,8 @@ pub struct App {
     pub base: String,
     tokens: [(Role, String); 3],
     folder: TempDir,
-    closing: CancellationToken,
+    database: Option<Database>,
+    closing: DropGuard,
 }
 
 impl App {
@@ -43,6 +45,13 @@ impl App {
     /// On the database at `url`.
     pub async fn start_on(url: &str, configuration: &str) -> Self {
         Self::start_in(open_folder("app"), url, configuration, |_| {}).await
+    }
+
+    /// On a fresh database in PostgreSQL, dropped with the value.
+    pub async fn start_on_postgres(configuration: &str) -> Self {
+        let database = Database::fresh();
+        let app = Self::start_on(&database.url(), configuration).await;
+        Self { database: Some(database), ..app }
     }
 
     /// On SQLite, with other settings of the HTTP server.
@@ -81,7 +90,7 @@ impl App {
             let made = store.create_token(role.as_str(), *role, None, Clock::system().now()).await;
             made.unwrap().1.reveal().clone_into(token);
         }
-        Self { engine, store, base, tokens, folder, closing }
+        Self { engine, store, base, tokens, folder, database: None, closing: closing.drop_guard() }
     }
 
     /// A client with a token of this role.
@@ -110,12 +119,6 @@ impl App {
         let channel: ChannelName = channel.parse().unwrap();
         let taken = self.engine.take_raws(&channel, vec![raw]).await.unwrap();
         taken.ids[0]
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        self.closing.cancel();
     }
 }
 

@@ -356,7 +356,6 @@ namespace inbox {
   separator = /
   mailbox Sent {
     auto = create
-    special_use = \\Sent
   }
   mailbox Archive {
     auto = create

@@ -12,6 +12,7 @@ use super::super::super::{Problem, State};
 use super::super::access::Agent;
 use super::super::check;
 use super::super::describe::Errors;
+use super::super::files;
 use super::super::once::{Wish, answered, replayed};
 use super::super::read::Body;
 use super::change::{QUEUE_CHARS_MAX, SUBJECT_CHARS_MAX};
@@ -171,13 +172,13 @@ async fn reply(
     first: FirstMessage,
     caller: &Principal,
 ) -> Result<ReplyRequest, Problem> {
-    let uploads = super::uploads(state, "message.attachments", &first.attachments).await?;
+    let uploads = files::uploads(state, "message.attachments", &first.attachments).await?;
     Ok(ReplyRequest {
         message: MessageId::new(),
         ticket,
         version: None,
-        text: first.text,
-        html: first.html,
+        text: check::text("message.text", first.text)?,
+        html: check::html("message.html", first.html)?,
         uploads,
         via: None,
         send_at: first.send_at,
