@@ -6,6 +6,7 @@
 mod address;
 mod auth;
 mod body;
+mod calendar;
 mod charset;
 mod headers;
 mod html;
@@ -18,6 +19,7 @@ mod quote;
 mod report;
 mod text;
 mod tnef;
+mod uu;
 mod words;
 
 use std::collections::BTreeSet;

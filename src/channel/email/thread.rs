@@ -8,7 +8,7 @@ mod subject;
 
 pub use digest::digest;
 pub use ids::ids;
-pub use subject::{base_subject, comparable_subject, is_forward, subject_tag};
+pub use subject::{base_subject, comparable_subject, is_forward, is_reply, subject_tag};
 
 use crate::channel::shared::sign::Signer;
 use crate::model::{DeliveryId, RemoteId, ThreadHint, Token};

@@ -20,13 +20,13 @@ const ADDRESS_BYTES_MAX: usize = 320;
 const NAME_BYTES_MAX: usize = 300;
 
 /// All addresses of a field, in order, groups opened. Names without an address are left out, except
-/// where there is nothing else: see [`lone_name`].
-pub(super) fn parties(field: &[u8]) -> Vec<Party> {
+/// where there is nothing else: see [`lone_name`]. `charset` is for raw 8-bit names.
+pub(super) fn parties(field: &[u8], charset: Option<&str>) -> Vec<Party> {
     let field = field.get(..BYTES_MAX).unwrap_or(field);
-    let found = parsed(&words::rejoin(field));
+    let found = parsed(&words::rejoin(field, charset));
     if found.is_empty() {
         // Some programs encode the whole of `Name <a@b>` as one word.
-        let decoded = words::decode(field);
+        let decoded = words::decode_with(field, charset);
         if decoded.contains('@') {
             return parsed(&decoded);
         }
@@ -76,8 +76,9 @@ pub(super) fn address(text: &str) -> Option<Address> {
 }
 
 /// The name in a `From` that holds no address: `From: Jane Doe`.
-pub(super) fn lone_name(field: &[u8]) -> Option<String> {
-    let name = one_line(&words::decode(field.get(..BYTES_MAX).unwrap_or(field)));
+pub(super) fn lone_name(field: &[u8], charset: Option<&str>) -> Option<String> {
+    let field = field.get(..BYTES_MAX).unwrap_or(field);
+    let name = one_line(&words::decode_with(field, charset));
     let name = name.trim_matches(['"', '<', '>', ' ']);
     (!name.is_empty()).then(|| super::text::cut(name, NAME_BYTES_MAX).to_owned())
 }
@@ -91,7 +92,7 @@ mod tests {
             Some(name) => format!("{name} <{}>", party.address.value),
             None => party.address.value,
         };
-        parties(field).into_iter().map(flat).collect()
+        parties(field, None).into_iter().map(flat).collect()
     }
 
     // COMPLAINTS L26, E2; FAULTS 81, 85
@@ -122,15 +123,15 @@ mod tests {
         for (field, expected) in table {
             assert_eq!(flat(field), *expected, "{}", String::from_utf8_lossy(field));
         }
-        assert_eq!(lone_name(b" =?utf-8?B?6ZKx?= "), Some("钱".to_owned()));
-        assert_eq!(lone_name(b" <> "), None);
+        assert_eq!(lone_name(b" =?utf-8?B?6ZKx?= ", None), Some("钱".to_owned()));
+        assert_eq!(lone_name(b" <> ", None), None);
     }
 
     #[test]
     fn nesting_and_length_cost_nothing() {
         let deep = format!("{}a@b.com", "(".repeat(60_000));
-        parties(deep.as_bytes());
+        parties(deep.as_bytes(), None);
         let many = "a@b.com,".repeat(20_000);
-        assert_eq!(parties(many.as_bytes()).len(), PARTIES_MAX);
+        assert_eq!(parties(many.as_bytes(), None).len(), PARTIES_MAX);
     }
 }

@@ -2,17 +2,28 @@
 
 use bytes::Bytes;
 
+use super::calendar;
 use super::charset;
 use super::html;
-use super::mime::Part;
+use super::mime::{Budget, Part};
 use super::name;
 use super::text::{self, DelSp};
 use super::tnef;
+use super::uu;
 use super::words;
 use crate::model::{Media, MediaSource};
 
 /// Text of one mail; the rest is left out.
 pub(super) const TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest text that may be a mere «see the HTML».
+const EMPTY_WORDS_BYTES_MAX: usize = 300;
+
+/// Mails within a mail whose words are shown.
+const WRAPPED_MAX: usize = 10;
+
+/// Different texts of one alternative.
+const TEXTS_MAX: usize = 10;
 
 /// What a mail holds, before anything is cut or made safe.
 #[derive(Debug, Default)]
@@ -35,6 +46,8 @@ impl Body {
         body.take(root);
         if !body.segments.iter().any(Segment::says_something) {
             body.text_of_file(root);
+            body.text_of_calendar(root);
+            body.text_of_mails(root);
         }
         body
     }
@@ -51,25 +64,21 @@ impl Body {
         }
     }
 
-    /// The same said in several ways: the first text, the last HTML, and every file.
+    /// The same said in several ways: the text, the last HTML, and every file.
     fn take_alternative(&mut self, part: &Part<'_>) {
-        let mut text: Option<String> = None;
+        let mut texts = Texts::default();
         let mut html: Option<String> = None;
-        for child in &part.children {
+        for child in part.children.iter().filter(|child| !is_for_a_device(child)) {
             let mut one = Self::default();
             one.take(child);
-            let child_html = one.html();
-            let child_text = one.plain_text();
-            if text.as_deref().is_none_or(str::is_empty) {
-                text = child_text.or(text);
-            }
-            if child_html.is_some() {
-                html = child_html;
-            }
+            html = one.html().or(html);
+            texts.add(one.plain_text(), child.is("text/plain"));
             self.media.append(&mut one.media);
         }
-        // Some programs write a text part that says nothing («see the HTML»), or an empty one.
-        let text = text.filter(|text| !text.trim().is_empty() || html.is_none());
+        let text = match &html {
+            Some(html) => texts.first().filter(|text| !is_empty_word(text, html)),
+            None => texts.all(),
+        };
         self.segments.push(Segment { text, html });
     }
 
@@ -78,20 +87,41 @@ impl Body {
         let beside = part.is_attachment() || (part.file_name().is_some() && !first);
         let kind = part.kind.value.as_str();
         match kind {
-            "text/plain" if !beside => {
-                self.segments.push(Segment { text: Some(plain(part)), html: None });
-            }
+            "text/plain" if !beside => self.take_plain(part),
             "text/html" if !beside => {
                 let html = charset::decode_html(part.kind.param("charset"), &part.decoded());
-                self.segments.push(Segment { text: None, html: Some(html) });
+                let segment = if html::has_markup(&html) {
+                    Segment { text: None, html: Some(html) }
+                } else {
+                    Segment { text: Some(html), html: None }
+                };
+                self.segments.push(segment);
             }
             "text/enriched" | "text/richtext" if !beside => {
                 let text = html::stripped(&plain(part));
                 self.segments.push(Segment { text: Some(text), html: None });
             }
+            _ if !beside && part.file_name().is_none() && is_words(kind) => self.take_plain(part),
             "application/ms-tnef" | "application/vnd.ms-tnef" => self.take_tnef(part),
             _ if is_winmail(part) => self.take_tnef(part),
             _ => self.media.push(media(part, self.media.len())),
+        }
+    }
+
+    /// Text, unless it is HTML under a wrong label; files that were written into it are taken out.
+    fn take_plain(&mut self, part: &Part<'_>) {
+        let text = plain(part);
+        if html::is_page(&text) {
+            self.segments.push(Segment { text: None, html: Some(text) });
+            return;
+        }
+        let Some(found) = uu::extracted(&text) else {
+            self.segments.push(Segment { text: Some(text), html: None });
+            return;
+        };
+        self.segments.push(Segment { text: Some(found.text), html: None });
+        for (name, bytes) in found.files {
+            self.media.push(file(&name, bytes, None));
         }
     }
 
@@ -105,12 +135,8 @@ impl Body {
         if silent && (inside.text.is_some() || inside.html.is_some()) {
             self.segments.push(Segment { text: inside.text, html: inside.html });
         }
-        for file in inside.files {
-            let mime = mime_of(&file.name);
-            let source = MediaSource::Inline(Bytes::from(file.bytes));
-            let content_id = file.content_id;
-            let name = name::sanitised(&file.name);
-            self.media.push(Media { name, mime, inline: false, content_id, source });
+        for inner in inside.files {
+            self.media.push(file(&inner.name, inner.bytes, inner.content_id));
         }
     }
 
@@ -118,6 +144,34 @@ impl Body {
     fn text_of_file(&mut self, root: &Part<'_>) {
         if root.children.is_empty() && root.is("text/plain") {
             self.segments.push(Segment { text: Some(plain(root)), html: None });
+        }
+    }
+
+    /// A mail that is nothing but an invitation: what, when and where.
+    fn text_of_calendar(&mut self, root: &Part<'_>) {
+        let parts = root.walk();
+        let calendar =
+            parts.iter().find(|part| part.is("text/calendar") || part.is("application/ics"));
+        if let Some(text) = calendar.and_then(|part| calendar::summary(&plain(part))) {
+            self.segments.push(Segment { text: Some(text), html: None });
+        }
+    }
+
+    /// A mail that only wraps others: each one's subject and words. A report keeps to its own words.
+    fn text_of_mails(&mut self, root: &Part<'_>) {
+        if self.segments.iter().any(Segment::says_something) || root.is("multipart/report") {
+            return;
+        }
+        let parts = root.walk();
+        for part in parts.iter().filter(|part| part.is("message/rfc822")).take(WRAPPED_MAX) {
+            let bytes = part.decoded();
+            let inner = Part::parse(&bytes, &mut Budget::default());
+            let subject = inner.headers.first("subject").map(words::decode).unwrap_or_default();
+            let title = format!("[{}]", text::one_line(&subject));
+            self.segments.push(Segment { text: Some(title), html: None });
+            let mut body = Self::default();
+            body.take(&inner);
+            self.segments.append(&mut body.segments);
         }
     }
 
@@ -146,6 +200,79 @@ impl Segment {
         let text = self.text.as_deref().is_some_and(|text| !text.trim().is_empty());
         text || self.html.as_deref().is_some_and(|html| !html.trim().is_empty())
     }
+}
+
+/// The plain texts of an alternative.
+#[derive(Default)]
+struct Texts {
+    /// With whether the part itself is plain text.
+    found: Vec<(String, bool)>,
+}
+
+impl Texts {
+    fn add(&mut self, text: Option<String>, plain: bool) {
+        self.found.extend(text.filter(|text| !text.trim().is_empty()).map(|text| (text, plain)));
+    }
+
+    fn first(self) -> Option<String> {
+        self.found.into_iter().next().map(|(text, _)| text)
+    }
+
+    /// Some programs call several different texts alternatives: then all of them. What is there in
+    /// another form (enriched) only counts where there is no plain one.
+    fn all(self) -> Option<String> {
+        let any_plain = self.found.iter().any(|(_, plain)| *plain);
+        let mut all: Vec<String> = Vec::new();
+        for (text, plain) in self.found.into_iter().take(TEXTS_MAX) {
+            let known = all.iter().any(|known| known.contains(text.trim()));
+            if !known && (plain || all.is_empty() && !any_plain) {
+                all.push(text);
+            }
+        }
+        (!all.is_empty()).then(|| all.join("\n\n"))
+    }
+}
+
+/// A form for one sort of device, which says nothing new.
+fn is_for_a_device(part: &Part<'_>) -> bool {
+    ["text/x-amp-html", "text/watch-html"].iter().any(|kind| part.is(kind))
+        && part.file_name().is_none()
+}
+
+/// Text of an uncommon sort that people read: Markdown and its like. Data and programs are files.
+fn is_words(kind: &str) -> bool {
+    let data = [
+        "calendar",
+        "vcard",
+        "x-vcard",
+        "directory",
+        "rtf",
+        "css",
+        "javascript",
+        "csv",
+        "xml",
+        "x-amp-html",
+        "watch-html",
+        "rfc822-headers",
+        "rfc822-header",
+        "html",
+        "plain",
+    ];
+    kind.strip_prefix("text/").is_some_and(|sort| !data.contains(&sort))
+}
+
+/// «Your program cannot show HTML»: nothing that the customer wrote.
+fn is_empty_word(text: &str, html: &str) -> bool {
+    text.len() <= EMPTY_WORDS_BYTES_MAX
+        && text.to_ascii_lowercase().contains("html")
+        && html::to_text(html).trim().len() > 2 * text.trim().len()
+}
+
+/// A file out of a container.
+fn file(name: &str, bytes: Vec<u8>, content_id: Option<String>) -> Media {
+    let mime = mime_of(name);
+    let source = MediaSource::Inline(Bytes::from(bytes));
+    Media { name: name::sanitised(name), mime, inline: false, content_id, source }
 }
 
 /// The text of a part, flowed lines joined.

@@ -4,12 +4,17 @@
 //! (escape sequences of ISO-2022-JP, well-formed UTF-8), then the label if the bytes bear it out, then
 //! a guess. Never fails: what cannot be read becomes U+FFFD.
 
+mod seven;
+
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
     BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, UTF_16BE,
     UTF_16LE, WINDOWS_1252,
 };
 use mail_parser::decoders::charsets::map::charset_decoder;
+
+/// So many characters of two bytes, all well-formed, are no accident in any other encoding.
+const SHORT_SEQUENCES: usize = 6;
 
 /// How much the guess looks at.
 const SAMPLE_BYTES: usize = 64 * 1024;
@@ -44,8 +49,10 @@ pub(super) fn decode_html(label: Option<&str>, bytes: &[u8]) -> String {
     }
 }
 
+/// `"GB2312" format=flowed` → `gb2312`
 fn cleaned(label: &str) -> String {
-    label.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';')).to_lowercase()
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | ',' | '=');
+    label.split(ends).find(|word| !word.is_empty()).unwrap_or_default().to_lowercase()
 }
 
 /// Labels that programs write when they do not know.
@@ -128,6 +135,9 @@ fn certain(bytes: &[u8]) -> Option<String> {
     if seven_bit && has_japanese_escapes(bytes) {
         return Some(japanese(bytes));
     }
+    if seven_bit && seven::is_korean(bytes) {
+        return Some(seven::shifted(bytes, EUC_KR));
+    }
     if seven_bit || !is_surely_utf8(bytes) {
         return None;
     }
@@ -179,10 +189,12 @@ fn escape_length(bytes: &[u8]) -> usize {
     }
 }
 
-/// Well-formed UTF-8 with at least one sequence of three or more bytes. Two-byte sequences alone could
-/// be two characters of GBK («联通»).
+/// Well-formed UTF-8 with at least one sequence of three or more bytes, or many of two. A few two-byte
+/// sequences alone could be characters of GBK («联通»).
 fn is_surely_utf8(bytes: &[u8]) -> bool {
-    bytes.iter().any(|byte| *byte >= 0xE0) && std::str::from_utf8(bytes).is_ok()
+    let long = bytes.iter().any(|byte| *byte >= 0xE0);
+    let short = || bytes.iter().filter(|byte| **byte >= 0xC0).nth(SHORT_SEQUENCES - 1).is_some();
+    (long || short()) && std::str::from_utf8(bytes).is_ok()
 }
 
 /// The label names an encoding that we have; do the bytes agree?
@@ -197,8 +209,11 @@ fn labelled(encoding: &'static Encoding, bytes: &[u8]) -> String {
     if encoding == ISO_2022_JP {
         return if bytes.is_ascii() { japanese(bytes) } else { guessed(bytes) };
     }
-    let (text, broken) = encoding.decode_without_bom_handling(bytes);
     let many_bytes = [GB18030, BIG5, EUC_KR, EUC_JP, SHIFT_JIS].contains(&encoding);
+    if !many_bytes && is_utf8_with_two(bytes) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    let (text, broken) = encoding.decode_without_bom_handling(bytes);
     let doubtful = if many_bytes {
         broken || (encoding == GB18030 && !looks_like_gb2312(bytes))
     } else {
@@ -238,6 +253,12 @@ fn utf16(encoding: &'static Encoding, bytes: &[u8]) -> String {
 
 fn is_utf8_with_some(bytes: &[u8]) -> bool {
     !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
+}
+
+/// In an encoding of one byte a character, already two such pairs are no words.
+fn is_utf8_with_two(bytes: &[u8]) -> bool {
+    let two = bytes.iter().filter(|byte| **byte >= 0xC0).nth(1).is_some();
+    two && std::str::from_utf8(bytes).is_ok()
 }
 
 /// More than two in five of the letters have their high bit set, as no Western language does.
@@ -286,6 +307,10 @@ fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
 
 /// Labels that the encoding standard leaves out: code pages of DOS, UTF-7 (never for HTML).
 fn other(label: &str, bytes: &[u8]) -> String {
+    if let Some(text) = seven::decode(label, bytes) {
+        return text;
+    }
+    let label = if is_utf7(label) { "utf-7" } else { label };
     match charset_decoder(label.as_bytes()) {
         Some(decoder) => decoder(bytes),
         None => guessed(bytes),
@@ -398,6 +423,11 @@ mod tests {
         for label in ["gb2312", "iso-8859-1", "us-ascii", "windows-1251", "big5"] {
             assert_eq!(decode(Some(label), chinese.as_bytes()), chinese, "UTF-8 as {label}");
         }
+        let russian = "Я потерял кошелёк";
+        for label in ["windows-1251", "koi8-r", "gb2312", "iso-8859-7", "euc-kr"] {
+            assert_eq!(decode(Some(label), russian.as_bytes()), russian, "UTF-8 as {label}");
+        }
+        assert_eq!(decode(Some("gb2312"), b"\xc1\xaa\xcd\xa8"), "联通");
         assert_eq!(decode(Some("iso-8859-1"), "Größe".as_bytes()), "Größe");
         let (west, _, _) = WINDOWS_1252.encode("Grüße aus Köln, café crème");
         assert_eq!(decode(Some("utf-8"), &west), "Grüße aus Köln, café crème");
@@ -417,5 +447,6 @@ mod tests {
     fn old_code_pages_are_known_too() {
         assert_eq!(decode(Some("cp850"), b"Gr\x81\xe1e"), "Grüße");
         assert_eq!(decode(Some("cp-850"), b"Gr\x81\xe1e"), "Grüße");
+        assert_eq!(decode(Some("\"KOI8-R\"; format=flowed"), b"\xf1"), "Я");
     }
 }

@@ -6,6 +6,44 @@ const BYTES_MAX: usize = 256 * 1024;
 /// Fields of one block; the rest is left out.
 const FIELDS_MAX: usize = 1000;
 
+/// Bytes of one field; the rest is left out.
+const FIELD_BYTES_MAX: usize = 64 * 1024;
+
+/// Fields without which nothing can be understood: the first of each is kept, however much came
+/// before it.
+const NEEDED: [&str; 14] = [
+    "from",
+    "to",
+    "cc",
+    "reply-to",
+    "subject",
+    "date",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "content-type",
+    "content-transfer-encoding",
+    "content-disposition",
+    "auto-submitted",
+    "return-path",
+];
+
+/// What may still be taken of one block.
+struct Allowance {
+    bytes: usize,
+    /// Which of [`NEEDED`] are there already.
+    seen: [bool; NEEDED.len()],
+}
+
+impl Allowance {
+    /// Is it the first of a field that is needed?
+    fn needs(&mut self, name: &str) -> bool {
+        let slot = NEEDED.iter().position(|needed| *needed == name);
+        let seen = slot.and_then(|slot| self.seen.get_mut(slot));
+        seen.is_some_and(|seen| !std::mem::replace(seen, true))
+    }
+}
+
 /// One field.
 #[derive(Debug, Clone)]
 pub(super) struct Field<'a> {
@@ -24,32 +62,47 @@ pub(super) struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Splits a mail or part into its fields and its body.
+    /// Splits a whole mail, or a block of a report, into its fields and its body.
     pub(super) fn split(bytes: &'a [u8]) -> (Self, &'a [u8]) {
+        Self::split_at_once(without_prologue(bytes))
+    }
+
+    /// Splits a part of a multipart. It may have no header at all: then its first line is blank, and
+    /// its body begins behind it, whatever it looks like.
+    pub(super) fn split_part(bytes: &'a [u8]) -> (Self, &'a [u8]) {
+        Self::split_at_once(bytes)
+    }
+
+    fn split_at_once(bytes: &'a [u8]) -> (Self, &'a [u8]) {
         let mut headers = Self::default();
-        let mut rest = without_prologue(bytes);
-        let mut budget = BYTES_MAX;
+        let mut rest = bytes;
+        let mut allowance = Allowance { bytes: BYTES_MAX, seen: [false; NEEDED.len()] };
         loop {
             let (field, after) = next_field(rest);
             match field {
                 Piece::End => return (headers, after),
                 Piece::Body => return (headers, rest),
                 Piece::Junk => {}
-                Piece::Field(name, value) => headers.add(name, value, &mut budget),
+                Piece::Field(name, value) => headers.add(name, value, &mut allowance),
             }
             rest = after;
         }
     }
 
-    fn add(&mut self, name: &[u8], value: &'a [u8], budget: &mut usize) {
-        if self.fields.len() >= FIELDS_MAX || *budget == 0 {
+    fn add(&mut self, name: &[u8], value: &'a [u8], allowance: &mut Allowance) {
+        let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
+        let needed = allowance.needs(&name);
+        if !needed && (self.fields.len() >= FIELDS_MAX || allowance.bytes == 0) {
             self.truncated = true;
             return;
         }
-        let kept = value.get(..*budget).unwrap_or(value);
+        // The ids of the nearest mails stand at the end of `References`.
+        let from =
+            if name == "references" { value.len().saturating_sub(FIELD_BYTES_MAX) } else { 0 };
+        let kept = value.get(from..).unwrap_or(value);
+        let kept = kept.get(..FIELD_BYTES_MAX).unwrap_or(kept);
         self.truncated |= kept.len() < value.len();
-        *budget = budget.saturating_sub(name.len() + kept.len());
-        let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
+        allowance.bytes = allowance.bytes.saturating_sub(name.len() + kept.len());
         self.fields.push(Field { name, value: kept });
     }
 
@@ -81,9 +134,7 @@ fn without_prologue(bytes: &[u8]) -> &[u8] {
     while let [b'\r' | b'\n', tail @ ..] = rest {
         rest = tail;
     }
-    // A part of a multipart may have no header at all: then its first line is blank, and its body
-    // begins behind it. Only a whole mail comes here with blank lines that mean nothing, and then the
-    // next line is a field.
+    // Blank lines mean nothing only where a field follows; else there is no header.
     if rest.len() < bytes.len() && !matches!(next_field(rest).0, Piece::Field(..)) {
         return bytes;
     }
@@ -119,14 +170,33 @@ fn next_field(bytes: &[u8]) -> (Piece<'_>, &[u8]) {
         let piece = if next_is_field { Piece::Junk } else { Piece::Body };
         return (piece, after);
     };
-    let mut end = end;
-    while let Some(b' ' | b'\t') = bytes.get(end) {
-        let more = line_end(bytes.get(end..).unwrap_or_default());
-        end += more;
+    let mut end = folded_end(bytes, end);
+    // Some relays break a long subject without the blank that a fold begins with.
+    let is_subject =
+        line.get(..colon).is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"subject"));
+    if is_subject && let Some(torn) = torn_end(bytes, end) {
+        end = torn;
     }
     let (field, after) = bytes.split_at(end);
     let (name, value) = field.split_at(colon);
     (Piece::Field(name, value.get(1..).unwrap_or_default()), after)
+}
+
+/// Behind the lines that continue a field.
+fn folded_end(bytes: &[u8], mut end: usize) -> usize {
+    while let Some(b' ' | b'\t') = bytes.get(end) {
+        end += line_end(bytes.get(end..).unwrap_or_default());
+    }
+    end
+}
+
+/// Behind a line that is no field, if a field follows it.
+fn torn_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    let (line, after) = rest.split_at(line_end(rest));
+    let next = after.split_at(line_end(after)).0;
+    let torn = !line.trim_ascii().is_empty() && name_length(line).is_none();
+    (torn && name_length(next).is_some()).then_some(at + line.len())
 }
 
 /// Where the colon stands, if the line begins as a field does.
@@ -188,11 +258,46 @@ mod tests {
         let long = format!("A: {}\r\nB: 2\r\n\r\nbody", "x ".repeat(5_000_000));
         let (headers, body) = Headers::split(long.as_bytes());
         assert!(headers.truncated && body == b"body");
-        assert_eq!(headers.fields.len(), 1);
+        assert_eq!(headers.fields.len(), 2);
+        assert_eq!(headers.fields[0].value.len(), FIELD_BYTES_MAX);
         let many = format!("{}\r\nbody", "A: 1\r\n".repeat(10_000));
         let (headers, body) = Headers::split(many.as_bytes());
         assert!(headers.truncated && body == b"body");
         assert_eq!(headers.fields.len(), FIELDS_MAX);
+    }
+
+    #[test]
+    fn what_is_needed_is_found_behind_any_bomb() {
+        let many = "X-Bomb: 1\r\n".repeat(10_000);
+        let large = format!("X-Bomb: {}\r\n", "x".repeat(60_000)).repeat(10);
+        for bomb in [many, large] {
+            let mail = format!(
+                "{bomb}Subject: s\r\nContent-Type: text/html\r\nDate: a\r\nDate: b\r\n\r\nbody"
+            );
+            let (headers, body) = Headers::split(mail.as_bytes());
+            assert_eq!(headers.keyword("subject").as_deref(), Some("s"));
+            assert_eq!(headers.keyword("content-type").as_deref(), Some("text/html"));
+            assert_eq!(headers.all("date").count(), 1);
+            assert!(headers.truncated && body == b"body");
+        }
+        let chain: String = (0..10_000).map(|n| format!("<{n}@x>\r\n ")).collect();
+        let mail = format!("References: {chain}\r\n\r\n");
+        let (headers, _) = Headers::split(mail.as_bytes());
+        assert!(headers.first("references").unwrap().trim_ascii_end().ends_with(b"<9999@x>"));
+    }
+
+    #[test]
+    fn a_part_without_header_keeps_a_first_line_that_looks_like_one() {
+        let (headers, body) = Headers::split_part(b"\nNote: hello\nyou");
+        assert!(headers.fields.is_empty());
+        assert_eq!(body, b"Note: hello\nyou");
+    }
+
+    #[test]
+    fn a_subject_that_was_torn_is_whole() {
+        let (headers, _) = Headers::split(b"Subject: long\nand torn\nTo: a\n\nbody");
+        assert_eq!(headers.first("subject"), Some(b" long\nand torn\n".as_slice()));
+        assert!(headers.has("to"));
     }
 
     #[test]

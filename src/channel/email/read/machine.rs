@@ -95,6 +95,42 @@ const AWAY: &[&str] = &[
     "자동 회신",
     "자동응답",
     "부재중",
+    "out-of-office",
+    "auto:",
+    "away from",
+    "i am away",
+    "on vacation",
+    "abwesend",
+    "absence",
+    "réponse d'absence",
+    "fuera de la oficina",
+    "fuera de oficina",
+    "ausente",
+    "ausência",
+    "fora do escritório",
+    "fuori ufficio",
+    "fuori sede",
+    "assenza",
+    "afwezig",
+    "frånvaro",
+    "fravær",
+    "poissa",
+    "automaattinen",
+    "nieobecno",
+    "automatická odpověď",
+    "automatikus válasz",
+    "нет на месте",
+    "отсутств",
+    "автоматична відповідь",
+    "ofis dışında",
+    "vắng mặt",
+    "ตอบกลับอัตโนมัติ",
+    "رد تلقائي",
+    "תשובה אוטומטית",
+    "自动应答",
+    "休假",
+    "外出",
+    "不在",
 ];
 
 /// Reads all signs.
@@ -163,7 +199,8 @@ fn is_autoreply(
             headers.keyword(name).is_some_and(|value| value != "no" && value != "false")
         });
     let subject = facts.subject.trim_start().to_lowercase();
-    let away = AWAY.iter().any(|words| subject.starts_with(words));
+    let away = AWAY.iter().any(|words| subject.starts_with(words))
+        || ["out of office", "out of the office"].iter().any(|words| subject.contains(words));
     let another_sign = !submitted.is_empty() && submitted != "no"
         || returns_nowhere(headers, facts.mail_from)
         || headers.has("x-auto-response-suppress")
@@ -297,6 +334,7 @@ mod tests {
             ("X-Auto-Response-Suppress: All", "Automatic reply: Wallet"),
             ("Precedence: bulk", "自動返信：Wallet"),
             ("Auto-Submitted: auto-generated", "Abwesenheitsnotiz"),
+            ("Auto-Submitted: auto-generated", "Jane Doe is out of the office"),
             ("Auto-Submitted: auto-replied", "anything"),
         ] {
             let machine = read(fields, "jane@customer.com", subject);

@@ -42,12 +42,16 @@ pub(super) struct Budget {
 impl<'a> Part<'a> {
     /// Reads a whole mail.
     pub(super) fn parse(bytes: &'a [u8], budget: &mut Budget) -> Self {
-        Self::at(bytes, DEPTH_MAX, Default::Text, budget)
+        Self::at(Headers::split(bytes), DEPTH_MAX, Default::Text, budget)
     }
 
-    fn at(bytes: &'a [u8], depth: usize, default: Default, budget: &mut Budget) -> Self {
+    fn at(
+        (headers, raw): (Headers<'a>, &'a [u8]),
+        depth: usize,
+        default: Default,
+        budget: &mut Budget,
+    ) -> Self {
         budget.parts += 1;
-        let (headers, raw) = Headers::split(bytes);
         budget.truncated |= headers.truncated;
         let disposition =
             headers.first("content-disposition").map(Value::parse).unwrap_or_default();
@@ -73,6 +77,7 @@ impl<'a> Part<'a> {
                 budget.truncated = true;
                 break;
             }
+            let piece = Headers::split_part(piece);
             self.children.push(Self::at(piece, depth - 1, default, budget));
         }
         if self.children.is_empty() {
@@ -195,12 +200,20 @@ impl<'a> Iterator for Pieces<'a> {
         }
         let (piece, rest) = match next_mark(self.rest, &self.boundary) {
             Some((piece, rest, Mark::Next)) => (piece, rest),
-            Some((piece, _, Mark::Last)) => (piece, &[][..]),
+            Some((piece, rest, Mark::Last)) => (piece, reopened(rest, &self.boundary)),
             // Never closed: cut on the way, or written by a broken program.
             None => (self.rest, &[][..]),
         };
         self.rest = rest;
         Some(piece)
+    }
+}
+
+/// Programs that use one boundary for two levels close it twice: what follows the first end is not lost.
+fn reopened<'a>(rest: &'a [u8], boundary: &[u8]) -> &'a [u8] {
+    match next_mark(rest, boundary) {
+        Some((_, rest, Mark::Next)) => rest,
+        Some((_, _, Mark::Last)) | None => &[],
     }
 }
 
@@ -256,16 +269,23 @@ fn seen_boundary(body: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// Base64 with anything else in between left out.
+/// Base64 with anything else in between left out. What a mailing list or a scanner wrote below it, in
+/// plain, is no part of it.
 fn from_base64(raw: &[u8]) -> Vec<u8> {
     if let Some(bytes) = base64_decode(raw) {
         return bytes;
     }
-    let letters: Vec<u8> = raw
-        .iter()
-        .copied()
-        .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
-        .collect();
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let mut letters: Vec<u8> = Vec::with_capacity(raw.len());
+    for line in raw.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+        let rule = matches!(line, [first @ (b'_' | b'-' | b'*' | b'#'), rest @ ..]
+            if rest.len() > 3 && rest.iter().all(|byte| byte == first));
+        let ended = rule || (letters.ends_with(b"=") && !line.iter().all(is_letter));
+        if !letters.is_empty() && ended {
+            break;
+        }
+        letters.extend(line.iter().copied().filter(is_letter));
+    }
     base64_decode(&letters).unwrap_or_default()
 }
 
@@ -305,7 +325,7 @@ fn quoted_line(line: &[u8], bytes: &mut Vec<u8>) {
 }
 
 /// The old encoding of Unix mail programs.
-fn from_uuencode(raw: &[u8]) -> Vec<u8> {
+pub(super) fn from_uuencode(raw: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in raw.split(|byte| *byte == b'\n') {
         let line = line.trim_ascii_end();
@@ -363,6 +383,8 @@ mod tests {
         assert_eq!(kinds(wrong), ["multipart/mixed", "text/html"]);
         let missing = b"Content-Type: multipart/mixed\n\n--real\nContent-Type: text/html\n\nhi\n";
         assert_eq!(kinds(missing), ["multipart/mixed", "text/html"]);
+        let reopened = b"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/html\n\nhi\n--x--\n\n--x\nContent-Type: image/png\n\np\n--x--";
+        assert_eq!(kinds(reopened), ["multipart/mixed", "text/html", "image/png"]);
         let none = b"Content-Type: multipart/mixed; boundary=x\n\njust text";
         assert_eq!(kinds(none), ["text/plain"]);
         let bare = b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nno header\n--x\nno header either\n--x--";
@@ -375,6 +397,9 @@ mod tests {
     fn encodings_are_undone_even_where_broken() {
         assert_eq!(from_base64(b"aGVs\r\nbG8="), b"hello");
         assert_eq!(from_base64(b"aG!Vs*bG8"), b"hello");
+        assert_eq!(from_base64(b"aGVsbG8=\r\n___\r\na list footer\r\n"), b"hello");
+        assert_eq!(from_base64(b"aGVsbG8g\r\n_____\r\na list footer\r\n"), b"hello ");
+        assert_eq!(from_base64(b"aGVsbG8=\r\nIHlvdQ==\r\n"), b"hello you");
         assert_eq!(from_quoted_printable(b"a=3Db =\r\nc=\n=zz \t\r\nd"), b"a=b c=zz\nd");
         assert_eq!(from_uuencode(b"begin 644 a\n#0V%T\n`\nend\n"), b"Cat");
     }

@@ -25,18 +25,41 @@ impl Value {
             .map(|byte| if matches!(byte, b'\r' | b'\n' | b'\t' | 0) { b' ' } else { *byte })
             .collect();
         let mut pieces = split(&field);
-        let value = pieces.next().map(|piece| {
-            let text = String::from_utf8_lossy(&without_comments(piece)).to_ascii_lowercase();
-            text.split_whitespace().collect::<String>().trim_matches('"').to_owned()
-        });
-        let raw: Vec<(String, Vec<u8>)> = pieces.filter_map(pair).take(PARAMS_MAX).collect();
-        Self { value: value.unwrap_or_default(), params: joined(raw) }
+        let first = without_comments(pieces.next().unwrap_or_default());
+        let (value, stray) = value_and_stray(&first);
+        let stray = stray.into_iter().filter_map(pair);
+        let raw: Vec<(String, Vec<u8>)> =
+            stray.chain(pieces.filter_map(pair)).take(PARAMS_MAX).collect();
+        Self { value, params: joined(raw) }
     }
 
     /// A parameter by its name in lower case.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// `text/plain charset=utf-8`: the value, and the parameters whose semicolon was forgotten.
+fn value_and_stray(piece: &[u8]) -> (String, Vec<&[u8]>) {
+    let equals = piece.iter().position(|byte| *byte == b'=').unwrap_or(piece.len());
+    let head = piece.get(..equals).unwrap_or_default();
+    // Blanks before the name of the first parameter; without `=`, all of it is the value.
+    let name = head.trim_ascii_end().iter().rposition(u8::is_ascii_whitespace);
+    let cut = if equals < piece.len() { name.unwrap_or(0) } else { piece.len() };
+    let (value, params) = piece.split_at_checked(cut).unwrap_or((piece, &[]));
+    let value = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let value: String = value.split_whitespace().collect();
+    let value = value.trim_matches(|c: char| matches!(c, '"' | '\'' | ',' | ':')).to_owned();
+    let quoted = params.contains(&b'"');
+    let params = params.trim_ascii();
+    let stray = if params.is_empty() {
+        Vec::new()
+    } else if quoted {
+        vec![params]
+    } else {
+        params.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect()
+    };
+    (value, stray)
 }
 
 /// The pieces between semicolons outside of quotes.
@@ -242,12 +265,19 @@ mod tests {
             ("Text/PLAIN; charset=utf-8", "text/plain"),
             ("text / html", "text/html"),
             ("text/plain (a comment); x", "text/plain"),
+            ("text/plain charset=utf-8", "text/plain"),
+            ("text/plain, charset=utf-8", "text/plain"),
+            ("application/pdf name=\"my file.pdf\"", "application/pdf"),
             ("", ""),
             (";;;=;", ""),
             ("\"text/html\"", "text/html"),
         ] {
             assert_eq!(Value::parse(field.as_bytes()).value, value, "{field}");
         }
+        let forgotten = Value::parse(b"text/plain charset=koi8-r format=flowed; x=y");
+        assert_eq!(forgotten.param("charset"), Some("koi8-r"));
+        assert_eq!(forgotten.param("format"), Some("flowed"));
+        assert_eq!(forgotten.param("x"), Some("y"));
         let none = Value::parse(b"attachment; filename*x*=1; *=2; filename*99999999999=3");
         assert_eq!(none.param("filename"), None);
     }

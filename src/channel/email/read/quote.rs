@@ -5,9 +5,12 @@
 
 mod patterns;
 
+use std::ops::Range;
+
+pub(super) use patterns::answers_below;
 use patterns::{
-    attribution, begins_forward, divider, forward_divider, from_label, header_labels,
-    mobile_signature,
+    attribution, begins_forward, contact, divider, forward_divider, from_label, header_label,
+    header_labels, mobile_signature, netease_signature,
 };
 
 /// Longest line that is looked at.
@@ -19,6 +22,22 @@ const ATTRIBUTION_LINES: usize = 3;
 /// Lines of a signature behind `-- `.
 const SIGNATURE_LINES: usize = 15;
 
+/// Lines of a signature behind `--`, which people also draw between two paragraphs.
+const LOOSE_SIGNATURE_LINES: usize = 8;
+
+/// Longest line of such a signature, in characters.
+const LOOSE_SIGNATURE_CHARS: usize = 80;
+
+/// Does the mail answer another one, by its headers?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It names a mail that it answers, or its subject says so.
+    Answer,
+    /// It begins a conversation: what looks like an older mail in it was put there on purpose. Only an
+    /// attribution over lines that all bear `>` is cut.
+    First,
+}
+
 /// What a text turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct New {
@@ -29,28 +48,40 @@ pub(super) struct New {
 }
 
 /// Finds the new words. `text` has `\n` as line ends.
-pub(super) fn new_words(text: &str) -> New {
+pub(super) fn new_words(text: &str, kind: Kind) -> New {
     let lines: Vec<&str> = text.split('\n').collect();
+    let shape = Shape::of(&lines);
     let mut end = lines.len();
     for at in 0..lines.len() {
         if is_forward(&lines, at) {
             return New { text: text.to_owned(), forwarded: true };
         }
-        if ends_new_words(&lines, at) {
+        if ends_new_words(&lines, at, kind, &shape) {
             end = at;
             break;
         }
     }
     let kept = lines.get(..end).unwrap_or_default();
-    let kept = without_trailing_quote(kept);
+    let kept = without_trailing_quote(kept, kind);
+    let quoted_below = kept.len() < lines.len();
     let kept = without_signature(kept);
     let kept = without_leading_quote(kept);
-    New { text: kept.join("\n").trim().to_owned(), forwarded: false }
+    let words = kept.join("\n").trim().to_owned();
+    // «My answers are below, in red»: they stand within what looks like the old mail.
+    let keep_all = quoted_below && answers_below(&words);
+    New { text: if keep_all { text.to_owned() } else { words }, forwarded: false }
 }
 
-/// The line without marks of bold, or nothing if it is too long to be a marker.
+/// «Sent from my phone» and no word more?
+pub(super) fn is_only_signature(text: &str) -> bool {
+    let lines: Vec<&str> = text.split('\n').collect();
+    !text.trim().is_empty() && without_signature(&lines).iter().all(|line| line.trim().is_empty())
+}
+
+/// The line without marks of direction around it, or nothing if it is too long to be a marker.
 fn plain(line: &str) -> &str {
-    let line = line.trim();
+    let mark = |c: char| c.is_whitespace() || matches!(c, '\u{200E}' | '\u{200F}');
+    let line = line.trim_matches(mark);
     if line.len() > LINE_BYTES_MAX { "" } else { line }
 }
 
@@ -71,10 +102,17 @@ fn is_forward(lines: &[&str], at: usize) -> bool {
 }
 
 /// Does everything from here on belong to an older mail?
-fn ends_new_words(lines: &[&str], at: usize) -> bool {
+fn ends_new_words(lines: &[&str], at: usize, kind: Kind, shape: &Shape) -> bool {
     let Some(line) = lines.get(at).map(|line| plain(line)) else { return false };
     if line.is_empty() {
         return false;
+    }
+    let attributed = || {
+        let behind = attribution_end(lines, at);
+        behind.is_some_and(|behind| quotes_to_the_end(lines, at..behind, kind, shape))
+    };
+    if kind == Kind::First {
+        return attributed();
     }
     if divider(line) {
         return next_filled(lines, at + 1).is_some();
@@ -83,69 +121,105 @@ fn ends_new_words(lines: &[&str], at: usize) -> bool {
     if line.len() >= 5 && line.chars().all(|c| matches!(c, '_' | '-' | '=' | '─' | '—')) {
         return next_filled(lines, at + 1).is_some_and(|next| is_header_block(lines, next));
     }
-    if is_header_block(lines, at) {
-        return true;
-    }
-    attribution_end(lines, at).is_some_and(|behind| quotes_to_the_end(lines, at, behind))
+    is_header_block(lines, at) || attributed()
 }
 
-/// `From:` and at least two of date, recipient and subject, in the next lines.
+/// `From:` and at least two of date, recipient and subject, in the next lines; or all four together,
+/// in any order.
 fn is_header_block(lines: &[&str], at: usize) -> bool {
     let Some(first) = lines.get(at).map(|line| plain(line)) else { return false };
-    if !from_label(first) {
+    let following = lines.get(at + 1..).unwrap_or_default();
+    if from_label(first) {
+        let filled = following.iter().filter(|line| !line.trim().is_empty()).take(6);
+        return header_labels(filled.map(|line| plain(line))) >= 2;
+    }
+    if !header_label(first) {
         return false;
     }
-    let following = lines.get(at + 1..).unwrap_or_default();
-    let filled = following.iter().filter(|line| !line.trim().is_empty()).take(6);
-    header_labels(filled.map(|line| plain(line))) >= 2
+    let block = || {
+        let lines = lines.get(at..).unwrap_or_default().iter().map(|line| plain(line));
+        lines.take_while(|line| !line.is_empty()).take(6)
+    };
+    block().any(from_label) && header_labels(block()) == 3
 }
 
-/// If «On … wrote:» begins here, the line behind it.
+/// If «On … wrote:» begins here, the line behind it. It begins as late as it can: what stands in the
+/// line above is the customer's.
 fn attribution_end(lines: &[&str], at: usize) -> Option<usize> {
-    let mut joined = String::new();
+    let mut joined: Vec<&str> = Vec::new();
     for count in 0..ATTRIBUTION_LINES {
         let line = plain(lines.get(at + count)?);
         if line.is_empty() || is_quoted(line) {
             return None;
         }
-        if count > 0 {
-            joined.push(' ');
-        }
-        joined.push_str(line);
-        if attribution(&joined) {
-            return Some(at + count + 1);
+        joined.push(line);
+        if attribution(&joined.join(" ")) {
+            let later =
+                |from| joined.get(from..).is_some_and(|lines| attribution(&lines.join(" ")));
+            return (!(1..joined.len()).any(later)).then_some(at + count + 1);
         }
     }
     None
 }
 
-/// Behind an attribution: is all the rest quoted, without an answer below or between?
-fn quotes_to_the_end(lines: &[&str], at: usize, behind: usize) -> bool {
-    let Some(first) = next_filled(lines, behind) else { return true };
-    if !lines.get(first).is_some_and(|line| is_quoted(line)) {
-        // Not marked as a quote. That is how phones and Outlook quote; but then the attribution must
-        // name an address, as programs write it and people do not.
-        let named = lines.get(at..behind).unwrap_or_default().iter().any(|line| line.contains('@'));
-        return named;
-    }
-    let rest = lines.get(first..).unwrap_or_default();
-    let answers = rest.iter().filter(|line| !line.trim().is_empty() && !is_quoted(line));
-    // A quoted line that was wrapped leaves its end behind, and a signature may follow.
-    let answers: Vec<&&str> = answers.collect();
-    answers.is_empty() || is_only_signature(rest)
+/// Where the last lines of both sorts stand, so that not every attribution looks through all of them.
+struct Shape {
+    last_quoted: Option<usize>,
+    last_own: Option<usize>,
+    /// Behind the last quoted line stands a signature at most.
+    ends_with_quote: bool,
 }
 
-/// Behind the last quoted line, only a signature.
-fn is_only_signature(lines: &[&str]) -> bool {
-    let Some(last) = lines.iter().rposition(|line| is_quoted(line)) else { return false };
-    let between = lines.get(..last).unwrap_or_default();
-    let unquoted_between = between.iter().any(|line| !line.trim().is_empty() && !is_quoted(line));
-    let after = lines.get(last + 1..).unwrap_or_default();
-    !unquoted_between && without_signature(after).iter().all(|line| line.trim().is_empty())
+impl Shape {
+    fn of(lines: &[&str]) -> Self {
+        let last_quoted = lines.iter().rposition(|line| is_quoted(line));
+        let after = last_quoted.and_then(|last| lines.get(last + 1..)).unwrap_or_default();
+        Self {
+            last_quoted,
+            last_own: lines.iter().rposition(|line| is_own(line)),
+            ends_with_quote: without_signature(after).iter().all(|line| line.trim().is_empty()),
+        }
+    }
+}
+
+/// Filled, and not marked as a quote.
+fn is_own(line: &str) -> bool {
+    !line.trim().is_empty() && !is_quoted(line)
+}
+
+/// Behind an attribution: is all the rest quoted, without an answer below or between?
+fn quotes_to_the_end(lines: &[&str], attribution: Range<usize>, kind: Kind, shape: &Shape) -> bool {
+    let Some(first) = next_filled(lines, attribution.end) else { return kind == Kind::Answer };
+    if !lines.get(first).is_some_and(|line| is_quoted(line)) {
+        // Not marked as a quote. That is how phones and Outlook quote; but then the attribution must
+        // name an address, as programs write it and people do not, and what stands above must be
+        // more than «Hello,».
+        let above = lines.get(..attribution.start).unwrap_or_default();
+        let named =
+            lines.get(attribution).unwrap_or_default().iter().any(|line| line.contains('@'));
+        return kind == Kind::Answer && named && !is_only_greeting(above);
+    }
+    if shape.last_own.is_none_or(|own| own < first) {
+        return true;
+    }
+    // A signature may follow, but nothing may stand between.
+    let last = shape.last_quoted.unwrap_or(first);
+    let unbroken = lines.get(first..last).unwrap_or_default().iter().all(|line| !is_own(line));
+    unbroken && shape.ends_with_quote
+}
+
+/// «Hello,» and no more: then the answer stands further down.
+fn is_only_greeting(lines: &[&str]) -> bool {
+    let mut filled = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty());
+    let first = filled.next();
+    first.is_some_and(|line| line.ends_with([',', '，', ':', '：'])) && filled.next().is_none()
 }
 
 /// A block of `>` at the end, with its attribution if it has one that nobody knew.
-fn without_trailing_quote<'a, 'b>(lines: &'b [&'a str]) -> &'b [&'a str] {
+fn without_trailing_quote<'a, 'b>(lines: &'b [&'a str], kind: Kind) -> &'b [&'a str] {
+    if kind == Kind::First {
+        return lines;
+    }
     let Some(last) = lines.iter().rposition(|line| !line.trim().is_empty()) else { return lines };
     if !lines.get(last).is_some_and(|line| is_quoted(line)) {
         return lines;
@@ -158,11 +232,13 @@ fn without_trailing_quote<'a, 'b>(lines: &'b [&'a str]) -> &'b [&'a str] {
     if head.iter().any(|line| is_quoted(line)) {
         return lines;
     }
-    let colon =
-        |line: &str| line.ends_with([':', '：']) && line.contains(|c: char| c.is_ascii_digit());
-    let named = head.last().is_some_and(|line| colon(line.trim()) && line.contains('@'));
-    let end = if named { own } else { own + 1 };
-    lines.get(..end).unwrap_or_default()
+    let above = head.last().map(|line| plain(line)).unwrap_or_default();
+    if !above.ends_with([':', '：']) {
+        return head;
+    }
+    // An attribution that nobody knew, or «I get this:».
+    let named = above.contains('@') && above.contains(|c: char| c.is_numeric());
+    if named { head.get(..own).unwrap_or_default() } else { lines }
 }
 
 /// A quote at the top, and the answer below it.
@@ -188,21 +264,55 @@ fn without_signature<'a, 'b>(lines: &'b [&'a str]) -> &'b [&'a str] {
     let sign = kept.iter().rposition(|line| *line == "-- " || *line == "--");
     if let Some(sign) = sign {
         let after = kept.get(sign + 1..).unwrap_or_default();
-        let filled = after.iter().filter(|line| !line.trim().is_empty()).count();
-        let quoted = after.iter().any(|line| is_quoted(line));
-        if filled <= SIGNATURE_LINES && !quoted {
+        let ends = match kept.get(sign) {
+            Some(&"-- ") => is_signature(after),
+            Some(_) | None => is_signature(after) && is_surely_signature(after),
+        };
+        if ends {
             kept = kept.get(..sign).unwrap_or_default();
         }
     }
     for _ in 0..3 {
         let Some(last) = kept.iter().rposition(|line| !line.trim().is_empty()) else { break };
         let line = kept.get(last).map(|line| plain(line)).unwrap_or_default();
-        if !mobile_signature(line) {
+        if netease_signature(line) {
+            kept = without_card(kept.get(..last).unwrap_or_default());
+        } else if mobile_signature(line) {
+            kept = kept.get(..last).unwrap_or_default();
+        } else {
             break;
         }
-        kept = kept.get(..last).unwrap_or_default();
     }
     kept
+}
+
+fn is_signature(lines: &[&str]) -> bool {
+    let filled = lines.iter().filter(|line| !line.trim().is_empty()).count();
+    filled <= SIGNATURE_LINES && !lines.iter().any(|line| is_quoted(line))
+}
+
+/// Short, and with a way to reach somebody; or so short that it can only be a name.
+fn is_surely_signature(lines: &[&str]) -> bool {
+    let filled: Vec<&str> =
+        lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    let short = filled.len() <= LOOSE_SIGNATURE_LINES
+        && filled.iter().all(|line| line.chars().count() <= LOOSE_SIGNATURE_CHARS);
+    let names = filled.len() <= 2
+        && filled.iter().all(|line| {
+            let few = line.split_whitespace().count() <= 4;
+            few && !line.ends_with(['.', '?', '!', ':', '。', '？', '！', '：'])
+        });
+    short && (names || filled.iter().any(|line| contact(line)))
+}
+
+/// The table with name and address that Netease's program draws above its own line.
+fn without_card<'a, 'b>(lines: &'b [&'a str]) -> &'b [&'a str] {
+    let from = lines.len().saturating_sub(LOOSE_SIGNATURE_LINES);
+    let tail = lines.get(from..).unwrap_or_default();
+    match tail.iter().position(|line| line.trim() == "| |") {
+        Some(at) => lines.get(..from + at).unwrap_or_default(),
+        None => lines,
+    }
 }
 
 #[cfg(test)]

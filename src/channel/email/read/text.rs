@@ -8,8 +8,15 @@ pub(super) fn shown(text: &str) -> String {
     while let Some(c) = rest.next() {
         match c {
             '\r' => {
-                rest.next_if_eq(&'\n');
-                kept.push('\n');
+                let mut more = 0_usize;
+                while rest.next_if_eq(&'\r').is_some() {
+                    more += 1;
+                }
+                // Some relays write CR CR LF for one line end.
+                if rest.next_if_eq(&'\n').is_some() {
+                    more = 0;
+                }
+                kept.extend(std::iter::repeat_n('\n', more + 1));
             }
             '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => kept.push('\n'),
             '\n' | '\t' => kept.push(c),
@@ -132,6 +139,7 @@ mod tests {
         assert_eq!(shown("a\0b\x1b[31m\r\nc\rd\u{202E}e\u{9b}\u{FEFF}  \n\n\n\n\nf\n\n"), {
             "ab[31m\nc\nde\n\n\nf"
         });
+        assert_eq!(shown("a\r\r\nb\r\rc"), "a\nb\n\nc");
         assert_eq!(one_line(" a\r\n\tb\0c\u{202E}\u{200B}d\u{2028}e "), "a b cd e");
         assert_eq!(shown("x 👩‍👩‍👧 y"), "x 👩‍👩‍👧 y", "joiners stay");
     }

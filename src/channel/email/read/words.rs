@@ -9,6 +9,9 @@ use mail_parser::decoders::base64::base64_decode;
 
 use super::charset;
 
+/// How far behind a `?=` another one can be the real end of the word.
+const NEAR_BYTES: usize = 200;
+
 /// One stretch of a header value.
 #[derive(Debug, PartialEq, Eq)]
 enum Run {
@@ -19,17 +22,22 @@ enum Run {
 
 /// The value as text, in one line.
 pub(super) fn decode(value: &[u8]) -> String {
+    decode_with(value, None)
+}
+
+/// The same; raw 8-bit text is read by `charset`, if it is not UTF-8: the one that the mail's text has.
+pub(super) fn decode_with(value: &[u8], charset: Option<&str>) -> String {
     let text = |run| match run {
         Run::Plain(text) | Run::Decoded(text) => text,
     };
-    runs(value).into_iter().map(text).collect()
+    runs(value, charset).into_iter().map(text).collect()
 }
 
 /// The value with each run of encoded words as a single word of UTF-8, for a parser that has to tell
 /// the words from the syntax around them.
-pub(super) fn rejoin(value: &[u8]) -> String {
+pub(super) fn rejoin(value: &[u8], charset: Option<&str>) -> String {
     let mut joined = String::new();
-    for run in runs(value) {
+    for run in runs(value, charset) {
         match run {
             Run::Plain(text) => joined.push_str(&text),
             Run::Decoded(text) => {
@@ -51,12 +59,15 @@ struct Word<'a> {
     text: &'a [u8],
 }
 
-fn runs(value: &[u8]) -> Vec<Run> {
+fn runs(value: &[u8], charset: Option<&str>) -> Vec<Run> {
     let value = unfolded(value);
     let mut runs = Vec::new();
     let mut words: Vec<Word<'_>> = Vec::new();
     let (mut plain_from, mut at) = (0, 0);
-    while let Some(start) = find(&value, b"=?", at) {
+    // Behind the last end of a word, no word can end: without this, a field of nothing but begins
+    // would be searched to its end once for each.
+    let last_end = value.windows(2).rposition(|pair| pair == b"?=").unwrap_or(0);
+    while let Some(start) = find(&value, b"=?", at).filter(|start| *start < last_end) {
         let Some((word, end)) = word_at(&value, start) else {
             at = start + 2;
             continue;
@@ -65,7 +76,7 @@ fn runs(value: &[u8]) -> Vec<Run> {
         if words.is_empty() || !between.trim_ascii().is_empty() {
             flush(&mut words, &mut runs);
             if !between.is_empty() {
-                runs.push(Run::Plain(raw(between)));
+                runs.push(Run::Plain(raw(between, charset)));
             }
         }
         words.push(word);
@@ -74,24 +85,38 @@ fn runs(value: &[u8]) -> Vec<Run> {
     flush(&mut words, &mut runs);
     let tail = value.get(plain_from..).unwrap_or_default();
     if !tail.is_empty() {
-        runs.push(Run::Plain(raw(tail)));
+        runs.push(Run::Plain(raw(tail, charset)));
     }
     runs
 }
 
-/// Folding undone, blanks trimmed.
+/// Folding undone, blanks trimmed. A line that was torn without a blank gets one.
 fn unfolded(value: &[u8]) -> Vec<u8> {
-    value.trim_ascii().iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect()
+    let value = value.trim_ascii();
+    let mut plain = Vec::with_capacity(value.len());
+    let mut torn = false;
+    for byte in value {
+        match byte {
+            b'\r' | b'\n' => torn = true,
+            _ => {
+                if std::mem::take(&mut torn) && !byte.is_ascii_whitespace() {
+                    plain.push(b' ');
+                }
+                plain.push(*byte);
+            }
+        }
+    }
+    plain
 }
 
-fn raw(bytes: &[u8]) -> String {
-    charset::decode(None, bytes)
+fn raw(bytes: &[u8], charset: Option<&str>) -> String {
+    charset::decode(charset, bytes)
 }
 
 /// `=?charset?B?text?=` at `start`; also gives its end.
 fn word_at(value: &[u8], start: usize) -> Option<(Word<'_>, usize)> {
     let charset_from = start + 2;
-    let charset_to = find(value, b"?", charset_from)?;
+    let charset_to = find(value.get(..charset_from + 64).unwrap_or(value), b"?", charset_from)?;
     let charset = value.get(charset_from..charset_to)?;
     let sane = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"');
     if charset.is_empty() || charset.len() > 60 || !charset.iter().all(sane) {
@@ -120,9 +145,10 @@ fn word_end(value: &[u8], from: usize, base64: bool) -> Option<usize> {
     if base64 || !hex(first + 2) || !hex(first + 3) {
         return Some(first);
     }
-    let blank = value.iter().skip(first).position(|byte| *byte == b' ').map(|at| at + first);
+    let near = value.iter().skip(first).take(NEAR_BYTES);
+    let blank = near.take_while(|byte| **byte != b' ').count() + first;
     match find(value, b"?=", first + 2) {
-        Some(later) if blank.is_none_or(|blank| later < blank) => Some(later),
+        Some(later) if later < blank => Some(later),
         Some(_) | None => Some(first),
     }
 }
@@ -239,6 +265,7 @@ mod tests {
             (b"Gr\xfc\xdfe", "Grüße"),
             ("Grüße 钱包".as_bytes(), "Grüße 钱包"),
             (b"a\r\n b\r\n\tc", "a b\tc"),
+            (b"torn\r\nline", "torn line"),
             (b"=?utf-8?B?!!!?=", ""),
         ];
         for (value, expected) in table {
@@ -249,10 +276,10 @@ mod tests {
     #[test]
     fn rejoined_words_are_single_and_plain() {
         assert_eq!(
-            rejoin(b"\"=?utf-8?Q?=E9=92?= =?utf-8?Q?=B1?=\" <a@b>"),
+            rejoin(b"\"=?utf-8?Q?=E9=92?= =?utf-8?Q?=B1?=\" <a@b>", None),
             "\"=?utf-8?B?6ZKx?= \" <a@b>"
         );
-        assert_eq!(rejoin(b"=?utf-8?Q?a,b?=<a@b>"), "=?utf-8?B?YSxi?= <a@b>");
+        assert_eq!(rejoin(b"=?utf-8?Q?a,b?=<a@b>", None), "=?utf-8?B?YSxi?= <a@b>");
     }
 
     proptest! {
@@ -269,7 +296,7 @@ mod tests {
         #[test]
         fn no_bytes_can_hurt(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             decode(&bytes);
-            rejoin(&bytes);
+            rejoin(&bytes, Some("gb18030"));
         }
     }
 }

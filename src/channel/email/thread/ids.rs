@@ -57,8 +57,8 @@ fn bare(value: &str) -> Vec<String> {
 }
 
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || c == ',' || c == ';')
-        .map(|piece| piece.trim_matches(['<', '>', '"', '\'']))
+    text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>'))
+        .map(|piece| piece.trim_matches(['"', '\'']))
         .filter(|piece| !piece.is_empty())
 }
 
@@ -67,8 +67,9 @@ fn looks_like_id(text: &str) -> bool {
 }
 
 fn kept(id: &str) -> Option<String> {
-    let id: String = id.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
-    let id = id.trim_matches(['<', '>', '"']);
+    let noise = |c: &char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>');
+    let id: String = id.chars().filter(|c| !noise(c)).collect();
+    let id = id.trim_matches('"');
     (!id.is_empty() && id != "@" && id.len() <= ID_BYTES_MAX).then(|| id.to_owned())
 }
 
@@ -121,6 +122,8 @@ mod tests {
             ("<a@b c@d>", &["a@b", "c@d"]),
             ("\"<a@b>\"", &["a@b"]),
             ("<<a@b>>", &["a@b"]),
+            ("a>@b", &[]),
+            ("a@b>c@d", &["a@b", "c@d"]),
             // without @, but with brackets: broken, yet it names a mail
             ("<20190101.1234>", &["20190101.1234"]),
             // blanks inside

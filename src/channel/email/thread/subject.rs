@@ -162,6 +162,13 @@ pub fn is_forward(subject: &str) -> bool {
     matches!(split_prefix(&untagged), Some((Prefix::Forward, _)))
 }
 
+/// Does the outermost prefix say that this answers something?
+#[must_use]
+pub fn is_reply(subject: &str) -> bool {
+    let untagged = without_tags(subject);
+    matches!(split_prefix(&untagged), Some((Prefix::Reply, _)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

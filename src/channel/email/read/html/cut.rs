@@ -78,6 +78,8 @@ fn cut(html: &str, tag: &Tag<'_>) -> Option<Cut> {
     if tag.is("blockquote") {
         let quoted = value("type") == "cite"
             || value("class").contains("gmail_quote")
+            || value("class").contains("iosymail")
+            || value("id") == "isreplycontent"
             || value("class").contains("quoted");
         return quoted.then_some(Cut::Element);
     }
@@ -104,11 +106,15 @@ fn cut(html: &str, tag: &Tag<'_>) -> Option<Cut> {
         "moz-email-headers-table",
         "foxmail_quote",
         "netease_mail_quote",
+        "ntes-mailmaster-quote",
         "ntes_not_fresh_new_editor_quote",
     ]
     .iter()
     .any(|word| has(word))
     {
+        return Some(Cut::Element);
+    }
+    if (tag.is("div") && value("name") == "quote") || id == "ymail_android_signature" {
         return Some(Cut::Element);
     }
     if ["isreplycontent", "yahoo_quoted", "zmail_extra", "origbody", "mailcontent_quote"]

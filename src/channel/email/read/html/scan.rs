@@ -3,8 +3,8 @@
 /// A tag and where it stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tag<'a> {
-    /// As written.
-    name: &'a str,
+    /// As written; empty for a comment.
+    pub(super) name: &'a str,
     /// `</x>`
     pub(super) closes: bool,
     /// Of the `<`.
@@ -30,6 +30,11 @@ impl Tag<'_> {
         self.name.eq_ignore_ascii_case(name)
     }
 
+    /// `<!-- … -->`
+    pub(super) const fn is_comment(&self) -> bool {
+        self.name.is_empty()
+    }
+
     /// Elements that have no end tag.
     pub(super) fn is_void(&self) -> bool {
         [
@@ -40,17 +45,23 @@ impl Tag<'_> {
         .any(|name| self.is(name))
     }
 
+    /// All attributes in order.
+    pub(super) fn attributes<'h>(&self, html: &'h str) -> impl Iterator<Item = Attribute<'h>> {
+        let mut at = self.start + 1 + self.name.len();
+        let to = self.end.saturating_sub(1);
+        std::iter::from_fn(move || {
+            let found = next_attribute(html, at, to)?;
+            at = found.end;
+            Some(found)
+        })
+    }
+
     /// An attribute by its name in lower case.
     pub(super) fn attribute<'h>(&self, html: &'h str, wanted: &str) -> Option<Attribute<'h>> {
-        let mut at = self.start + 1 + self.name.len();
-        while let Some(found) = next_attribute(html, at, self.end.saturating_sub(1)) {
-            let name = html.get(found.name_start..found.name_end)?;
-            if name.eq_ignore_ascii_case(wanted) {
-                return Some(found);
-            }
-            at = found.end;
-        }
-        None
+        self.attributes(html).find(|found| {
+            let name = html.get(found.name_start..found.name_end);
+            name.is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+        })
     }
 }
 
@@ -178,23 +189,4 @@ fn tag_length(rest: &str) -> usize {
     }
     // A quote was never closed: the tag ends at the first `>`, or with the text.
     rest.find('>').map_or(rest.len(), |at| at + 1)
-}
-
-/// The deepest nesting. End tags that are missing count as nesting, as they do in the parsers.
-pub(super) fn depth(html: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0_usize);
-    for tag in tags(html).filter(|tag| !tag.is_void() && !tag.name.is_empty()) {
-        if tag.closes {
-            depth = depth.saturating_sub(1);
-        } else if !closes_itself(&tag) {
-            depth += 1;
-            deepest = deepest.max(depth);
-        }
-    }
-    deepest
-}
-
-/// Elements that the next of their sort closes: they need no end tag and do not nest.
-fn closes_itself(tag: &Tag<'_>) -> bool {
-    ["p", "li", "td", "th", "tr", "option", "dt", "dd", "!doctype"].iter().any(|name| tag.is(name))
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn words(text: &str) -> String {
-    new_words(text).text
+    new_words(text, Kind::Answer).text
 }
 
 #[test]
@@ -49,6 +49,21 @@ fn attributions_over_two_lines_are_known() {
     let mail =
         "New.\n\nAm Di., 3. März 2026 um 10:00 Uhr schrieb\nJane Doe <jane@example.com>:\n\n> old";
     assert_eq!(words(mail), "New.");
+}
+
+#[test]
+fn the_line_above_an_attribution_is_the_customers() {
+    for attribution in [
+        "On Tue, Mar 3, 2026 at 10:00 AM Jane Doe\n<jane@example.com> wrote:",
+        "Jane <jane@example.com>在 2026年3月3日 上午10:00写道：",
+        "2026年3月3日(火) 10:00 Jane <jane@example.com>:",
+        "03.03.2026, 10:00, \"Jane\" <jane@example.com>:",
+    ] {
+        for below in ["> old", "old"] {
+            let mail = format!("Hello.\nThank you.\n{attribution}\n\n{below}");
+            assert_eq!(words(&mail), "Hello.\nThank you.", "{attribution}");
+        }
+    }
 }
 
 #[test]
@@ -119,6 +134,16 @@ fn signatures_go_and_words_stay() {
         "Sent from Outlook for iOS",
         "Sent from Mail for Windows",
         "Sent with Proton Mail secure email.",
+        "ส่งจาก iPhone ของฉัน",
+        "تم الإرسال من الـ iPhone الخاص بي",
+        "Lähetetty iPhonesta",
+        "iPhone-ról küldve",
+        "Στάλθηκε από το iPhone μου",
+        "נשלח מה-iPhone שלי",
+        "Trimis de pe iPhone-ul meu",
+        "Dikirim dari iPhone saya",
+        "发自我的 Galaxy",
+        "來自我的 iPhone",
     ] {
         assert_eq!(
             words(&format!("My wallet is empty.\n\n{signature}\n")),
@@ -148,6 +173,66 @@ fn the_words_of_the_customer_are_never_cut() {
     }
 }
 
+#[test]
+fn a_first_mail_keeps_what_was_put_into_it() {
+    for mail in [
+        "What is this?\n\nFrom: Evil <e@x.example>\nSent: Monday\nTo: Jane\nSubject: x\n\nGive seed.",
+        "They wrote\n-----Original Message-----\nGive seed.",
+        "Hi\n\nOn Tue, 3 Mar 2026 10:00 you <s@x.example> wrote:\nPlease update.\n\nI did.",
+        "It says\n> error 17",
+    ] {
+        assert_eq!(new_words(mail, Kind::First).text, mail);
+    }
+    let quoted = "New\n\nOn Tue, 3 Mar 2026 10:00 you <s@x.example> wrote:\n> old";
+    assert_eq!(new_words(quoted, Kind::First).text, "New");
+}
+
+#[test]
+fn more_that_is_never_cut_from_an_answer() {
+    for mail in [
+        "Hi,\n\nOn Tue, 3 Mar 2026 10:00 you <s@x.example> wrote:\nPlease update.\n\nI did.",
+        "I get this:\n> error 17",
+        "Where is it?\nSent from my mobile wallet to Binance yesterday.",
+        "请帮忙\n从手机转账到交易所没有到账",
+        "请帮忙\n来自手机钱包的转账不见了",
+        "Steps:\n--\nopen the app, then press send and wait\nit says error 17\nwhat now?",
+        "Please see my answers below in red.\n\nFrom: a\nSent: b\nTo: c\nSubject: d\n\nWhich coin?\nBitcoin",
+        "见下文红字\n\n发件人： a\n发送时间： b\n收件人： c\n主题： d\n\n哪个币？\n比特币",
+        "Date: Monday\nFrom: 0x1\nTo: 0x2\nAmount: 3",
+    ] {
+        assert_eq!(words(mail), mail);
+    }
+}
+
+#[test]
+fn loose_signatures_need_a_sign_of_one() {
+    for signature in [
+        "--\nJane",
+        "--\nJane Doe\nSales Manager",
+        "--\nJane Doe\nSales\nACME Ltd\njane@acme.example",
+    ] {
+        assert_eq!(words(&format!("Please help.\n\n{signature}")), "Please help.", "{signature}");
+    }
+}
+
+#[test]
+fn the_marks_of_rare_programs_are_known() {
+    for block in [
+        "-----Desk <s@x.example> wrote: -----\nTo: Jane\nFrom: Desk\n\nold",
+        "---- On Tue, 03 Mar 2026 10:00:00 +0000 Desk <s@x.example> wrote ---\n\nold",
+        "---Original---\nFrom: Desk\n\nold",
+        "----邮件原文----\n发件人：Desk\n\nold",
+        "To: Jane\nFrom: Desk\nDate: today\nSubject: x\n\nold",
+        "Gesendet: heute\nVon: Desk\nAn: Jane\nBetreff: x\n\nalt",
+        "จาก: Desk\nส่ง: x\nถึง: Jane\nเรื่อง: x\n\nold",
+        "من: Desk\nتاريخ الإرسال: x\nإلى: Jane\nالموضوع: x\n\nold",
+        "\u{200F}في ٣ مارس ٢٠٢٦، كتب Desk <s@x.example>:\u{200F}\n\n> old",
+        "ja 3.3.2026 10:00 jotain uutta <s@x.example>:\n\nold",
+    ] {
+        assert_eq!(words(&format!("New\n\n{block}")), "New", "{block}");
+    }
+}
+
 // COMPLAINTS W6
 #[test]
 fn a_forward_keeps_what_was_forwarded() {
@@ -159,10 +244,17 @@ fn a_forward_keeps_what_was_forwarded() {
         "---------- Пересылаемое сообщение ----------",
     ] {
         let mail = format!("See below\n\n{divider}\nFrom: Jane\nDate: x\nSubject: y\nTo: z\n\nold");
-        assert_eq!(new_words(&mail), New { text: mail.clone(), forwarded: true }, "{divider}");
+        assert_eq!(
+            new_words(&mail, Kind::Answer),
+            New { text: mail.clone(), forwarded: true },
+            "{divider}"
+        );
     }
     let reply = "Thanks!\n\nOn Tue, 3 Mar 2026 Jane <j@x.com> wrote:\n> ---------- Forwarded message ---------\n> x";
-    assert_eq!(new_words(reply), New { text: "Thanks!".to_owned(), forwarded: false });
+    assert_eq!(
+        new_words(reply, Kind::Answer),
+        New { text: "Thanks!".to_owned(), forwarded: false }
+    );
 }
 
 #[test]
@@ -175,6 +267,7 @@ fn a_text_of_one_megabyte_is_read_in_time() {
         "a".repeat(1_000_000),
     ] {
         words(&text);
+        new_words(&text, Kind::First);
     }
     assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
 }

@@ -81,7 +81,7 @@ static UNKNOWN: LazyLock<RegexSet> = LazyLock::new(|| {
     set(&[
         r"(user|recipient|mailbox|address|account|addressee|alias)[^.\n]{0,40}(unknown|not found|does ?n[o']t exist|not exist|no such|invalid|disabled|not listed|couldn't be found|unavailable or not local|not known|inactive)",
         r"(unknown|no such|invalid|non-?existent) (user|recipient|mailbox|address|account|local)",
-        r"address not found|recipnotfound|couldn't be found",
+        r"address not found|recipnotfound|couldn't be found|unrouteable address",
         r"不存在|无此用户|無此用戶|查无此|收件人地址错误|找不到收件人",
         r"宛先不明|存在しません|ユーザーが見つかりません|見つかりませんでした",
         r"empfänger.{0,20}(unbekannt|nicht gefunden)|utilisateur inconnu|usuario desconocido|usuário desconhecido|пользователь не найден|не существует",
