@@ -3,5 +3,6 @@
 mod http;
 mod imap;
 mod lmtp;
+mod mail;
 mod mail_auth;
 mod oauth;
