@@ -13,8 +13,8 @@ use encoding_rs::{
 };
 use mail_parser::decoders::charsets::map::charset_decoder;
 
-/// So many characters of two bytes, all well-formed, are no accident in any other encoding.
-const SHORT_SEQUENCES: usize = 6;
+/// So many different characters of two bytes, all well-formed, are no accident in any other encoding.
+const SHORT_SEQUENCES: usize = 5;
 
 /// How much the guess looks at.
 const SAMPLE_BYTES: usize = 64 * 1024;
@@ -190,11 +190,22 @@ fn escape_length(bytes: &[u8]) -> usize {
 }
 
 /// Well-formed UTF-8 with at least one sequence of three or more bytes, or many of two. A few two-byte
-/// sequences alone could be characters of GBK («联通»).
+/// sequences alone could be characters of GBK («联通», «谢谢 谢谢 谢谢»).
 fn is_surely_utf8(bytes: &[u8]) -> bool {
-    let long = bytes.iter().any(|byte| *byte >= 0xE0);
-    let short = || bytes.iter().filter(|byte| **byte >= 0xC0).nth(SHORT_SEQUENCES - 1).is_some();
-    (long || short()) && std::str::from_utf8(bytes).is_ok()
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut short: Vec<char> = Vec::new();
+    for c in text.chars().filter(|c| !c.is_ascii()) {
+        if c.len_utf8() > 2 {
+            return true;
+        }
+        if !short.contains(&c) {
+            short.push(c);
+        }
+        if short.len() >= SHORT_SEQUENCES {
+            return true;
+        }
+    }
+    false
 }
 
 /// The label names an encoding that we have; do the bytes agree?
@@ -427,7 +438,10 @@ mod tests {
         for label in ["windows-1251", "koi8-r", "gb2312", "iso-8859-7", "euc-kr"] {
             assert_eq!(decode(Some(label), russian.as_bytes()), russian, "UTF-8 as {label}");
         }
-        assert_eq!(decode(Some("gb2312"), b"\xc1\xaa\xcd\xa8"), "联通");
+        for word in ["联通", "谢谢", "谢谢谢谢谢谢谢谢谢谢"] {
+            let (bytes, _, _) = GBK.encode(word);
+            assert_eq!(decode(Some("gb2312"), &bytes), word, "as short as that, the label counts");
+        }
         assert_eq!(decode(Some("iso-8859-1"), "Größe".as_bytes()), "Größe");
         let (west, _, _) = WINDOWS_1252.encode("Grüße aus Köln, café crème");
         assert_eq!(decode(Some("utf-8"), &west), "Grüße aus Köln, café crème");
