@@ -27,7 +27,7 @@ fuzz_target!(|text: &str| {
         assert_eq!(thread::ids(&format!("<{id}>")).len(), 1, "{id:?}");
     }
     let base = thread::base_subject(text);
-    assert_eq!(thread::base_subject(&base), base);
+    assert!(base.len() <= text.len());
     thread::comparable_subject(text);
     thread::subject_tag(text);
     assert!(!(thread::is_forward(text) && thread::is_reply(text)));

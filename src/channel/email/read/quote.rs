@@ -10,7 +10,7 @@ use std::ops::Range;
 pub(super) use patterns::answers_below;
 use patterns::{
     attribution, begins_forward, contact, divider, forward_divider, from_label, header_label,
-    header_labels, mobile_signature, netease_signature,
+    header_labels, mobile_signature, netease_signature, subject_label,
 };
 
 /// Longest line that is looked at.
@@ -125,13 +125,16 @@ fn ends_new_words(lines: &[&str], at: usize, kind: Kind, shape: &Shape) -> bool 
 }
 
 /// `From:` and at least two of date, recipient and subject, in the next lines; or all four together,
-/// in any order.
+/// in any order. Without a subject, the sender must be an address: what was sent from where to where is
+/// also how people tell of a transfer.
 fn is_header_block(lines: &[&str], at: usize) -> bool {
     let Some(first) = lines.get(at).map(|line| plain(line)) else { return false };
     let following = lines.get(at + 1..).unwrap_or_default();
     if from_label(first) {
         let filled = following.iter().filter(|line| !line.trim().is_empty()).take(6);
-        return header_labels(filled.map(|line| plain(line))) >= 2;
+        let filled: Vec<&str> = filled.map(|line| plain(line)).collect();
+        let mail = first.contains('@') || filled.iter().any(|line| subject_label(line));
+        return mail && header_labels(filled.into_iter()) >= 2;
     }
     if !header_label(first) {
         return false;
@@ -297,12 +300,23 @@ fn is_surely_signature(lines: &[&str]) -> bool {
         lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     let short = filled.len() <= LOOSE_SIGNATURE_LINES
         && filled.iter().all(|line| line.chars().count() <= LOOSE_SIGNATURE_CHARS);
-    let names = filled.len() <= 2
-        && filled.iter().all(|line| {
-            let few = line.split_whitespace().count() <= 4;
-            few && !line.ends_with(['.', '?', '!', ':', '。', '？', '！', '：'])
-        });
+    let names = filled.len() <= 2 && filled.iter().all(|line| looks_like_name(line));
     short && (names || filled.iter().any(|line| contact(line)))
+}
+
+/// A few words, each with a capital, or two or three characters of a script without any.
+fn looks_like_name(line: &str) -> bool {
+    let word = |word: &str| match word.chars().next() {
+        Some(first) if first.is_uppercase() => true,
+        Some(first) if first.is_lowercase() => false,
+        Some(first) => first.is_alphabetic() && word.chars().count() <= 3,
+        None => false,
+    };
+    let plain =
+        |c: char| c.is_alphabetic() || c.is_whitespace() || matches!(c, '-' | '\'' | '’' | '.');
+    line.split_whitespace().count() <= 4
+        && line.chars().all(plain)
+        && line.split_whitespace().all(word)
 }
 
 /// The table with name and address that Netease's program draws above its own line.

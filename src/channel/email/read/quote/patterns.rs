@@ -141,6 +141,12 @@ pub(super) fn header_label(line: &str) -> bool {
     LABELS.iter().any(|label| label.is_match(line))
 }
 
+/// `Subject:` and its like: no transfer of money has one.
+pub(super) fn subject_label(line: &str) -> bool {
+    let [_, _, subject] = &*LABELS;
+    subject.is_match(line)
+}
+
 /// How many of date, recipient and subject are named in these lines.
 pub(super) fn header_labels<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
     let mut found = [false; 3];

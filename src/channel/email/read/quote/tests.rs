@@ -79,7 +79,7 @@ fn dividers_and_header_blocks_end_the_new_words() {
         "-----원본 메시지-----\n보낸 사람: Jane",
         "________________________________\nFrom: Jane\nSent: Tuesday\nTo: us\nSubject: x",
         "From: Jane <jane@example.com>\nSent: Tuesday, March 3, 2026 10:00 AM\nTo: us\nSubject: x",
-        "*From:* Jane\n*Date:* Tuesday\n*To:* us",
+        "*From:* Jane <jane@example.com>\n*Date:* Tuesday\n*To:* us",
         "Von: Jane\nGesendet: Dienstag\nAn: uns\nBetreff: x",
         "De : Jane\nEnvoyé : mardi\nÀ : nous\nObjet : x",
         "De: Jane\nEnviado el: martes\nPara: nosotros\nAsunto: x",
@@ -199,6 +199,10 @@ fn more_that_is_never_cut_from_an_answer() {
         "Please see my answers below in red.\n\nFrom: a\nSent: b\nTo: c\nSubject: d\n\nWhich coin?\nBitcoin",
         "见下文红字\n\n发件人： a\n发送时间： b\n收件人： c\n主题： d\n\n哪个币？\n比特币",
         "Date: Monday\nFrom: 0x1\nTo: 0x2\nAmount: 3",
+        "Here is the transfer:\n\nFrom: 0x12\nTo: 0x34\nDate: Monday\nAmount: 1 BTC\n\nWhere is it?",
+        "Error shown:\n--\nCode 17",
+        "What I do:\n--\nopen app",
+        "我的操作：\n--\n打开应用",
     ] {
         assert_eq!(words(mail), mail);
     }
