@@ -11,6 +11,7 @@ pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m20261124_000001_first;
+mod m20261126_000020_webhooks;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -18,6 +19,9 @@ pub struct Migrator;
 #[sea_orm_migration::async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_first::Migration)]
+        vec![
+            Box::new(m20261124_000001_first::Migration),
+            Box::new(m20261126_000020_webhooks::Migration),
+        ]
     }
 }

@@ -27,6 +27,8 @@ pub const INGEST_LAG: &str = "tributary_ingest_lag_seconds";
 pub const DELIVERIES: &str = "tributary_deliveries_total";
 /// Hook requests that were not from the service or not for us, by `channel` and `why`.
 pub const HOOKS_REFUSED: &str = "tributary_hooks_refused_total";
+/// Attempts at files that messages only named, by `channel` and `outcome`.
+pub const MEDIA: &str = "tributary_media_total";
 /// Ends of connections by a fault, by `channel` and `part`.
 pub const CHANNEL_ERRORS: &str = "tributary_channel_errors_total";
 /// 1 while the part of the channel runs, by `channel` and `part`.
@@ -144,6 +146,7 @@ fn describe() {
     describe_histogram!(INGEST_LAG, Unit::Seconds, "From storing a raw to its place in a ticket");
     describe_counter!(DELIVERIES, "Attempts to send");
     describe_counter!(HOOKS_REFUSED, "Hook requests that were not from the service");
+    describe_counter!(MEDIA, "Attempts to fetch files that messages only named");
     describe_counter!(CHANNEL_ERRORS, "Connections that ended by a fault");
     describe_gauge!(CHANNEL_UP, "1 while the part of the channel runs");
     describe_gauge!(SINCE_SUCCESS, Unit::Seconds, "Since the part of the channel last worked");

@@ -5,8 +5,10 @@
 //! tickets, leases, retries, or each other: all that is the engine's. `docs/ADAPTERS.md` says what each
 //! part must keep; `tests/it/conformance.rs` tries it.
 
+pub mod api;
 pub mod email;
 pub mod shared;
+pub mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -297,7 +299,7 @@ pub struct Kind {
 pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel>;
 
 /// Every kind there is. To add one, write its module and add its line here.
-pub const KINDS: &[Kind] = &[email::KIND];
+pub const KINDS: &[Kind] = &[api::KIND, email::KIND];
 
 /// A channel's settings are wrong. The text names the key.
 #[derive(Debug, thiserror::Error)]
@@ -346,6 +348,21 @@ pub fn build(name: ChannelName, table: Table, site: &Site) -> Result<Channel, Ba
 pub fn sign_ins(name: &ChannelName, table: Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel> {
     let (kind, _, table) = take_apart(name, table)?;
     kind.sign_ins.map_or_else(|| Ok(Vec::new()), |read| read(name, table))
+}
+
+/// Secrets of the channel that stand in no file, for the people of the system behind it; empty where its
+/// settings hold them.
+pub fn made_credentials(
+    name: &ChannelName,
+    table: Table,
+    site: &Site,
+) -> Result<Vec<(&'static str, Secret)>, BadChannel> {
+    let (kind, _, table) = take_apart(name, table)?;
+    if kind.name == api::KIND.name {
+        api::made_credentials(name, table, site)
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 /// The kind, the common keys, and what is left for the kind.

@@ -31,6 +31,11 @@ pub(super) enum ChannelCommand {
         #[arg(long, default_value_t = 15)]
         minutes: u64,
     },
+    /// Show the secrets of a channel that stand in no file, to hand them to the system behind it.
+    Secret {
+        /// Its name.
+        channel: ChannelName,
+    },
 }
 
 /// Goes through everything that the channel wants agreed to.

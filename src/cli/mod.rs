@@ -19,6 +19,7 @@ mod people;
 mod print;
 mod remote;
 mod run;
+mod secret;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -215,6 +216,9 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Channel(login::ChannelCommand::Login { channel, device, minutes }) => {
             let way = if device { Way::Device } else { Way::Browser };
             login::run(config.as_deref(), &channel, (way, minutes), json).await
+        }
+        Command::Channel(login::ChannelCommand::Secret { channel }) => {
+            secret::run(config.as_deref(), &channel, json).await
         }
         Command::Channel(login::ChannelCommand::Daemon(command)) => {
             remote::channel(&remote().await?, command).await

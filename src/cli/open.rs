@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::Failure;
 use crate::channel::shared::sign::Signer;
 use crate::channel::{Channel, Site, Vault};
-use crate::engine::Clock;
+use crate::engine::{Clock, Webhook};
 use crate::model::{Cause, Secret};
 use crate::settings::{self, Environment, Fault, Loaded, MasterKeySource, Place, Settings};
 use crate::store::{Access, BadMasterKey, MasterKeys, Store};
@@ -56,6 +56,11 @@ impl Installation {
 
     pub(super) fn settings(&self) -> &Settings {
         &self.loaded.settings
+    }
+
+    /// All outgoing webhooks.
+    pub(super) fn webhooks(&self) -> Result<Vec<Webhook>, Failure> {
+        self.loaded.build_webhooks().map_err(|faults| Failure::Config(faults.to_string()))
     }
 
     /// All channels; every fault of every channel at once.

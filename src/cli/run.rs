@@ -14,7 +14,7 @@ use super::Failure;
 use super::open::{Installation, load};
 use super::people::sign_in_url;
 use crate::channel::{self, Site, Table};
-use crate::engine::{Clock, Engine, EngineSettings};
+use crate::engine::{Clock, Engine, EngineSettings, Webhook};
 use crate::model::ChannelName;
 use crate::settings::{Loaded, Settings};
 use crate::store::{Access, Store};
@@ -51,6 +51,8 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     let address = format!("http://{}", listener.local_addr()?);
     let store = installation.store.clone();
     let engine = Engine::start(store.clone(), channels, EngineSettings::usual(), Clock::system());
+    let webhooks = installation.webhooks()?;
+    engine.change_webhooks(webhooks, Vec::new()).await?;
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
     let state = web::State::new(engine.clone(), web_settings(&installation.loaded), metrics);
     tasks.spawn(web::serve(listener, web::router(state), closing.clone()));
@@ -153,19 +155,47 @@ impl Daemon {
                 Err(bad) => return refused(&bad.to_string()),
             }
         }
+        let webhooks = match self.reload_webhooks(&loaded).await {
+            Ok(changed) => changed,
+            Err(told) => return told,
+        };
         let removed: Vec<ChannelName> =
             self.channels.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
         let mut told =
             format!("reloaded: {} channels changed, {} removed", changed.len(), removed.len());
+        if webhooks > 0 {
+            told.push_str(&format!("; {webhooks} webhooks changed"));
+        }
         let later = self.settings.needs_restart(&loaded.settings);
         if !later.is_empty() {
             told.push_str(&format!("; [{}] changed too: restart for that", later.join("], [")));
         }
         self.engine.reload(changed, removed).await;
         self.channels.clone_from(wanted);
+        self.settings.webhooks.clone_from(&loaded.settings.webhooks);
         counter!(telemetry::RELOADS, "outcome" => "done").increment(1);
         tracing::info!("{told}");
         told
+    }
+}
+
+impl Daemon {
+    /// Outgoing webhooks that changed are started anew, those that are gone stopped. Returns how many.
+    async fn reload_webhooks(&self, loaded: &Loaded) -> Result<usize, String> {
+        let (old, new) = (&self.settings.webhooks, &loaded.settings.webhooks);
+        let built = loaded.build_webhooks().map_err(|faults| refused(&faults.to_string()))?;
+        let differs = |webhook: &Webhook| {
+            let name = &webhook.channel.name;
+            old.get(name) != new.get(name)
+        };
+        let changed: Vec<Webhook> = built.into_iter().filter(differs).collect();
+        let removed: Vec<ChannelName> =
+            old.keys().filter(|name| !new.contains_key(*name)).cloned().collect();
+        let count = changed.len() + removed.len();
+        match self.engine.change_webhooks(changed, removed).await {
+            Ok(()) => Ok(count),
+            Err(error) => Err(refused(&error.to_string())),
+        }
     }
 }
 

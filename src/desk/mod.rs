@@ -6,9 +6,11 @@ mod reply;
 mod route;
 mod settle;
 mod split;
+mod wanted;
 
 pub use autoreply::{AckFacts, acknowledge, fill};
 pub use reply::{CannotReply, Draft, ReplyPart, parts};
 pub use route::{Candidate, Decision, Facts, Route, is_blocked, route, subject};
 pub use settle::{advance, after_crash, backoff, cause_of, settle};
 pub use split::split;
+pub use wanted::Wanted;

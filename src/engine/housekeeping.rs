@@ -46,6 +46,7 @@ impl Engine {
         if self.pulse.borrow().is_multiple_of(FORGET_EVERY_TURNS) {
             self.store.forget_old_keys(now).await?;
             self.store.forget_old_uploads(now).await?;
+            self.store.forget_old_webhooks(now).await?;
         }
         self.health.report(now);
         Ok(())

@@ -1,8 +1,8 @@
 //! The loops. Each does one thing, at its own pace, and can be stopped at any `.await`.
 //!
 //! `supervisor` runs a channel: under its lease `pull` asks and `dispatch` sends; `listen` and `hook` take
-//! what is pushed, on every node; `ingest` turns the journal into tickets; `reply` plans what goes out;
-//! `housekeeping` does what must be done now and then.
+//! what is pushed, on every node; `ingest` turns the journal into tickets; `media` fetches files; `reply`
+//! plans what goes out; `webhook` supplies outgoing webhooks with events; `housekeeping` does what must be done now and then.
 
 mod clock;
 mod dispatch;
@@ -13,9 +13,11 @@ mod housekeeping;
 mod ingest;
 mod limiter;
 mod listen;
+mod media;
 mod pull;
 mod reply;
 mod supervisor;
+mod webhook;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,8 +30,10 @@ use tokio_util::task::TaskTracker;
 pub use clock::Clock;
 pub use health::{Health, Part, PartHealth, State};
 pub use reply::{ReplyError, ReplyRequest, TicketRequest};
+pub use webhook::Webhook;
 
 use crate::channel::Channel;
+use crate::desk::Wanted;
 use crate::model::{Actor, ChannelName, OwnAddresses};
 use crate::store::{IngestChannel, Store, StoreError};
 
@@ -83,6 +87,8 @@ pub struct Engine {
 /// A channel at work.
 pub(crate) struct Running {
     pub(crate) channel: Channel,
+    /// Which events of our own go out on it: an outgoing webhook.
+    wanted: Option<Arc<Wanted>>,
     /// Something new may be in the channel's outbox.
     outbox: Notify,
     /// Somebody stopped or released it.
@@ -115,6 +121,7 @@ impl Engine {
         }
         engine.tasks.spawn(engine.clone().run_ingest());
         engine.tasks.spawn(engine.clone().run_housekeeping());
+        engine.tasks.spawn(engine.clone().run_media());
         engine
     }
 
@@ -126,7 +133,8 @@ impl Engine {
         settings: EngineSettings,
         clock: Clock,
     ) -> Arc<Self> {
-        let running = channels.into_iter().map(|channel| (channel.name.clone(), running(channel)));
+        let running =
+            channels.into_iter().map(|channel| (channel.name.clone(), running(channel, None)));
         Arc::new(Self {
             store,
             health: Health::default(),
@@ -141,8 +149,12 @@ impl Engine {
     }
 
     fn start_channel(self: &Arc<Self>, channel: Channel) {
+        self.start_running(channel, None);
+    }
+
+    fn start_running(self: &Arc<Self>, channel: Channel, wanted: Option<Arc<Wanted>>) {
         let name = channel.name.clone();
-        let running = running(channel);
+        let running = running(channel, wanted);
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
         channels.insert(name, running.clone());
         drop(channels);
@@ -156,17 +168,25 @@ impl Engine {
     /// Takes over a changed configuration: `changed` channels are stopped and started anew, `removed` ones
     /// stopped, the others not touched.
     pub async fn reload(self: &Arc<Self>, changed: Vec<Channel>, removed: Vec<ChannelName>) {
-        let names = changed.iter().map(|channel| &channel.name).chain(&removed);
-        let old: Vec<_> = names.filter_map(|name| self.running(name)).collect();
-        futures::future::join_all(old.iter().map(|running| self.stop_channel(running))).await;
-        for name in removed {
-            self.health.forget(&name);
-            self.channels.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
-        }
+        let names = changed.iter().map(|channel| channel.name.clone()).chain(removed.clone());
+        self.stop_channels(&names.collect::<Vec<_>>()).await;
+        self.forget_channels(&removed);
         for channel in changed {
             self.start_channel(channel);
         }
         self.journal.notify_one();
+    }
+
+    async fn stop_channels(&self, names: &[ChannelName]) {
+        let old: Vec<_> = names.iter().filter_map(|name| self.running(name)).collect();
+        futures::future::join_all(old.iter().map(|running| self.stop_channel(running))).await;
+    }
+
+    fn forget_channels(&self, names: &[ChannelName]) {
+        for name in names {
+            self.health.forget(name);
+            self.channels.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        }
     }
 
     /// Ends a channel's loops: calls under way may end, but not longer than the settings say.
@@ -278,9 +298,10 @@ impl Engine {
     }
 }
 
-fn running(channel: Channel) -> Arc<Running> {
+fn running(channel: Channel, wanted: Option<Arc<Wanted>>) -> Arc<Running> {
     Arc::new(Running {
         channel,
+        wanted,
         outbox: Notify::new(),
         paused: watch::channel(false).0,
         stop: CancellationToken::new(),

@@ -158,7 +158,11 @@ impl Engine {
         let stop = running.stop.child_token();
         let mut paused = running.paused.subscribe();
         let work = async {
-            tokio::join!(self.receive(running, fence, &stop), self.send(running, fence, &stop));
+            tokio::join!(
+                self.receive(running, fence, &stop),
+                self.send(running, fence, &stop),
+                self.announce(running, fence, &stop),
+            );
         };
         tokio::pin!(work);
         tokio::select! {

@@ -126,6 +126,9 @@ pub struct Sender {
     pub name: Option<String>,
     /// What speaks for the address.
     pub trust: Trust,
+    /// Other addresses of theirs that the service names. Nobody is joined to anybody by these: one that is not
+    /// known yet is noted with the contact, as claimed.
+    pub also: Vec<Address>,
 }
 
 /// An address with the name that somebody gave it.

@@ -3,6 +3,7 @@
 //! Every other module may use these; these use nothing of the program.
 
 mod capability;
+mod event;
 mod ids;
 mod inbound;
 mod outbound;
@@ -11,6 +12,7 @@ mod secret;
 mod ticket;
 
 pub use capability::*;
+pub use event::*;
 pub use ids::*;
 pub use inbound::*;
 pub use outbound::*;

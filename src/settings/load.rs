@@ -13,9 +13,11 @@ use super::fault::{Fault, Faults, Place};
 use super::layer::{Layer, Layers, parent};
 use super::secret::Reference;
 use super::sections::Sections;
+use super::webhook::{self, WebhookSection};
 use super::{DEFAULTS, Environment, Settings, paths};
 use crate::channel::shared::sign::Signer;
 use crate::channel::{self, BadChannel, Channel, KINDS, Site, Vault};
+use crate::engine::Webhook;
 use crate::model::{Cause, ChannelName, Secret};
 use crate::telemetry::LogFormat;
 
@@ -39,6 +41,17 @@ impl Loaded {
     #[must_use]
     pub fn fault(&self, key: &str, reason: String) -> Fault {
         Fault { place: self.layers.place(key), key: key.to_owned(), reason }
+    }
+
+    /// Builds every outgoing webhook for real.
+    pub fn build_webhooks(&self) -> Result<Vec<Webhook>, Faults> {
+        let built = self.settings.webhooks.iter().map(|(lane, section)| {
+            section.build(lane.clone()).map_err(|found| {
+                let name = lane.as_str().strip_prefix(webhook::PREFIX).unwrap_or_default();
+                Faults::of(vec![place(&self.layers, &format!("webhooks.{name}"), found)])
+            })
+        });
+        built.collect()
     }
 
     /// Builds every channel for real.
@@ -138,7 +151,9 @@ impl Loading<'_> {
         self.resolve(&mut root, "", &mut unresolved);
         let mut root = root.into_table().ok()?;
         let channels = root.remove("channels");
+        let webhooks = root.remove("webhooks");
         let channels = self.channels(channels, &unresolved);
+        let webhooks = self.webhooks(webhooks, &channels, &unresolved);
         let sections = self.sections(root.into(), &unresolved)?;
         let state_dir = paths::state_dir(sections.state_dir.as_deref(), self.environment);
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
@@ -148,7 +163,7 @@ impl Loading<'_> {
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
         }
-        Some(Settings { state_dir, store, http, log, console, channels })
+        Some(Settings { state_dir, store, http, log, console, channels, webhooks })
     }
 
     /// Puts the secrets in. A failure leaves something harmless in place and is noted.
@@ -198,6 +213,54 @@ impl Loading<'_> {
                 None
             }
         }
+    }
+
+    /// By the names of their lanes, which are those of no channel.
+    fn webhooks(
+        &mut self,
+        given: Option<Value>,
+        channels: &BTreeMap<ChannelName, Value>,
+        unresolved: &[String],
+    ) -> BTreeMap<ChannelName, WebhookSection> {
+        let given = match given.map(|value| value.kind) {
+            None | Some(ValueKind::Nil) => return BTreeMap::new(),
+            Some(ValueKind::Table(table)) => table,
+            Some(_) => {
+                self.note("webhooks".to_owned(), "expected a table".to_owned());
+                return BTreeMap::new();
+            }
+        };
+        let mut webhooks = BTreeMap::new();
+        for (name, table) in given {
+            let key = format!("webhooks.{name}");
+            let lane = match webhook::lane(&name) {
+                Ok(lane) => lane,
+                Err(reason) => {
+                    self.note(key, reason);
+                    continue;
+                }
+            };
+            if channels.contains_key(&lane) {
+                let reason =
+                    format!("its lane would be called {lane}, like the channel: rename one");
+                self.note(key.clone(), reason);
+            }
+            let bad = within(&format!("{key}."), unresolved);
+            let read = |value: Value| {
+                channel::read::<WebhookSection>(value)
+                    .map_err(|(path, problem)| Found { path, reason: problem.to_string() })
+            };
+            let found = match check::read_all(table, &bad, |_| None, read) {
+                Ok(section) => {
+                    let faults = section.faults();
+                    webhooks.insert(lane, section);
+                    faults
+                }
+                Err(found) => found,
+            };
+            self.faults.extend(found.into_iter().map(|found| place(self.layers, &key, found)));
+        }
+        webhooks
     }
 
     fn channels(
@@ -276,10 +339,15 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
 fn within(prefix: &str, paths: &[String]) -> Vec<String> {
     paths
         .iter()
-        .filter(|path| prefix.is_empty() != path.starts_with("channels."))
+        .filter(|path| !prefix.is_empty() || !is_apart(path))
         .filter_map(|path| path.strip_prefix(prefix))
         .map(str::to_owned)
         .collect()
+}
+
+/// Is it in a table whose names the admin chooses? Those are read apart.
+fn is_apart(path: &str) -> bool {
+    path.starts_with("channels.") || path.starts_with("webhooks.")
 }
 
 /// The channels of an installation without settings, as far as their kinds exist.

@@ -12,6 +12,7 @@ mod paths;
 mod schema;
 mod secret;
 mod sections;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
 pub use schema::schema;
 pub use sections::{ConsoleSection, HttpSection, Network, StoreSection};
+pub use webhook::WebhookSection;
 
 use crate::channel::Table;
 use crate::model::{ChannelName, Secret};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub console: ConsoleSection,
     /// `[channels.<name>]`, secrets put in; each builds without a fault.
     pub channels: BTreeMap<ChannelName, Table>,
+    /// `[webhooks.<name>]` by the name of the lane, `webhook_<name>`; each builds without a fault.
+    pub webhooks: BTreeMap<ChannelName, WebhookSection>,
 }
 
 impl Settings {

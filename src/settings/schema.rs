@@ -1,8 +1,11 @@
 //! The JSON Schema of the settings, for editors.
 
+use schemars::JsonSchema as _;
+use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::sections::Sections;
+use super::webhook::WebhookSection;
 use crate::channel;
 
 /// The JSON Schema (2020-12) of `tributary.toml`.
@@ -21,6 +24,18 @@ pub fn schema() -> Value {
                     "type": "object",
                     "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,31}$" },
                     "additionalProperties": channel::schema()
+                }),
+            );
+            let whole =
+                SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+            let endpoint = WebhookSection::json_schema(&mut whole.into_generator());
+            properties.insert(
+                "webhooks".to_owned(),
+                json!({
+                    "description": "Endpoints to which events are posted, each under its own name.",
+                    "type": "object",
+                    "propertyNames": { "pattern": "^[a-z0-9_]{1,24}$" },
+                    "additionalProperties": endpoint
                 }),
             );
         }

@@ -13,6 +13,7 @@ mod idempotency;
 mod ingest;
 mod journal;
 mod lease;
+mod media;
 mod message;
 mod outbox;
 mod people;
@@ -22,6 +23,7 @@ mod stats;
 mod ticket;
 mod upload;
 mod vault;
+mod webhook;
 mod write;
 
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub use idempotency::{Answer, By, KEY_TTL, Once};
 pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending, Placed};
 pub use lease::{Fence, LEASE_TTL};
+pub use media::DueMedia;
 pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };
@@ -52,6 +55,7 @@ pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
 pub use ticket::{Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView};
 pub use upload::{NewUpload, Upload};
+pub use webhook::QueuedEvents;
 
 use crate::model::{Cause, ChannelName, NodeId, Timestamp};
 use write::Writer;

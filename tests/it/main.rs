@@ -16,3 +16,4 @@ mod servers;
 mod settings;
 mod support;
 mod systemd;
+mod webhooks;

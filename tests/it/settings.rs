@@ -163,7 +163,7 @@ port = "smtp"
         "tributary.toml:9:2: consol: unknown key; did you mean `console`?",
         "tributary.toml:12:11: channels.Bad-Name: `Bad-Name` is not a channel name",
         "tributary.toml:16:1: channels.what.kind: there is no such kind; did you mean `email`?",
-        "tributary.toml:18:11: channels.none.kind: missing; it is one of email",
+        "tributary.toml:18:11: channels.none.kind: missing; it is one of ",
         "tributary.toml:23:1: channels.mail.adress: unknown key; did you mean `address`?",
         "tributary.toml:21:11: channels.mail.address: missing",
         "tributary.toml:25:1: channels.mail.receive.protocol: ",

@@ -115,6 +115,7 @@ impl Reader {
                 address: sender.map(|party| party.address.clone()),
                 name: sender.and_then(|party| party.name.clone()).or_else(|| letter.lone_name()),
                 trust,
+                also: Vec::new(),
             },
             reply_to: self.reply_to(letter),
             recipients: letter.recipients(),

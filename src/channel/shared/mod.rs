@@ -1,5 +1,7 @@
 //! What several kinds need. Knows no kind.
 
+pub mod endpoint;
+pub mod html;
 pub mod http;
 pub mod sign;
 pub mod tls;

@@ -46,6 +46,9 @@ pub(super) async fn run(loaded: &Loaded, keys: Option<MasterKeys>) -> Vec<Check>
             detail: fault.to_string(),
         })),
     }
+    // What is wrong with their settings was said before anything was tried.
+    let webhooks = loaded.build_webhooks().unwrap_or_default();
+    checks.extend(join_all(webhooks.iter().map(|webhook| endpoint(&webhook.channel))).await);
     if let Some(store) = store
         && let Err(error) = store.close().await
     {
@@ -245,6 +248,13 @@ async fn channel(
         checks.push(Box::pin(async move { check }));
     }
     join_all(checks).await
+}
+
+/// One outgoing webhook: is there somebody at its address?
+async fn endpoint(lane: &Channel) -> Check {
+    let name = lane.name.as_str();
+    let key = format!("webhooks.{}", name.strip_prefix("webhook_").unwrap_or(name));
+    limited(&key, "send", send(&key, lane)).await
 }
 
 async fn limited(key: &str, part: &'static str, work: impl Future<Output = Check>) -> Check {

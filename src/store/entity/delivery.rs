@@ -33,6 +33,7 @@ pub struct Model {
     pub automated: bool,
     pub unless_answered: bool,
     pub queued_at: i64,
+    pub event: Option<i64>,
     pub updated_at: i64,
 }
 

@@ -7,7 +7,7 @@ use super::super::entity::{contact, identity, message, participant, seen, ticket
 use super::super::event::NewEvent;
 use super::super::millis;
 use super::acknowledge::Ack;
-use super::facts::{Facts, Kept, address_key};
+use super::facts::{AddressKey, Facts, Kept, address_key};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, Candidate, Decision, Route};
 use crate::model::{
@@ -160,6 +160,17 @@ impl Work {
     // ---- whose is it ---------------------------------------------------------------------
 
     fn contact(&mut self, inbound: &Inbound) -> Uuid {
+        let contact = self.contact_by_address(inbound);
+        for address in &inbound.sender.also {
+            let key = address_key(address, Trust::Claimed);
+            if !self.facts.identities.contains_key(&key) {
+                self.add_identity(contact, key, (&address.value, Trust::Claimed));
+            }
+        }
+        contact
+    }
+
+    fn contact_by_address(&mut self, inbound: &Inbound) -> Uuid {
         let name = inbound.sender.name.clone().filter(|name| !name.is_empty());
         let Some(address) = &inbound.sender.address else {
             return self.new_contact(name.unwrap_or_else(|| "unknown sender".to_owned()));
@@ -174,14 +185,19 @@ impl Work {
             return self.survivor_of_contact(id);
         }
         let contact = self.new_contact(name.unwrap_or_else(|| address.value.clone()));
+        self.add_identity(contact, key, (&address.value, inbound.sender.trust));
+        contact
+    }
+
+    fn add_identity(&mut self, contact: Uuid, key: AddressKey, (shown, trust): (&str, Trust)) {
         let row = identity::Model {
             id: Uuid::now_v7(),
             contact,
             scheme: key.0.clone(),
             scope: key.1.clone(),
             value: key.2.clone(),
-            shown: address.value.clone(),
-            trust: match inbound.sender.trust {
+            shown: shown.to_owned(),
+            trust: match trust {
                 Trust::Forged => "forged",
                 Trust::Claimed => "claimed",
                 Trust::Proven => "proven",
@@ -191,7 +207,6 @@ impl Work {
         };
         self.identities.push(row.clone());
         self.facts.identities.insert(key, Kept::old(row));
-        contact
     }
 
     fn survivor_of_contact(&self, mut id: Uuid) -> Uuid {

@@ -55,6 +55,7 @@ pub(super) fn inbound(mut inbound: Inbound) -> Inbound {
     inbound.digest = key(inbound.digest);
     inbound.sender.address = inbound.sender.address.map(address);
     inbound.sender.name = inbound.sender.name.map(text);
+    inbound.sender.also = inbound.sender.also.into_iter().map(address).collect();
     inbound.reply_to = inbound.reply_to.map(party);
     inbound.recipients = inbound.recipients.into_iter().map(party).collect();
     let thread = &mut inbound.thread;

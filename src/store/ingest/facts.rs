@@ -37,6 +37,7 @@ pub(super) fn address_key(address: &Address, trust: Trust) -> AddressKey {
 #[derive(Debug, Clone)]
 pub(super) struct KnownDelivery {
     pub(super) id: Uuid,
+    pub(super) realm: String,
     pub(super) ticket: Uuid,
     pub(super) state: String,
     pub(super) to: (String, String),
@@ -136,6 +137,7 @@ impl Mentioned {
         self.threads.extend(inbound.thread.key.iter().map(|key| key.0.clone()));
         let sender = || inbound.sender.address.iter().map(|address| address.value.clone());
         self.addresses.extend(sender());
+        self.addresses.extend(inbound.sender.also.iter().map(|address| address.value.clone()));
         self.answers_to.extend(sender());
         self.answers_to.extend(inbound.reply_to.iter().map(|party| party.address.value.clone()));
     }
@@ -223,9 +225,10 @@ async fn load_deliveries(
         .await?;
     for (id, ticket, state, realm, remote_id, scheme, value, automated, error) in rows {
         if let Some(remote_id) = remote_id {
-            facts.delivery_by_remote.insert((realm, remote_id), id);
+            facts.delivery_by_remote.insert((realm.clone(), remote_id), id);
         }
-        let known = KnownDelivery { id, ticket, state, to: (scheme, value), automated, error };
+        let to = (scheme, value);
+        let known = KnownDelivery { id, realm, ticket, state, to, automated, error };
         facts.deliveries.insert(id, known);
     }
     Ok(())

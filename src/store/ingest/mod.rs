@@ -283,6 +283,7 @@ fn unreadable(id: RawId, channel: &ChannelName, why: &str, at: Timestamp) -> Inb
             }),
             name: Some(format!("unreadable messages of {channel}")),
             trust: Trust::Proven,
+            also: Vec::new(),
         },
         reply_to: None,
         recipients: Vec::new(),

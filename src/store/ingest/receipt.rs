@@ -27,7 +27,11 @@ impl Work {
     /// `false`: we know of no such delivery (yet).
     pub(super) fn receipt(&mut self, one: &Prepared, receipt: &Receipt) -> bool {
         let by_id = receipt.delivery.map(crate::model::DeliveryId::uuid);
-        let by_id = by_id.filter(|id| self.facts.deliveries.contains_key(id));
+        // Whoever vouches for the news can do so for what went out by them only.
+        let realm = &one.channel.realm.0;
+        let ours =
+            |id: &Uuid| self.facts.deliveries.get(id).is_some_and(|known| known.realm == *realm);
+        let by_id = by_id.filter(ours);
         let by_remote = || {
             let key = (one.channel.realm.0.clone(), receipt.target.as_ref()?.0.clone());
             self.facts.delivery_by_remote.get(&key).copied()

@@ -27,7 +27,7 @@ use crate::model::{
 const DUE: &str = "SELECT d.* FROM delivery d
     WHERE d.channel = $1 AND d.state = 'queued' AND d.not_before <= $2
     AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.ticket = d.ticket AND e.channel = d.channel
-        AND e.seq < d.seq AND (e.state = 'sending'
+        AND e.seq < d.seq AND e.state IN ('queued', 'sending', 'held') AND (e.state = 'sending'
             OR (e.state = 'queued' AND (e.attempt > 0 OR e.not_before <= $2))))
     ORDER BY d.automated, d.not_before, d.seq LIMIT $3";
 
@@ -221,6 +221,10 @@ async fn settle(
         let noted = delivery::ActiveModel { id: Set(id), error: Set(note), ..Default::default() };
         row = delivery::Entity::update(noted).exec(tx).await?;
     }
+    if row.event.is_some() {
+        // What becomes of an announcement is not announced: it would never end.
+        return Ok(());
+    }
     let mut events = vec![updated(&row)];
     if let DeliveryState::Failed { cause } = state {
         let rest = delivery::Entity::update_many()
@@ -244,6 +248,9 @@ async fn settle(
 pub(super) fn updated(row: &delivery::Model) -> NewEvent {
     let mut event = NewEvent::of(row.ticket, "delivery.updated", Actor::system());
     event.message = Some(row.message);
+    if row.event.is_some() {
+        (event.ticket, event.message) = (None, None);
+    }
     event.channel = Some(row.channel.clone());
     event.data = json!({
         "id": row.id, "status": row.state, "attempt": row.attempt, "error": row.error,

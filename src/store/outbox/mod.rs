@@ -140,6 +140,7 @@ pub(super) fn delivery_row(new: NewDelivery) -> delivery::Model {
         outbound: serde_json::json!(new.outbound).to_string(),
         unless_answered: new.unless_answered,
         queued_at: millis(new.now),
+        event: None,
         updated_at: millis(new.now),
     }
 }

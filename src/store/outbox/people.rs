@@ -39,10 +39,12 @@ pub struct OutboxRow {
     pub seq: i64,
     /// Through which channel.
     pub channel: ChannelName,
-    /// Of which ticket.
-    pub ticket: TicketId,
-    /// Of which message.
-    pub message: MessageId,
+    /// Of which ticket; none if it announces an event.
+    pub ticket: Option<TicketId>,
+    /// Of which message; none if it announces an event.
+    pub message: Option<MessageId>,
+    /// The number of the event that it announces (outgoing webhooks).
+    pub event: Option<i64>,
     /// Which part of the message, from 0.
     pub part: i32,
     /// Where it stands.
@@ -259,8 +261,9 @@ fn shown(row: delivery::Model) -> Result<OutboxRow, StoreError> {
         id: row.id.into(),
         seq: row.seq,
         channel: row.channel.parse().map_err(|error| StoreError::Database(Box::new(error)))?,
-        ticket: row.ticket.into(),
-        message: row.message.into(),
+        ticket: row.event.is_none().then(|| row.ticket.into()),
+        message: row.event.is_none().then(|| row.message.into()),
+        event: row.event,
         part: row.part,
         status,
         attempts: row.attempt,

@@ -1,8 +1,13 @@
 //! Each kind of channel against a real or a scripted service.
 
+mod api;
 mod http;
 mod imap;
 mod lmtp;
 mod mail;
 mod mail_auth;
 mod oauth;
+mod sent;
+mod smtp;
+mod smtp_login;
+mod smtp_server;

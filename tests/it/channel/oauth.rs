@@ -118,7 +118,7 @@ async fn a_token_that_an_admin_changed_in_the_settings_wins() {
 
 #[tokio::test]
 async fn what_the_endpoint_says_decides_between_a_human_and_another_try() {
-    // COMPLAINTS O3, O4, O7: only a refusal is «bad credentials».
+    // COMPLAINTS O3, O4, O5, O7: only a refusal is «bad credentials», and no answer is more than an error.
     let cases = [
         (failure(400, "invalid_grant"), true),
         (failure(401, "invalid_client"), true),

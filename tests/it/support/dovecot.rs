@@ -356,6 +356,7 @@ namespace inbox {
   separator = /
   mailbox Sent {
     auto = create
+    special_use = \\Sent
   }
   mailbox Archive {
     auto = create

@@ -351,6 +351,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 store.folders.insert(rest.trim_matches('"').to_owned(), folder);
                 format!("{tag} OK done\r\n")
             }
+            "LIST" => {
+                let store = self.shared.store.lock().unwrap();
+                let names = store.folders.keys();
+                let lines: String =
+                    names.map(|name| format!("* LIST () \"/\" \"{name}\"\r\n")).collect();
+                format!("{lines}{tag} OK done\r\n")
+            }
+            "APPEND" => return self.append(tag, rest).await,
             "IDLE" => return self.idle(tag).await,
             "UID" => {
                 let bytes = self.uid(tag, rest);
@@ -411,6 +419,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         answer
     }
 
+    async fn append(&mut self, tag: &str, rest: &str) -> io::Result<bool> {
+        let name = rest.split('"').nth(1).unwrap().to_owned();
+        let length: usize = rest.rsplit('{').next().unwrap().trim_end_matches('}').parse().unwrap();
+        self.send(b"+ go on\r\n").await?;
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).await?;
+        let end = self.line().await?;
+        assert_eq!(end.as_deref(), Some(""), "the line ends after the literal");
+        let date = "01-Jul-2026 10:00:00 +0000".to_owned();
+        let mail = Mail { uid: 1, body, flags: Vec::new(), date, size: None };
+        self.shared.store.lock().unwrap().folders.get_mut(&name).unwrap().mails.push(mail);
+        self.send(format!("{tag} OK [APPENDUID 3 1] done\r\n").as_bytes()).await?;
+        Ok(true)
+    }
+
     fn exists(&self) -> String {
         let store = self.shared.store.lock().unwrap();
         let folder = self.selected.as_ref().and_then(|name| store.folders.get(name));
@@ -451,6 +474,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let has = |uid: u32| set == "ALL" || in_set(set, uid, last);
         let mut out = Vec::new();
         match verb {
+            "SEARCH" if set == "HEADER" => {
+                let wanted = rest.split('"').nth(1).unwrap().to_owned();
+                let holds = |mail: &&Mail| String::from_utf8_lossy(&mail.body).contains(&wanted);
+                let uids = folder.mails.iter().filter(holds);
+                let uids: String = uids.map(|mail| format!(" {}", mail.uid)).collect();
+                out = format!("* SEARCH{uids}\r\n").into_bytes();
+            }
             "SEARCH" => {
                 let uids = folder.mails.iter().filter(|mail| has(mail.uid));
                 let uids: String = uids.map(|mail| format!(" {}", mail.uid)).collect();

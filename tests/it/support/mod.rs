@@ -19,10 +19,13 @@ pub mod dovecot;
 pub mod imap_client;
 pub mod imap_script;
 pub mod lmtp_client;
+pub mod outbound;
 pub mod postfix;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;
+pub mod rig;
+pub mod smtp_script;
 pub mod tls;
 pub mod token_endpoint;
 
