@@ -80,7 +80,91 @@ pub fn fill(template: &str, number: u64, subject: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use chrono::TimeZone as _;
+
     use super::*;
+    use crate::model::{Address, Party, RemoteId, Sender, ThreadHint, Timestamp};
+
+    fn inbound() -> Inbound {
+        Inbound {
+            remote_id: RemoteId::new("id"),
+            digest: "digest".to_owned(),
+            form: Form::Message,
+            sender: Sender {
+                address: Some(Address::email("anna@customer.example")),
+                name: None,
+                trust: Trust::Claimed,
+            },
+            reply_to: None,
+            recipients: Vec::new(),
+            thread: ThreadHint::default(),
+            occurred_at: now(),
+            subject: None,
+            text: "text".to_owned(),
+            text_full: "text".to_owned(),
+            html: None,
+            media: Vec::new(),
+            flags: BTreeSet::new(),
+            auth: None,
+            automated: None,
+        }
+    }
+
+    fn now() -> Timestamp {
+        chrono::Utc.with_ymd_and_hms(2026, 11, 26, 8, 0, 0).unwrap()
+    }
+
+    /// Each line is one reason why two machines could write to each other for ever.
+    #[test]
+    fn only_a_persons_first_word_is_acknowledged() {
+        let ours = Address::email("support@desk.example");
+        let own = OwnAddresses([ours.clone()].into());
+        let setting = Acknowledge {
+            text: String::new(),
+            per_address: Duration::from_secs(86_400),
+            per_hour_max: 2,
+        };
+        let party = |value: &str| Party { address: Address::email(value), name: None };
+        let facts = AckFacts::default();
+        let allowed = |one: &Inbound, facts| acknowledge(one, &setting, &own, facts).is_ok();
+        assert!(allowed(&inbound(), facts));
+        let mut elsewhere = inbound();
+        elsewhere.reply_to = Some(party("anna.private@customer.example"));
+        elsewhere.recipients = vec![party("support@desk.example")];
+        assert!(allowed(&elsewhere, facts));
+
+        let changes: &[fn(&mut Inbound)] = &[
+            |one| one.sender.address = None,
+            |one| one.automated = Some("Precedence: bulk"),
+            |one| one.form = Form::Notice,
+            |one| one.form = Form::Comment,
+            |one| one.form = Form::Call,
+            |one| one.sender.address = Some(Address::email("support@desk.example")),
+            |one| one.sender.address = Some(Address::email("support+t1.x@desk.example")),
+            |one| one.sender.trust = Trust::Forged,
+            |one| _ = one.flags.insert(Flag::Spam),
+            |one| _ = one.flags.insert(Flag::Imported),
+        ];
+        for (number, change) in changes.iter().enumerate() {
+            let mut one = inbound();
+            change(&mut one);
+            assert!(!allowed(&one, facts), "line {number}");
+        }
+        let mut to_us = inbound();
+        to_us.reply_to = Some(party("support+x@desk.example"));
+        assert!(!allowed(&to_us, facts));
+        for facts in [
+            AckFacts { to_address: 1, ..facts },
+            AckFacts { in_hour: 2, ..facts },
+            AckFacts { suppressed: true, ..facts },
+        ] {
+            assert!(!allowed(&inbound(), facts), "{facts:?}");
+        }
+        assert!(allowed(&inbound(), AckFacts { in_hour: 1, ..facts }));
+    }
 
     #[test]
     fn a_template_is_filled_once_and_not_from_what_the_customer_wrote() {

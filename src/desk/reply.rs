@@ -94,3 +94,92 @@ pub fn parts(
         .map(|(number, text)| ReplyPart { text, html: html.clone(), attachments: number == 0 })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeZone as _;
+
+    use super::*;
+    use crate::model::{MediaLimit, Rate, Receipts, Resend, Support, TextLimit, TextUnit};
+
+    fn now() -> Timestamp {
+        chrono::Utc.with_ymd_and_hms(2026, 11, 26, 8, 0, 0).unwrap()
+    }
+
+    fn can() -> Capabilities {
+        Capabilities {
+            text: TextLimit { max: 10, unit: TextUnit::Chars },
+            media: MediaLimit { bytes_max: 100, count_max: 2 },
+            subject: true,
+            html: true,
+            copies: false,
+            edit: Support::No,
+            delete: Support::No,
+            receipts: Receipts::Never,
+            resend: Resend::Safe,
+            opens: false,
+            reply_window: Some(Duration::from_secs(3600)),
+            rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 1 },
+        }
+    }
+
+    fn draft(text: &str) -> Draft {
+        Draft {
+            text: text.to_owned(),
+            html: None,
+            attachments: Vec::new(),
+            copies: 0,
+            opens: false,
+        }
+    }
+
+    fn plan(draft: &Draft, can: &Capabilities) -> Result<Vec<ReplyPart>, CannotReply> {
+        parts(draft, can, Some(now()), now())
+    }
+
+    #[test]
+    fn each_no_has_its_reason() {
+        assert_eq!(plan(&draft(" \n"), &can()), Err(CannotReply::Empty));
+        assert_eq!(plan(&draft("a\0b"), &can()), Err(CannotReply::Text));
+        let opens = Draft { opens: true, ..draft("hi") };
+        assert_eq!(plan(&opens, &can()), Err(CannotReply::Opens));
+        let copies = Draft { copies: 1, ..draft("hi") };
+        assert_eq!(plan(&copies, &can()), Err(CannotReply::Copies));
+        let limit = CannotReply::Attachments { count_max: 2, bytes_max: 100 };
+        for attachments in [vec![1, 1, 1], vec![101], vec![60, 60]] {
+            let heavy = Draft { attachments, ..draft("hi") };
+            assert_eq!(plan(&heavy, &can()), Err(limit.clone()));
+        }
+        assert!(plan(&Draft { attachments: vec![50, 50], ..draft("") }, &can()).is_ok());
+    }
+
+    #[test]
+    fn a_window_closes_at_its_end_and_is_closed_where_nobody_wrote() {
+        let at = |minutes: i64| {
+            let later = now() + chrono::Duration::minutes(minutes);
+            parts(&draft("hi"), &can(), Some(now()), later)
+        };
+        assert!(at(59).is_ok());
+        assert_eq!(at(60), Err(CannotReply::WindowClosed));
+        assert_eq!(parts(&draft("hi"), &can(), None, now()), Err(CannotReply::WindowClosed));
+        let free = Capabilities { reply_window: None, ..can() };
+        assert!(parts(&draft("hi"), &free, None, now()).is_ok());
+    }
+
+    #[test]
+    fn files_go_with_the_first_part_and_html_with_the_only_one() {
+        let html = Some("<b>hi</b>".to_owned());
+        let short = Draft { html: html.clone(), attachments: vec![1], ..draft("hi") };
+        let only = ReplyPart { text: "hi".to_owned(), html: html.clone(), attachments: true };
+        assert_eq!(plan(&short, &can()).unwrap(), [only]);
+        let long = Draft { html, attachments: vec![1], ..draft("one two three four") };
+        let parts = plan(&long, &can()).unwrap();
+        let files: Vec<bool> = parts.iter().map(|part| part.attachments).collect();
+        assert_eq!(files, [true, false]);
+        assert!(parts.iter().all(|part| part.html.is_none()));
+        let plain = Capabilities { html: false, ..can() };
+        assert!(plan(&short, &plain).unwrap()[0].html.is_none());
+    }
+}

@@ -157,3 +157,199 @@ pub fn subject(inbound: &Inbound) -> String {
     let line = given.or_else(|| inbound.text.lines().map(str::trim).find(|line| !line.is_empty()));
     line.unwrap_or("(no subject)").chars().take(CHARS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chrono::TimeZone as _;
+
+    use super::*;
+    use crate::model::{
+        Address, Duplicates, Priority, RemoteId, RetryPolicy, Sender, ThreadHint, TicketDefaults,
+    };
+
+    fn inbound() -> Inbound {
+        Inbound {
+            remote_id: RemoteId::new("id"),
+            digest: "digest".to_owned(),
+            form: Form::Message,
+            sender: Sender {
+                address: Some(Address::email("anna@customer.example")),
+                name: None,
+                trust: Trust::Claimed,
+            },
+            reply_to: None,
+            recipients: Vec::new(),
+            thread: ThreadHint::default(),
+            occurred_at: now(),
+            subject: None,
+            text: "text".to_owned(),
+            text_full: "text".to_owned(),
+            html: None,
+            media: Vec::new(),
+            flags: BTreeSet::new(),
+            auth: None,
+            automated: None,
+        }
+    }
+
+    fn now() -> Timestamp {
+        chrono::Utc.with_ymd_and_hms(2026, 11, 26, 8, 0, 0).unwrap()
+    }
+
+    fn policy(reopen: Reopen) -> Policy {
+        let hour = Duration::from_secs(3600);
+        Policy {
+            reopen,
+            duplicates: Duplicates::Join,
+            acknowledge: None,
+            reply_all: true,
+            ticket: TicketDefaults { queue: None, priority: Priority::Normal, tags: Vec::new() },
+            retry: RetryPolicy { delay_min: hour, delay_max: hour, give_up_after: hour },
+            blocked: vec!["@spam.example".to_owned(), "one@x.example".to_owned()],
+        }
+    }
+
+    fn candidate(status: TicketStatus, participant: bool) -> Candidate {
+        let ticket = TicketId::from(uuid::Uuid::from_u128(status as u128 + 1));
+        Candidate { ticket, status, solved_at: Some(now()), participant }
+    }
+
+    fn into_of(candidate: &Candidate) -> Route {
+        Route::Append { ticket: candidate.ticket, reopen: false }
+    }
+
+    const MONTH: Reopen = Reopen::Within(Duration::from_secs(30 * 86_400));
+
+    #[test]
+    fn the_strongest_evidence_decides() {
+        let open = |n: u128| Candidate {
+            ticket: TicketId::from(uuid::Uuid::from_u128(n)),
+            ..candidate(TicketStatus::Open, true)
+        };
+        let (token, parent, thread, tag) = (open(1), open(2), open(3), open(4));
+        let mut facts = Facts {
+            by_token: Some(token.clone()),
+            by_parent: Some(parent.clone()),
+            by_thread: Some(thread.clone()),
+            by_tag: Some(tag.clone()),
+        };
+        let go = |facts: &Facts| route(facts, &inbound(), &policy(MONTH), now());
+        assert_eq!(go(&facts).route, into_of(&token));
+        facts.by_token = None;
+        assert_eq!(go(&facts).route, into_of(&parent));
+        facts.by_parent = None;
+        assert_eq!(go(&facts).route, into_of(&thread));
+        facts.by_thread = None;
+        let decision = go(&facts);
+        assert_eq!((decision.route, decision.why.len()), (into_of(&tag), 4));
+        facts.by_tag = None;
+        let decision = go(&facts);
+        assert_eq!(decision.route, Route::Open { linked_to: None });
+        assert!(decision.flags.is_empty());
+    }
+
+    #[test]
+    fn who_has_no_part_or_failed_the_checks_gets_a_linked_ticket() {
+        for (participant, trust) in
+            [(false, Trust::Proven), (false, Trust::Claimed), (true, Trust::Forged)]
+        {
+            let named = candidate(TicketStatus::Open, participant);
+            let mut one = inbound();
+            one.sender.trust = trust;
+            let linked = Route::Open { linked_to: Some(named.ticket) };
+            let some = Some(named.clone());
+            for facts in [
+                Facts { by_token: some.clone(), ..Facts::default() },
+                Facts { by_parent: some.clone(), ..Facts::default() },
+                Facts { by_tag: some.clone(), ..Facts::default() },
+            ] {
+                let decision = route(&facts, &one, &policy(MONTH), now());
+                assert_eq!(
+                    (decision.route, decision.flags),
+                    (linked.clone(), vec![Flag::ClaimsTicket])
+                );
+            }
+            // A service vouches for its own conversations, and a bounce is written by no participant.
+            let facts = Facts { by_thread: some.clone(), ..Facts::default() };
+            assert_eq!(route(&facts, &one, &policy(MONTH), now()).route, into_of(&named));
+            one.form = Form::Notice;
+            let facts = Facts { by_token: some, ..Facts::default() };
+            assert_eq!(route(&facts, &one, &policy(MONTH), now()).route, into_of(&named));
+        }
+    }
+
+    #[test]
+    fn weaker_evidence_does_not_save_what_stronger_evidence_refused() {
+        let facts = Facts {
+            by_parent: Some(candidate(TicketStatus::Open, false)),
+            by_tag: Some(candidate(TicketStatus::Pending, true)),
+            ..Facts::default()
+        };
+        let decision = route(&facts, &inbound(), &policy(MONTH), now());
+        assert!(matches!(decision.route, Route::Open { linked_to: Some(_) }));
+    }
+
+    #[test]
+    fn every_status_has_its_way_for_people_and_for_machines() {
+        use TicketStatus::{Closed, Open, Pending, Solved, Spam};
+        let day = chrono::Duration::days(1);
+        // a: appended, r: opened again, n: a new linked one.
+        let table = [
+            (Open, MONTH, 400, 'a', 'a'),
+            (Pending, MONTH, 400, 'a', 'a'),
+            (Spam, Reopen::Always, 400, 'a', 'a'),
+            (Solved, MONTH, 0, 'r', 'a'),
+            (Solved, MONTH, 30, 'r', 'a'),
+            (Solved, MONTH, 31, 'n', 'a'),
+            (Solved, Reopen::Always, 4000, 'r', 'a'),
+            (Solved, Reopen::Never, 0, 'n', 'a'),
+            (Closed, Reopen::Always, 0, 'n', 'a'),
+        ];
+        for (status, reopen, age, person, machine) in table {
+            let facts = Facts { by_parent: Some(candidate(status, true)), ..Facts::default() };
+            let mut away = inbound();
+            away.automated = Some("out of office");
+            for (one, expected) in [(inbound(), person), (away, machine)] {
+                let decision = route(&facts, &one, &policy(reopen), now() + day * age);
+                let letter = match decision.route {
+                    Route::Append { reopen: false, .. } => 'a',
+                    Route::Append { reopen: true, .. } => 'r',
+                    Route::Open { .. } => 'n',
+                };
+                assert_eq!(letter, expected, "{status} {reopen:?} after {age} days");
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_list_has_addresses_and_domains_and_nothing_in_between() {
+        let policy = policy(MONTH);
+        for (address, blocked) in [
+            ("x@spam.example", true),
+            ("one@x.example", true),
+            ("other@x.example", false),
+            ("x@notspam.example", false),
+            ("x@sub.spam.example", false),
+            ("spam.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_blocked(&policy, address), blocked, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_called_by_its_subject_or_its_first_words() {
+        let of = |given: Option<&str>, text: &str| {
+            let mut one = inbound();
+            one.subject = given.map(str::to_owned);
+            text.clone_into(&mut one.text);
+            subject(&one)
+        };
+        assert_eq!(of(Some(" lost "), "text"), "lost");
+        assert_eq!(of(Some("  "), "\n\n first line \nsecond"), "first line");
+        assert_eq!(of(None, ""), "(no subject)");
+        assert_eq!(of(None, &"密".repeat(300)).chars().count(), 200);
+    }
+}
