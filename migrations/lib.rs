@@ -11,6 +11,7 @@ pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m20261124_000001_first;
+mod m20261126_000002_tries_and_raws;
 mod m20261126_000020_webhooks;
 
 /// All steps, oldest first.
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(m20261124_000001_first::Migration),
+            Box::new(m20261126_000002_tries_and_raws::Migration),
             Box::new(m20261126_000020_webhooks::Migration),
         ]
     }

@@ -1,29 +1,36 @@
 //! The outbound lane of one channel: takes what is due, one call each, never two of one conversation.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use metrics::counter;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::limiter::Limiter;
+use super::limiter::{Limiter, Wait};
 use super::supervisor::{Backoff, Stopped, chain};
 use super::{Engine, Part, Running, State, failpoint};
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::desk;
-use crate::model::{DeliveryState, TicketId};
+use crate::model::{Delivery, DeliveryState, TicketId};
 use crate::store::{Due, Fence, StoreError};
 
 /// The poll is the truth, the notification a hint: another node may have queued something.
 const POLL: Duration = Duration::from_secs(2);
+/// Rows that are looked at for one that may begin now: a recipient who has to wait holds up nobody else.
+const LOOK_AT: u32 = 200;
+
+const PANICKED: &str = "the adapter panicked";
 
 /// What a call's task tells the lane.
 struct Ended {
     ticket: TicketId,
-    outcome: Result<(), Stopped>,
+    /// `true`: the service took it.
+    outcome: Result<bool, Stopped>,
 }
 
 /// A lane at work.
@@ -79,7 +86,7 @@ impl Lane<'_> {
             }
             let wait = match self.begin_due(stop).await {
                 Ok(wait) => wait.min(POLL),
-                Err(error) => return error.into(),
+                Err(stopped) => return stopped,
             };
             tokio::select! {
                 () = stop.cancelled() => return Stopped::Asked,
@@ -87,60 +94,86 @@ impl Lane<'_> {
                 () = tokio::time::sleep(wait) => {}
                 Some(ended) = self.ended.1.recv() => {
                     self.busy.remove(&ended.ticket);
-                    if let Err(stopped) = ended.outcome {
-                        return stopped;
+                    match ended.outcome {
+                        Ok(taken) => self.worked(taken),
+                        Err(stopped) => return stopped,
                     }
-                    self.proven = true;
                     backoff.worked();
                 }
             }
         }
     }
 
+    /// A call ended without trouble of the lane.
+    fn worked(&mut self, taken: bool) {
+        self.proven = true;
+        if taken {
+            let engine = self.engine;
+            engine.health.success(&self.fence.channel, Part::Send, engine.clock.now());
+        }
+    }
+
     /// Begins whatever may begin now. Returns how long to wait before looking again.
-    async fn begin_due(&mut self, stop: &CancellationToken) -> Result<Duration, StoreError> {
-        let name = &self.fence.channel;
-        let engine = self.engine;
+    async fn begin_due(&mut self, stop: &CancellationToken) -> Result<Duration, Stopped> {
+        let fence = self.fence;
+        let (name, engine) = (&fence.channel, self.engine);
         let places = if self.proven {
             usize::from(self.running.channel.capabilities.rate.in_flight_max).max(1)
         } else {
             1
         };
-        let free = places.saturating_sub(self.busy.len());
-        if free == 0 {
+        if self.busy.len() >= places {
             return Ok(POLL);
         }
-        let now = engine.clock.now();
-        let limit = u32::try_from(free + self.busy.len()).unwrap_or(u32::MAX);
-        let due = engine.store.due_deliveries(name, limit, now).await?;
+        let mut wait = POLL;
+        let due = engine.store.due_deliveries(name, LOOK_AT, engine.clock.now()).await?;
         if due.is_empty() && self.busy.is_empty() {
-            engine.health.set(name, Part::Send, State::Running, None, now);
+            engine.health.set(name, Part::Send, State::Running, None, engine.clock.now());
         }
-        for delivery in due.into_iter().take(free) {
-            if self.busy.contains(&delivery.ticket) {
+        for due in due {
+            if self.busy.len() >= places || stop.is_cancelled() {
+                break;
+            }
+            if self.busy.contains(&due.delivery.ticket) {
                 continue;
             }
-            if stop.is_cancelled() {
-                return Ok(Duration::ZERO);
+            match self.limiter.take(&due.delivery.outbound.to.address.value, Instant::now()) {
+                Ok(()) => self.begin(due).await?,
+                Err(Wait::Recipient(left)) => wait = wait.min(left),
+                Err(Wait::Channel(left)) => {
+                    wait = wait.min(left);
+                    break;
+                }
             }
-            let to = delivery.outbound.to.address.value.as_str();
-            if let Err(wait) = self.limiter.take(to, Instant::now()) {
-                return Ok(wait);
-            }
-            let remote_id = self.deliver.remote_id(&delivery.outbound);
-            let now = engine.clock.now();
-            if !engine.store.begin_delivery(self.fence, &delivery, remote_id, now).await? {
-                continue;
-            }
-            failpoint::hit("lane.begun");
-            self.spawn(delivery);
         }
         let next = engine.store.next_due(name).await?;
         let until = |at: crate::model::Timestamp| (at - engine.clock.now()).to_std();
-        Ok(next.map_or(POLL, |at| until(at).unwrap_or(POLL).max(Duration::from_millis(10))))
+        let next = next.map_or(POLL, |at| until(at).unwrap_or(POLL));
+        Ok(wait.min(next).max(Duration::from_millis(10)))
     }
 
-    fn spawn(&mut self, mut delivery: Due) {
+    /// Notes that an attempt begins, and begins it.
+    async fn begin(&mut self, due: Due) -> Result<(), Stopped> {
+        let store = &self.engine.store;
+        let delivery = store.complete(due).await?;
+        let named = catch_unwind(AssertUnwindSafe(|| self.deliver.remote_id(&delivery.outbound)));
+        let (id, now) = (delivery.outbound.delivery, self.engine.clock.now());
+        let Ok(remote_id) = named else {
+            // Nothing went out, and the next try would meet the same fault: those behind it must not wait.
+            if store.begin_delivery(self.fence, id, None, now).await? {
+                let failed = DeliveryState::Failed { cause: PANICKED.to_owned() };
+                store.settle_delivery(self.fence, id, (failed, None), now).await?;
+            }
+            return Err(panicked());
+        };
+        if store.begin_delivery(self.fence, id, remote_id, now).await? {
+            failpoint::hit("lane.begun");
+            self.spawn(delivery);
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, mut delivery: Delivery) {
         self.busy.insert(delivery.ticket);
         delivery.attempt += 1;
         let (deliver, ended) = (self.deliver.clone(), self.ended.0.clone());
@@ -173,6 +206,10 @@ impl Lane<'_> {
     }
 }
 
+fn panicked() -> Stopped {
+    Stopped::Retry { cause: PANICKED.to_owned(), after: None }
+}
+
 /// One call, with all that it needs to settle what came of it.
 struct Call {
     store: crate::store::Store,
@@ -182,9 +219,17 @@ struct Call {
 }
 
 impl Call {
-    async fn run(&self, deliver: &dyn Deliver, delivery: &Due) -> Result<(), Stopped> {
-        let outcome = deliver.deliver(&delivery.outbound).await;
+    /// `true`: the service took it.
+    async fn run(&self, deliver: &dyn Deliver, delivery: &Delivery) -> Result<bool, Stopped> {
+        let call = AssertUnwindSafe(deliver.deliver(&delivery.outbound)).catch_unwind();
+        // An adapter that panics may have sent it before. The lane pauses, lest all that is queued should
+        // meet the same fault at once.
+        let (outcome, panic) = match call.await {
+            Ok(outcome) => (outcome, None),
+            Err(_) => (Err(DeliverError::Unknown(PANICKED.into())), Some(panicked())),
+        };
         failpoint::hit("lane.delivered");
+        let taken = outcome.is_ok();
         let channel = &self.running.channel;
         let (stopped, note) = match &outcome {
             Ok(Accepted { warning, .. }) => (None, warning.clone()),
@@ -208,9 +253,9 @@ impl Call {
         .increment(1);
         self.settle(delivery, &state, note).await?;
         failpoint::hit("lane.settled");
-        match stopped {
+        match panic.or(stopped) {
             Some(stopped) => Err(stopped),
-            None => Ok(()),
+            None => Ok(taken),
         }
     }
 
@@ -218,7 +263,7 @@ impl Call {
     /// moment. If it never does, the row stays `sending`, and the next holder knows what that means.
     async fn settle(
         &self,
-        delivery: &Due,
+        delivery: &Delivery,
         state: &DeliveryState,
         note: Option<String>,
     ) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use metrics::counter;
+use tokio::sync::watch;
 
 use super::supervisor::describe;
 use super::{Engine, failpoint};
@@ -71,11 +72,15 @@ impl Engine {
 pub(super) struct EngineIntake {
     pub(super) engine: Arc<Engine>,
     pub(super) channel: ChannelName,
+    pub(super) paused: watch::Receiver<bool>,
 }
 
 #[async_trait]
 impl Intake for EngineIntake {
     async fn take(&self, raws: Vec<Raw>) -> Result<(), Cause> {
+        if *self.paused.borrow() {
+            return Err("the channel is paused".into());
+        }
         self.engine.take_raws(&self.channel, raws).await?;
         failpoint::hit("listen.appended");
         Ok(())

@@ -1,7 +1,7 @@
 //! What must be done now and then: the heart-beat, adopting a dead node's rows, obeying pauses that were
 //! ordered on another node, waking snoozed tickets, noting how the channels are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,23 @@ use crate::store::{ChannelNote, StoreError};
 const TURN: Duration = Duration::from_secs(5);
 /// An hour.
 const FORGET_EVERY_TURNS: u64 = 720;
+/// Keys that are wrapped anew in one turn, after the master key was changed.
+const REWRAP_MAX: u64 = 500;
+
+/// What one turn leaves to the next.
+#[derive(Default)]
+struct Memory {
+    /// How the channels were when that was last written.
+    noted: HashMap<ChannelName, ChannelNote>,
+    /// No key is left that an older master key wrapped.
+    rewrapped: bool,
+}
 
 impl Engine {
     pub(super) async fn run_housekeeping(self: Arc<Self>) {
-        let mut noted: HashMap<ChannelName, ChannelNote> = HashMap::new();
+        let mut memory = Memory::default();
         loop {
-            match self.turn(&mut noted).await {
+            match self.turn(&mut memory).await {
                 Ok(()) => self.pulse.send_modify(|turns| *turns += 1),
                 Err(error) => {
                     tracing::warn!(error = describe(&error), "housekeeping waits for the store");
@@ -30,16 +41,13 @@ impl Engine {
         }
     }
 
-    async fn turn(&self, noted: &mut HashMap<ChannelName, ChannelNote>) -> Result<(), StoreError> {
+    async fn turn(&self, memory: &mut Memory) -> Result<(), StoreError> {
         if self.store.beat().await? > 0 {
             self.journal.notify_one();
         }
-        let paused: HashSet<String> = self.store.paused_channels().await?.into_iter().collect();
+        self.obey_pauses().await?;
         for running in self.all_running() {
-            let name = &running.channel.name;
-            let wanted = paused.contains(name.as_str());
-            running.paused.send_if_modified(|is| std::mem::replace(is, wanted) != wanted);
-            self.note(name, noted).await?;
+            self.note(&running.channel.name, &mut memory.noted).await?;
         }
         let now = self.clock.now();
         self.store.wake_snoozed(now).await?;
@@ -48,8 +56,20 @@ impl Engine {
             self.store.forget_old_uploads(now).await?;
             self.store.forget_old_webhooks(now).await?;
         }
+        if !memory.rewrapped {
+            memory.rewrapped = self.rewrap_some().await?;
+        }
         self.health.report(now);
         Ok(())
+    }
+
+    /// `true`: nothing is left to do.
+    async fn rewrap_some(&self) -> Result<bool, StoreError> {
+        let count = self.store.rewrap_keys(REWRAP_MAX).await?;
+        if count > 0 {
+            tracing::info!(count, "{count} keys are wrapped by the current master key now");
+        }
+        Ok(count < REWRAP_MAX)
     }
 
     /// Writes how a channel is when that changed, or when its last success is news.

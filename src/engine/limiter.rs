@@ -11,6 +11,15 @@ use crate::model::Rate;
 /// Recipients remembered before old ones are forgotten.
 const RECIPIENTS_MAX: usize = 10_000;
 
+/// Why a delivery has to wait, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The whole channel has sent enough.
+    Channel(Duration),
+    /// This recipient got something a moment ago; others need not wait.
+    Recipient(Duration),
+}
+
 /// The limits of one lane.
 pub(super) struct Limiter {
     rate: Rate,
@@ -26,11 +35,11 @@ impl Limiter {
     }
 
     /// May a delivery to `to` begin? Takes a token if so; `Err`: ask again after so long.
-    pub(super) fn take(&mut self, to: &str, now: Instant) -> Result<(), Duration> {
+    pub(super) fn take(&mut self, to: &str, now: Instant) -> Result<(), Wait> {
         if let Some(last) = self.last_to.get(to) {
             let free_at = *last + self.rate.per_recipient;
             if now < free_at {
-                return Err(free_at - now);
+                return Err(Wait::Recipient(free_at - now));
             }
         }
         if self.rate.per_minute > 0 {
@@ -39,7 +48,8 @@ impl Limiter {
             self.tokens = (self.tokens + earned).min(burst(self.rate));
             self.filled_at = now;
             if self.tokens < 1.0 {
-                return Err(Duration::from_secs_f64((1.0 - self.tokens) / per_second));
+                let wait = Duration::from_secs_f64((1.0 - self.tokens) / per_second);
+                return Err(Wait::Channel(wait));
             }
             self.tokens -= 1.0;
         }
@@ -69,10 +79,10 @@ mod tests {
         let rate = Rate { per_minute: 60, per_recipient: gap, in_flight_max: 1 };
         let mut limiter = Limiter::new(rate, start);
         assert_eq!(limiter.take("a", start), Ok(()));
-        assert_eq!(limiter.take("a", start), Err(gap));
+        assert_eq!(limiter.take("a", start), Err(Wait::Recipient(gap)));
         let taken = (0..60).filter(|n| limiter.take(&n.to_string(), start).is_ok()).count();
         assert_eq!(taken, 5, "the burst is a tenth of a minute's worth");
-        let wait = limiter.take("b", start).unwrap_err();
+        let Err(Wait::Channel(wait)) = limiter.take("b", start) else { panic!("no limit") };
         assert_eq!(limiter.take("b", start + wait + Duration::from_millis(1)), Ok(()));
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
         let mut backoff = Backoff::new(Duration::from_secs(30));
         while !running.stop.is_cancelled() {
             // Housekeeping asks again; a store that cannot answer refuses the mail anyway.
-            if let Err(error) = self.learn_paused(&running).await {
+            if let Err(error) = self.obey_pauses().await {
                 tracing::debug!(channel = %name, error = %error, "whether it is paused is not known");
             }
             match Port::bind(listen.address()).await {
@@ -90,7 +90,12 @@ impl Engine {
                 return;
             }
             let Ok(place) = places.clone().acquire_owned().await else { return };
-            let stream = match port.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                _ = paused.wait_for(|paused| *paused) => continue,
+                accepted = port.accept() => accepted,
+            };
+            let stream = match accepted {
                 Ok(stream) => stream,
                 Err(error) => {
                     // Out of descriptors, most likely: do not spin.
@@ -115,7 +120,8 @@ impl Engine {
         stream: Box<dyn Stream>,
     ) {
         let channel = running.channel.name.clone();
-        let intake = EngineIntake { engine: self.clone(), channel: channel.clone() };
+        let paused = running.paused.subscribe();
+        let intake = EngineIntake { engine: self.clone(), channel: channel.clone(), paused };
         let served = tokio::time::timeout(CONNECTION_MAX, listen.serve(stream, &intake));
         match running.stop.run_until_cancelled(served).await {
             Some(Ok(Ok(()))) => self.health.success(&channel, Part::Listen, self.clock.now()),

@@ -14,15 +14,18 @@ mod ingest;
 mod limiter;
 mod listen;
 mod media;
+mod pause;
 mod pull;
 mod reply;
 mod supervisor;
 mod webhook;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,8 +37,8 @@ pub use webhook::Webhook;
 
 use crate::channel::Channel;
 use crate::desk::Wanted;
-use crate::model::{Actor, ChannelName, OwnAddresses};
-use crate::store::{IngestChannel, Store, StoreError};
+use crate::model::{ChannelName, OwnAddresses};
+use crate::store::{IngestChannel, Store};
 
 /// Limits and times of the loops.
 #[derive(Debug, Clone)]
@@ -76,6 +79,8 @@ pub struct Engine {
     pub clock: Clock,
     settings: EngineSettings,
     channels: RwLock<HashMap<ChannelName, Arc<Running>>>,
+    /// What people ordered about pauses.
+    orders: pause::Orders,
     /// Something new is in the journal.
     journal: Notify,
     /// Grows with every turn of housekeeping: the watchdog is fed by this and nothing else.
@@ -111,6 +116,7 @@ impl Engine {
             clock,
             settings,
             channels: RwLock::default(),
+            orders: pause::Orders::default(),
             journal: Notify::new(),
             pulse: watch::channel(0).0,
             tasks: TaskTracker::new(),
@@ -119,10 +125,28 @@ impl Engine {
         for channel in channels {
             engine.start_channel(channel);
         }
-        engine.tasks.spawn(engine.clone().run_ingest());
-        engine.tasks.spawn(engine.clone().run_housekeeping());
-        engine.tasks.spawn(engine.clone().run_media());
+        engine.tasks.spawn(engine.clone().again_after_panic("ingest", Self::run_ingest));
+        engine.tasks.spawn(engine.clone().again_after_panic("media", Self::run_media));
         engine
+            .tasks
+            .spawn(engine.clone().again_after_panic("housekeeping", Self::run_housekeeping));
+        engine
+    }
+
+    /// A loop that panics is started again: without it nothing would be understood any more, and nobody
+    /// would know.
+    async fn again_after_panic<F: Future<Output = ()>>(
+        self: Arc<Self>,
+        name: &'static str,
+        work: fn(Arc<Self>) -> F,
+    ) {
+        while AssertUnwindSafe(work(self.clone())).catch_unwind().await.is_err() {
+            tracing::error!("{name} panicked and is started again");
+            let pause = tokio::time::sleep(Duration::from_secs(1));
+            if self.stop.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
     }
 
     /// An engine without loops, for commands that do one thing and end (`ingest`, `import`).
@@ -141,6 +165,7 @@ impl Engine {
             clock,
             settings,
             channels: RwLock::new(running.collect()),
+            orders: pause::Orders::default(),
             journal: Notify::new(),
             pulse: watch::channel(0).0,
             tasks: TaskTracker::new(),
@@ -230,22 +255,6 @@ impl Engine {
     /// Looks into the journal now.
     pub fn wake_journal(&self) {
         self.journal.notify_one();
-    }
-
-    /// Stops a channel on all nodes, or lets it run again. Also what is queued stays where it is.
-    pub async fn set_paused(
-        &self,
-        channel: &ChannelName,
-        paused: bool,
-        actor: Actor,
-    ) -> Result<(), StoreError> {
-        let running = self.running(channel).ok_or(StoreError::NotFound("channel"))?;
-        // Here at once, whatever the store says; other nodes see it within their next look.
-        running.paused.send_replace(paused);
-        self.store.set_paused(channel, paused, actor, self.clock.now()).await?;
-        // What housekeeping had read before that must not stand.
-        running.paused.send_replace(paused);
-        Ok(())
     }
 
     /// The configured channels by name: kind, capabilities, addresses.

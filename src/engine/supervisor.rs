@@ -3,9 +3,11 @@
 //! Receiving and sending back off each by itself, under the one lease: a mail server that takes nothing
 //! any more is no reason to leave customers unread.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -103,14 +105,30 @@ impl Backoff {
 }
 
 impl Engine {
-    /// One task a channel, until it is stopped.
+    /// One task a channel, until it is stopped. A panic costs it one restart.
     pub(super) async fn run_channel(self: Arc<Self>, running: Arc<Running>) {
+        let mut backoff = Backoff::new(BACKOFF_MAX);
+        loop {
+            let began = Instant::now();
+            let work = AssertUnwindSafe(self.clone().run_leased(running.clone())).catch_unwind();
+            if work.await.is_ok() {
+                return;
+            }
+            let wait = backoff.next(began.elapsed(), None);
+            let until = self.clock.now() + wait;
+            tracing::error!(channel = %running.channel.name, "{} panicked and is started again", running.channel.name);
+            self.set_all(&running, &State::BackingOff { until }, Some("it panicked"));
+            self.pause(&running, wait).await;
+        }
+    }
+
+    async fn run_leased(self: Arc<Self>, running: Arc<Running>) {
         let name = &running.channel.name;
         if running.channel.pull.is_none() && running.channel.deliver.is_none() {
             return;
         }
         while !running.stop.is_cancelled() {
-            if let Err(error) = self.learn_paused(&running).await {
+            if let Err(error) = self.obey_pauses().await {
                 self.store_trouble(&running, &error).await;
                 continue;
             }
@@ -284,14 +302,6 @@ impl Engine {
             "{channel} stopped to {} and tries again", part.as_str());
         self.health.set(channel, part, State::BackingOff { until: now + wait }, Some(error), now);
         stop.run_until_cancelled(tokio::time::sleep(wait)).await
-    }
-
-    /// Asks the store: what somebody stopped stays stopped over a restart, from its first moment on.
-    pub(super) async fn learn_paused(&self, running: &Running) -> Result<(), StoreError> {
-        let all = self.store.paused_channels().await?;
-        let paused = all.iter().any(|name| name == running.channel.name.as_str());
-        running.paused.send_if_modified(|is| std::mem::replace(is, paused) != paused);
-        Ok(())
     }
 
     /// `None`: the channel is to stop.

@@ -72,8 +72,9 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Attempts begun, the one under way included.
     pub attempt: u32,
-    /// When it was queued: the retry policy counts from here.
-    pub queued_at: Timestamp,
+    /// When the first attempt began, or the first one after somebody asked for another: the retry policy
+    /// counts from here. Time that it was planned, held or paused for does not count.
+    pub tried_since: Timestamp,
 }
 
 /// Where a delivery stands. See `desk::settle` for what follows what.

@@ -80,7 +80,7 @@ pub struct RetryPolicy {
     pub delay_min: Duration,
     /// Never longer than this.
     pub delay_max: Duration,
-    /// Counted from the moment it was queued; then it has failed.
+    /// Counted from the first attempt; then it has failed.
     pub give_up_after: Duration,
 }
 

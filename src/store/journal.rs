@@ -19,7 +19,7 @@ use super::entity::{cursor, journal, message, seal, ticket};
 use super::{Fence, Store, StoreError, lease, millis, moment};
 use crate::model::{Batch, ChannelName, Cursor, DedupeKey, Raw, RawId, Timestamp};
 
-/// Rows in one INSERT: SQLite allows 32,766 variables, a row has 17.
+/// Rows in one INSERT: SQLite allows 32,766 variables, a row has 18.
 const ROWS_MAX: usize = 500;
 
 /// What an append did.
@@ -191,6 +191,7 @@ impl Store {
             retry_at: None,
             ended_at: None,
             ticket: None,
+            message: None,
             transport,
             size: i64::try_from(raw.body.len()).unwrap_or(i64::MAX),
             seal: seal.id,

@@ -43,13 +43,11 @@ pub(super) async fn check(tx: &DatabaseTransaction, fence: &Fence) -> Result<(),
 }
 
 impl Store {
-    /// Takes the channel if nobody holds it, or if its holder's time has run out.
+    /// Takes the channel if nobody (or this node itself) holds it, or if its holder's time has run out.
     ///
-    /// Whoever has the lock of an SQLite file is the only daemon there, so what another one holds it held
-    /// when it died: after a crash nobody waits.
+    /// The only daemon of an SQLite file waits for nobody: who held it before is dead.
     pub async fn take_lease(&self, channel: &ChannelName) -> Result<Option<Fence>, StoreError> {
-        let (channel, node) = (channel.clone(), self.node());
-        let of_the_dead = if self.is_alone() { "OR lease.node <> $2" } else { "" };
+        let (channel, node, alone) = (channel.clone(), self.node(), self.is_alone());
         self.write(move |tx| {
             let channel = channel.clone();
             Box::pin(async move {
@@ -59,11 +57,11 @@ impl Store {
                 let sql = format!(
                     "INSERT INTO lease (channel, epoch, node, expires_at) VALUES ($1, 1, $2, {now} + $3)
                      ON CONFLICT (channel) DO UPDATE SET epoch = lease.epoch + 1, node = $2, expires_at = {now} + $3
-                     WHERE lease.node IS NULL OR lease.expires_at <= {now} {of_the_dead}
+                     WHERE lease.node IS NULL OR lease.node = $2 OR lease.expires_at <= {now} OR $4
                      RETURNING epoch"
                 );
-                let values: [Value; 3] =
-                    [channel.as_str().into(), node.uuid().into(), ttl.into()];
+                let values: [Value; 4] =
+                    [channel.as_str().into(), node.uuid().into(), ttl.into(), alone.into()];
                 let statement = Statement::from_sql_and_values(backend, sql, values);
                 let row = tx.query_one_raw(statement).await?;
                 let epoch = row.map(|row| row.try_get::<i64>("", "epoch")).transpose()?;

@@ -15,8 +15,10 @@ mod journal;
 mod lease;
 mod media;
 mod message;
+mod migrate;
 mod outbox;
 mod people;
+mod rewrap;
 mod seal;
 mod search;
 mod stats;
@@ -30,11 +32,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeZone as _;
-use migrations::MigratorTrait as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
-use sea_orm_migration::SchemaManager;
 
 pub use channel_state::{ChannelNote, ChannelState};
 pub use contact::{
@@ -132,34 +132,12 @@ impl Store {
         access: Access,
     ) -> Result<Self, StoreError> {
         let sqlite_lock = lock_sqlite(&settings.url, access)?;
+        if let Some(path) = sqlite_path(&settings.url) {
+            make_private(&path)?;
+        }
         let writer = Writer::open(&settings.url).await?;
         let reader = Database::connect(reader_options(settings)).await?;
         Ok(Self(Arc::new(Inner { reader, writer, keys, node: NodeId::new(), sqlite_lock })))
-    }
-
-    /// Brings the schema up to date. Several nodes may do it at once: one does, the others wait.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.write_alone(|tx| {
-            Box::pin(async move {
-                if tx.get_database_backend() == DbBackend::Postgres {
-                    // Any number, as long as all nodes take the same.
-                    tx.execute_unprepared("SELECT pg_advisory_xact_lock(7243001)").await?;
-                }
-                Ok(migrations::Migrator::up(tx, None).await?)
-            })
-        })
-        .await
-    }
-
-    /// Steps of the schema that this program knows and the database has not had.
-    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
-        // Asked of a new database, the migrator would make its table: readers may not.
-        let schema = SchemaManager::new(self.reader());
-        if !schema.has_table("seaql_migrations").await? {
-            return Ok(migrations::Migrator::migrations().len());
-        }
-        let pending = migrations::Migrator::get_pending_migrations(self.reader()).await?;
-        Ok(pending.len())
     }
 
     /// Can it be read and written? Used by `/readyz` and the watchdog.
@@ -195,8 +173,9 @@ impl Store {
 
     /// Writes what is waiting, then lets go of the database.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.0.writer.close().await;
+        // The writer last: whoever closes an SQLite file last puts the log into it, and readers cannot.
         self.0.reader.clone().close().await?;
+        self.0.writer.close().await;
         if let Some(lock) = &self.0.sqlite_lock {
             lock.unlock().map_err(|error| StoreError::Database(error.into()))?;
         }
@@ -247,6 +226,7 @@ fn reader_options(settings: &StoreSettings) -> ConnectOptions {
 
 /// One daemon for one SQLite file: two would both think that they hold every lease's clock and port.
 fn lock_sqlite(url: &str, access: Access) -> Result<Option<std::fs::File>, StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
     let database =
         |error: std::io::Error, what: &str| StoreError::Database(format!("{what}: {error}").into());
     let Some(path) = sqlite_path(url) else { return Ok(None) };
@@ -262,6 +242,7 @@ fn lock_sqlite(url: &str, access: Access) -> Result<Option<std::fs::File>, Store
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&lock_path)
         .map_err(|error| database(error, &lock_path.display().to_string()))?;
     match lock.try_lock() {
@@ -273,6 +254,18 @@ fn lock_sqlite(url: &str, access: Access) -> Result<Option<std::fs::File>, Store
         Err(std::fs::TryLockError::Error(error)) => {
             Err(database(error, &lock_path.display().to_string()))
         }
+    }
+}
+
+/// Texts and addresses lie in it in clear, so the file (and SQLite's own beside it, which take its mode over)
+/// is made for its owner only. One that is there already keeps the mode that somebody gave it.
+fn make_private(path: &std::path::Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StoreError::Database(format!("{}: {error}", path.display()).into())),
     }
 }
 

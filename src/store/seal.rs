@@ -105,6 +105,19 @@ impl MasterKeys {
         self.0.iter().map(|master| master.derive(purpose)).collect()
     }
 
+    /// Names of the keys that only open, not seal.
+    pub(super) fn older(&self) -> Vec<String> {
+        self.0.iter().skip(1).map(|master| master.name.clone()).collect()
+    }
+
+    /// The same small key, wrapped by the current master.
+    pub(super) fn wrap_anew(&self, row: &seal::Model) -> Result<seal::Model, StoreError> {
+        let master = self.0.first().ok_or_else(no_key)?;
+        let SealKey { id, key } = self.open(row)?;
+        let wrapped = encrypt(&master.key, id.as_bytes(), key.as_ref())?;
+        Ok(seal::Model { id, master: master.name.clone(), wrapped })
+    }
+
     /// A fresh key for one thing, with the row that keeps it.
     pub(super) fn fresh(&self) -> Result<(SealKey, seal::Model), StoreError> {
         let master = self.0.first().ok_or_else(no_key)?;

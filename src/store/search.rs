@@ -11,8 +11,10 @@ use super::StoreError;
 
 /// Terms longer than this are cut: nobody searches for them, and tsvector refuses them above 2 KiB.
 const TERM_CHARS_MAX: usize = 64;
-/// Terms of one message: the rest is not searchable (tsvector holds 1 MiB).
+/// Terms of one message: the rest is not searchable. A tsvector holds 1 MiB, of which each term takes a few
+/// bytes beside its own.
 const TERMS_MAX: usize = 40_000;
+const TERMS_BYTES_MAX: usize = 500_000;
 
 /// Makes message `seq` findable by `text`.
 pub(super) async fn index(
@@ -40,6 +42,15 @@ fn insert_sql(head: &str, before: &str, after: &str, rows: usize) -> String {
         .map(|row| format!("(${}, {before}${}{after})", row * 2 + 1, row * 2 + 2))
         .collect();
     format!("{head}{}", rows.join(", "))
+}
+
+/// Removes for good what was forgotten: FTS5 only marks it, and its terms would stay in the file until a
+/// merge happens to pass by. PostgreSQL does it by `VACUUM`, on its own.
+pub(super) async fn scrub(tx: &DatabaseTransaction) -> Result<(), StoreError> {
+    if tx.get_database_backend() == DbBackend::Sqlite {
+        tx.execute_unprepared("INSERT INTO search (search) VALUES ('optimize')").await?;
+    }
+    Ok(())
 }
 
 /// Forgets what message `seq` said.
@@ -106,6 +117,7 @@ pub(super) fn terms(text: &str) -> Vec<String> {
     let mut terms = Vec::new();
     let mut word = String::new();
     let mut run: Vec<char> = Vec::new();
+    let (mut bytes, mut counted) = (0, 0);
     for c in text.chars().flat_map(char::to_lowercase).chain([' ']) {
         if is_ideograph(c) {
             end_word(&mut word, &mut terms);
@@ -118,7 +130,9 @@ pub(super) fn terms(text: &str) -> Vec<String> {
                 None => end_word(&mut word, &mut terms),
             }
         }
-        if terms.len() >= TERMS_MAX {
+        bytes += terms.iter().skip(counted).map(String::len).sum::<usize>();
+        counted = terms.len();
+        if counted >= TERMS_MAX || bytes >= TERMS_BYTES_MAX {
             break;
         }
     }
@@ -134,7 +148,8 @@ fn end_word(word: &mut String, terms: &mut Vec<String>) {
 
 /// Overlapping pairs, and the last character alone, so that every character begins a term.
 fn end_run(run: &mut Vec<char>, terms: &mut Vec<String>) {
-    terms.extend(run.windows(2).map(|pair| pair.iter().collect()));
+    let room = TERMS_MAX.saturating_sub(terms.len());
+    terms.extend(run.windows(2).take(room).map(|pair| pair.iter().collect()));
     if let Some(last) = run.last() {
         terms.push(last.to_string());
     }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    RuntimeErr, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, RuntimeErr, SqlErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,13 @@ const GROUP_MAX: usize = 128;
 const QUEUE_MAX: usize = 1024;
 /// How often a piece that met a conflict is run again.
 const TRIES_MAX: u32 = 8;
+/// Another program (a backup, a command) may hold an SQLite file for so long; less than services wait for
+/// the answer to a hook.
+const BUSY_MAX: Duration = Duration::from_secs(12);
+/// A server that cannot be reached: callers are told soon, and ask again.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// A server that says nothing any more: what was sent may have been done.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Something to write, and the way to tell how it went.
 trait Piece: Send {
@@ -32,12 +40,25 @@ trait Piece: Send {
     /// `Err`: the commit failed, or the piece did.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
     /// Wants a transaction to itself, outside any savepoint.
-    fn alone(&self) -> bool;
+    fn alone(&self) -> bool {
+        self.company() != Company::Any
+    }
+    fn company(&self) -> Company;
+}
+
+/// With what else a piece may share its transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Any,
+    /// It changes the schema.
+    None,
+    /// It erases: afterwards nothing of what was erased may be left in SQLite's log.
+    NoneAndNoTrace,
 }
 
 struct Typed<T, F> {
     work: F,
-    alone: bool,
+    company: Company,
     done: Option<T>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -66,8 +87,8 @@ where
         drop(self.answer.send(answer));
     }
 
-    fn alone(&self) -> bool {
-        self.alone
+    fn company(&self) -> Company {
+        self.company
     }
 }
 
@@ -113,7 +134,7 @@ impl Store {
             + Send
             + 'static,
     {
-        self.enqueue(work, false).await
+        self.enqueue(work, Company::Any).await
     }
 
     /// As [`Store::write`], with a transaction of its own and no savepoint: for schema changes.
@@ -124,10 +145,21 @@ impl Store {
             + Send
             + 'static,
     {
-        self.enqueue(work, true).await
+        self.enqueue(work, Company::None).await
     }
 
-    async fn enqueue<T, F>(&self, work: F, alone: bool) -> Result<T, StoreError>
+    /// As [`Store::write_alone`]; what it removes is gone from SQLite's files too when this returns.
+    pub(super) async fn write_without_trace<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + 'static,
+    {
+        self.enqueue(work, Company::NoneAndNoTrace).await
+    }
+
+    async fn enqueue<T, F>(&self, work: F, company: Company) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> Fn(&'c DatabaseTransaction) -> BoxFuture<'c, Result<T, StoreError>>
@@ -135,10 +167,11 @@ impl Store {
             + 'static,
     {
         let (answer, done) = oneshot::channel();
-        let piece = Box::new(Typed { work, alone, done: None, answer });
+        let piece = Box::new(Typed { work, company, done: None, answer });
         let closed = || StoreError::Database("the store is closed".into());
         self.0.writer.queue.send(piece).await.map_err(|_| closed())?;
-        done.await.map_err(|_| closed())?
+        let lost = || StoreError::Database("the database did not answer in time".into());
+        done.await.map_err(|_| lost())?
     }
 }
 
@@ -154,7 +187,7 @@ impl Owner {
         let mut held: Option<Box<dyn Piece>> = None;
         while let Some(first) = next(&mut held, &mut pieces, &stop).await {
             let group = gather(first, &mut held, &mut pieces);
-            match commit(&self.connection, group).await {
+            match self.commit(group).await {
                 Ok(()) => self.committed.send_modify(|commits| *commits += 1),
                 Err(Broken) => self.connection = reopen(self.connection, &self.url).await,
             }
@@ -162,6 +195,19 @@ impl Owner {
         if let Err(error) = self.connection.close().await {
             tracing::warn!(error = %error, "the database did not close cleanly");
         }
+    }
+}
+
+impl Owner {
+    /// A line that was cut without a word would hold up every writer until the kernel gives up: PostgreSQL
+    /// gets a limit. SQLite has its own, and is never left in the middle.
+    async fn commit(&self, group: Vec<Box<dyn Piece>>) -> Result<(), Broken> {
+        let committing = commit(&self.connection, group);
+        if self.connection.get_database_backend() == DbBackend::Sqlite {
+            return committing.await;
+        }
+        // Dropped pieces tell their callers by dropping the answer.
+        tokio::time::timeout(SILENCE_MAX, committing).await.unwrap_or(Err(Broken))
     }
 }
 
@@ -206,10 +252,16 @@ fn gather(
 /// The connection is not to be trusted any more (an I/O error while committing).
 struct Broken;
 
+/// What became of the pieces of a group before the commit.
+#[derive(Default)]
+struct Ran {
+    done: Vec<Box<dyn Piece>>,
+    /// They met a conflict.
+    again: Vec<Box<dyn Piece>>,
+}
+
 /// Runs a group and answers it. Pieces that met a conflict run again, each by itself.
 async fn commit(connection: &DatabaseConnection, group: Vec<Box<dyn Piece>>) -> Result<(), Broken> {
-    let mut again = Vec::new();
-    let mut done = Vec::new();
     let tx = match begin(connection).await {
         Ok(tx) => Arc::new(tx),
         Err(error) => {
@@ -217,16 +269,7 @@ async fn commit(connection: &DatabaseConnection, group: Vec<Box<dyn Piece>>) -> 
             return Err(Broken);
         }
     };
-    let single = group.len() == 1;
-    for mut piece in group {
-        let outcome =
-            if single { piece.run(&tx).await } else { in_savepoint(&tx, &mut piece).await };
-        match outcome {
-            Ok(()) => done.push(piece),
-            Err(StoreError::Conflict) => again.push(piece),
-            Err(error) => piece.answer(Err(error)),
-        }
-    }
+    let Ran { done, mut again } = run_all(&tx, group).await?;
     let mut result = Ok(());
     if done.is_empty() {
         // Nothing to keep; dropping rolls back.
@@ -237,7 +280,12 @@ async fn commit(connection: &DatabaseConnection, group: Vec<Box<dyn Piece>>) -> 
             None => Err(DbErr::Custom("a piece kept the transaction".to_owned())),
         };
         match committed {
-            Ok(()) => done.into_iter().for_each(|piece| piece.answer(Ok(()))),
+            Ok(()) => {
+                if done.iter().any(|piece| piece.company() == Company::NoneAndNoTrace) {
+                    empty_log(connection).await;
+                }
+                done.into_iter().for_each(|piece| piece.answer(Ok(())));
+            }
             Err(error) if is_conflict(&error) => again.extend(done),
             Err(error) => {
                 answer_all(done, &error);
@@ -251,19 +299,58 @@ async fn commit(connection: &DatabaseConnection, group: Vec<Box<dyn Piece>>) -> 
     result
 }
 
+/// Runs the pieces, each in a savepoint. Those that fail by themselves are answered here.
+///
+/// When a savepoint cannot be made, kept or undone, the whole transaction is lost with all that was done in
+/// it, and must not be committed: the library below would take it for ended already, and call its commit a
+/// success.
+async fn run_all(tx: &Arc<DatabaseTransaction>, group: Vec<Box<dyn Piece>>) -> Result<Ran, Broken> {
+    let mut ran = Ran::default();
+    let single = group.len() == 1;
+    let mut pieces = group.into_iter();
+    while let Some(mut piece) = pieces.next() {
+        let outcome =
+            if single { Ok(piece.run(tx).await) } else { in_savepoint(tx, &mut piece).await };
+        match outcome {
+            Ok(Ok(())) => ran.done.push(piece),
+            Ok(Err(StoreError::Conflict)) => ran.again.push(piece),
+            Ok(Err(error)) => piece.answer(Err(error)),
+            Err(error) => {
+                let all = ran.done.into_iter().chain(ran.again).chain([piece]).chain(pieces);
+                answer_all(all.collect(), &error);
+                return Err(Broken);
+            }
+        }
+    }
+    Ok(ran)
+}
+
+/// Old pages stay in the write-ahead log until they are overwritten.
+async fn empty_log(connection: &DatabaseConnection) {
+    if connection.get_database_backend() != DbBackend::Sqlite {
+        return;
+    }
+    let emptied = connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    if let Err(error) = emptied {
+        tracing::warn!(error = %error, "the write-ahead log still holds what was erased");
+    }
+}
+
+/// The inner result is the piece's own; the outer one is of the transaction.
 async fn in_savepoint(
     tx: &DatabaseTransaction,
     piece: &mut Box<dyn Piece>,
-) -> Result<(), StoreError> {
+) -> Result<Result<(), StoreError>, DbErr> {
     #[expect(clippy::disallowed_methods, reason = "a savepoint within the one place that begins")]
     let savepoint = tx.begin().await?;
     match piece.run(&savepoint).await {
-        Ok(()) => Ok(savepoint.commit().await?),
+        Ok(()) => savepoint.commit().await?,
         Err(error) => {
             savepoint.rollback().await?;
-            Err(error)
+            return Ok(Err(error));
         }
     }
+    Ok(Ok(()))
 }
 
 async fn run_again(connection: &DatabaseConnection, mut piece: Box<dyn Piece>) {
@@ -328,14 +415,14 @@ async fn reopen(broken: DatabaseConnection, url: &str) -> DatabaseConnection {
 
 fn options(url: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.to_owned());
-    options.sqlx_logging(false).acquire_timeout(Duration::from_secs(10));
+    options.sqlx_logging(false).acquire_timeout(CONNECT_MAX);
     if url.starts_with("sqlite:") {
         options.max_connections(1).min_connections(1).test_before_acquire(false);
         options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         options.map_sqlx_sqlite_opts(|options| {
             options
                 .create_if_missing(true)
-                .busy_timeout(Duration::from_secs(5))
+                .busy_timeout(BUSY_MAX)
                 .foreign_keys(true)
                 .pragma("journal_mode", "wal")
                 .pragma("synchronous", "full")

@@ -11,9 +11,12 @@
 
 mod api;
 mod channel;
+mod conformance;
+mod engine;
 mod cli;
 mod servers;
 mod settings;
+mod store;
 mod support;
 mod systemd;
 mod webhooks;

@@ -10,10 +10,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::entity::{
-    attachment, autoreply, delivery, event, idempotency, identity, journal, message, participant,
-    seal, suppression, ticket,
+    attachment, autoreply, contact, delivery, event, idempotency, identity, journal, message,
+    participant, seal, suppression, ticket,
 };
 use super::super::idempotency::By;
+use super::super::outbox::ERASED;
 use super::super::{Store, StoreError, blob, millis, search};
 use super::{contact_view, record, take};
 use crate::model::{ContactId, Timestamp};
@@ -28,7 +29,7 @@ impl Store {
         id: ContactId,
         by: By,
     ) -> Result<super::ContactView, StoreError> {
-        self.write(move |tx| {
+        self.write_without_trace(move |tx| {
             let By { actor, version, now, .. } = by.clone();
             Box::pin(async move {
                 let row = take(tx, id.uuid(), version).await?;
@@ -50,15 +51,9 @@ impl Store {
                 let messages = message::Entity::find().filter(elsewhere).all(tx).await?;
                 forget_messages(tx, messages, now).await?;
                 forget_identities(tx, id.uuid()).await?;
-                let version = row.version + 1;
-                let mut row = row.into_active_model();
-                row.name = Set("erased".to_owned());
-                row.language = Set(None);
-                row.note = Set(None);
-                row.version = Set(version);
-                row.updated_at = Set(millis(now));
-                row.erased_at = Set(Some(millis(now)));
-                super::contact::Entity::update(row).exec(tx).await?;
+                forget_joined(tx, id.uuid(), now).await?;
+                forget_person(tx, row, now).await?;
+                search::scrub(tx).await?;
                 record(tx, "contact.erased", json!({ "id": id }), (actor, now)).await?;
                 contact_view(tx, id.uuid()).await
             })
@@ -67,15 +62,48 @@ impl Store {
     }
 }
 
+async fn forget_person(
+    tx: &DatabaseTransaction,
+    row: contact::Model,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let version = row.version + 1;
+    let mut row = row.into_active_model();
+    row.name = Set("erased".to_owned());
+    row.language = Set(None);
+    row.note = Set(None);
+    row.version = Set(version);
+    row.updated_at = Set(millis(now));
+    row.erased_at = Set(Some(millis(now)));
+    contact::Entity::update(row).exec(tx).await?;
+    Ok(())
+}
+
+/// Contacts that were joined with this one bear the names that it had before.
+async fn forget_joined(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut survivors = vec![id];
+    while let Some(survivor) = survivors.pop() {
+        let joined = contact::Entity::find()
+            .filter(contact::Column::MergedInto.eq(survivor))
+            .filter(contact::Column::ErasedAt.is_null())
+            .all(tx)
+            .await?;
+        for row in joined {
+            survivors.push(row.id);
+            forget_person(tx, row, now).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn forget_identities(tx: &DatabaseTransaction, contact: Uuid) -> Result<(), StoreError> {
     let known = identity::Entity::find().filter(identity::Column::Contact.eq(contact));
     for row in known.all(tx).await? {
-        autoreply::Entity::delete_many()
-            .filter(autoreply::Column::Scheme.eq(&row.scheme))
-            .filter(autoreply::Column::Value.eq(&row.value))
-            .exec(tx)
-            .await?;
-        suppression::Entity::delete_by_id((row.scheme.clone(), row.value.clone())).exec(tx).await?;
+        forget_address(tx, &row.scheme, &row.value).await?;
         participant::Entity::delete_many()
             .filter(participant::Column::Scheme.eq(&row.scheme))
             .filter(participant::Column::Value.eq(&row.value))
@@ -83,6 +111,21 @@ async fn forget_identities(tx: &DatabaseTransaction, contact: Uuid) -> Result<()
             .await?;
         identity::Entity::delete_by_id(row.id).exec(tx).await?;
     }
+    Ok(())
+}
+
+/// What was noted about an address by itself.
+async fn forget_address(
+    tx: &DatabaseTransaction,
+    scheme: &str,
+    value: &str,
+) -> Result<(), StoreError> {
+    autoreply::Entity::delete_many()
+        .filter(autoreply::Column::Scheme.eq(scheme))
+        .filter(autoreply::Column::Value.eq(value))
+        .exec(tx)
+        .await?;
+    suppression::Entity::delete_by_id((scheme.to_owned(), value.to_owned())).exec(tx).await?;
     Ok(())
 }
 
@@ -123,11 +166,20 @@ pub(in crate::store) async fn forget_messages(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let ids: Vec<Uuid> = messages.iter().map(|row| row.id).collect();
+    let mut raws: Vec<Uuid> = messages.iter().filter_map(|row| row.raw).collect();
     for ids in ids.chunks(IDS_MAX) {
         forget_deliveries(tx, ids, now).await?;
         forget_attachments(tx, ids).await?;
+        // Copies that came by other ways, and changes.
+        let others: Vec<Uuid> = journal::Entity::find()
+            .select_only()
+            .column(journal::Column::Id)
+            .filter(journal::Column::Message.is_in(ids.iter().copied()))
+            .into_tuple()
+            .all(tx)
+            .await?;
+        raws.extend(others);
     }
-    let raws: Vec<Uuid> = messages.iter().filter_map(|row| row.raw).collect();
     for raws in raws.chunks(IDS_MAX) {
         forget_raws(tx, raws).await?;
     }
@@ -178,6 +230,18 @@ async fn forget_deliveries(
         let text = "a reply is being sent at this moment: try again in a minute".to_owned();
         return Err(StoreError::Refused(text));
     }
+    // Addresses that were written to without being anybody's identity: an answer wanted elsewhere.
+    let addressed: Vec<(String, String)> = delivery::Entity::find()
+        .select_only()
+        .columns([delivery::Column::ToScheme, delivery::Column::ToValue])
+        .filter(theirs())
+        .distinct()
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (scheme, value) in addressed {
+        forget_address(tx, &scheme, &value).await?;
+    }
     delivery::Entity::update_many()
         .set(delivery::ActiveModel {
             state: Set("cancelled".to_owned()),
@@ -191,8 +255,10 @@ async fn forget_deliveries(
         .await?;
     delivery::Entity::update_many()
         .set(delivery::ActiveModel {
-            outbound: Set("{}".to_owned()),
+            outbound: Set(ERASED.to_owned()),
             to_value: Set(String::new()),
+            // Servers quote the address in what they say.
+            error: Set(Some("erased".to_owned())),
             ..Default::default()
         })
         .filter(theirs())
@@ -232,6 +298,7 @@ async fn forget_raws(tx: &DatabaseTransaction, raws: &[Uuid]) -> Result<(), Stor
     journal::Entity::update_many()
         .set(journal::ActiveModel {
             sealed: Set(None),
+            reason: Set(None),
             transport: Set("{}".to_owned()),
             ..Default::default()
         })

@@ -34,6 +34,7 @@ pub struct Model {
     pub unless_answered: bool,
     pub queued_at: i64,
     pub event: Option<i64>,
+    pub tried_since: Option<i64>,
     pub updated_at: i64,
 }
 

@@ -22,6 +22,7 @@ pub struct Model {
     pub retry_at: Option<i64>,
     pub ended_at: Option<i64>,
     pub ticket: Option<Uuid>,
+    pub message: Option<Uuid>,
     #[sea_orm(column_type = "Text")]
     pub transport: String,
     pub size: i64,

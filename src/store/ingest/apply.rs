@@ -11,7 +11,8 @@ use super::facts::{AddressKey, Facts, Kept, address_key};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, Candidate, Decision, Route};
 use crate::model::{
-    Actor, ActorKind, Direction, Flag, Form, Inbound, MessageKind, Timestamp, Token, Trust,
+    Actor, ActorKind, Direction, Flag, Form, Inbound, MessageId, MessageKind, TicketId, Timestamp,
+    Token, Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -84,9 +85,15 @@ impl Work {
             match step {
                 Step::Message(message) => self.message(one, message, &mut result),
                 Step::Edit { target, text } => {
-                    too_early |= !self.edit(one, &target.0, Some(text.clone()));
+                    let edited = self.edit(one, &target.0, Some(text.clone()));
+                    too_early |= edited.is_none();
+                    result.messages.extend(edited);
                 }
-                Step::Delete { target } => too_early |= !self.edit(one, &target.0, None),
+                Step::Delete { target } => {
+                    let deleted = self.edit(one, &target.0, None);
+                    too_early |= deleted.is_none();
+                    result.messages.extend(deleted);
+                }
                 Step::Receipt(receipt) => too_early |= !self.receipt(one, receipt),
             }
         }
@@ -105,14 +112,18 @@ impl Work {
         self.results.push(result);
     }
 
-    fn edit(&mut self, one: &Prepared, remote_id: &str, text: Option<String>) -> bool {
+    /// `None`: there is no such message (yet).
+    fn edit(
+        &mut self,
+        one: &Prepared,
+        remote_id: &str,
+        text: Option<String>,
+    ) -> Option<(TicketId, MessageId)> {
         let key = (one.channel.realm.0.clone(), remote_id.to_owned());
         let known = self.facts.seen.get(&key).and_then(|rows| rows.last());
-        let Some((message, ticket)) = known.and_then(|row| row.message.zip(row.ticket)) else {
-            return false;
-        };
+        let (message, ticket) = known.and_then(|row| row.message.zip(row.ticket))?;
         self.edits.push(Edit { message, ticket, text });
-        true
+        Some((ticket.into(), message.into()))
     }
 
     fn message(&mut self, one: &Prepared, prepared: &PreparedMessage, result: &mut Ingested) {
@@ -132,7 +143,7 @@ impl Work {
                 ticket.uuid()
             }
             Route::Open { linked_to } => {
-                let linked_to = linked_to.map(crate::model::TicketId::uuid);
+                let linked_to = linked_to.map(TicketId::uuid);
                 self.open(one, inbound, contact, linked_to)
             }
         };
@@ -349,7 +360,7 @@ impl Work {
         contact: Uuid,
         linked_to: Option<Uuid>,
     ) -> Uuid {
-        let id = crate::model::TicketId::new().uuid();
+        let id = TicketId::new().uuid();
         let now = millis(self.now);
         let policy = &one.channel.policy;
         let sender = inbound.sender.address.as_ref();

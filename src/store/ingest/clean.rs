@@ -59,9 +59,8 @@ pub(super) fn inbound(mut inbound: Inbound) -> Inbound {
     inbound.reply_to = inbound.reply_to.map(party);
     inbound.recipients = inbound.recipients.into_iter().map(party).collect();
     let thread = &mut inbound.thread;
-    thread.parents.retain(|id| !is_blank(id));
-    thread.parents.truncate(PARENTS_MAX);
-    thread.parents = std::mem::take(&mut thread.parents).into_iter().map(remote_id).collect();
+    let parents = std::mem::take(&mut thread.parents).into_iter().take(PARENTS_MAX).map(remote_id);
+    thread.parents = parents.filter(|id| !is_blank(id)).collect();
     let named = thread.key.take().filter(|key| !key.0.trim().is_empty());
     thread.key = named.map(|named| ThreadKey(key(named.0)));
     inbound.subject = inbound.subject.map(text);

@@ -373,11 +373,18 @@ impl Work {
         }
         // What was known before is found again from its row; what is new, from its message.
         let known = self.results.iter().filter(|result| result.new == 0);
-        let known: Vec<(Uuid, Uuid)> = known
-            .filter_map(|result| Some((result.id.uuid(), result.messages.first()?.0.uuid())))
+        let known: Vec<(Uuid, (Uuid, Uuid))> = known
+            .filter_map(|result| {
+                let (ticket, message) = result.messages.first()?;
+                Some((result.id.uuid(), (ticket.uuid(), message.uuid())))
+            })
             .collect();
-        for (id, ticket) in known {
-            let row = journal::ActiveModel { ticket: Set(Some(ticket)), ..Default::default() };
+        for (id, (ticket, message)) in known {
+            let row = journal::ActiveModel {
+                ticket: Set(Some(ticket)),
+                message: Set(Some(message)),
+                ..Default::default()
+            };
             update_journal(tx, row, vec![id]).await?;
         }
         if !self.postponed.is_empty() {

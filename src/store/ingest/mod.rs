@@ -70,7 +70,7 @@ pub struct Ingested {
     pub id: RawId,
     /// How it ended; `None`: it waits for something and is tried again.
     pub ending: Option<Ending>,
-    /// The messages that it is (new or known), with their tickets.
+    /// The messages that it is (new or known) or changes, with their tickets.
     pub messages: Vec<(TicketId, MessageId)>,
     /// How many of them are new.
     pub new: usize,

@@ -5,7 +5,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
     FromQueryResult as _, QueryFilter as _, QuerySelect as _, Statement,
-    sea_query::{Expr, ExprTrait as _},
+    sea_query::{Expr, ExprTrait as _, Func},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -16,26 +16,32 @@ use super::super::{Fence, Store, StoreError, blob, channel_state, lease, millis,
 use super::{StoredOutbound, set_state, state_of};
 use crate::desk;
 use crate::model::{
-    Actor, ChannelName, Delivery, DeliveryState, Outbound, OutboundMedia, RemoteId, Resend,
-    Timestamp,
+    Actor, ChannelName, Delivery, DeliveryId, DeliveryState, Outbound, OutboundMedia, RemoteId,
+    Resend, Timestamp,
 };
 
-/// What is due of one channel: a conversation's next delivery only, humans before machines.
+/// What is due of one channel: a conversation's next delivery only, humans before machines, oldest first.
 ///
-/// A delivery waits for every earlier one of its ticket that is under way or to be tried again; one that
-/// is held, or planned for later, holds nobody up.
+/// A delivery waits for every earlier one of its ticket that is under way or to be tried again, and for all
+/// earlier parts of its own reply. Another reply that is held, or planned for later, holds nobody up.
 const DUE: &str = "SELECT d.* FROM delivery d
     WHERE d.channel = $1 AND d.state = 'queued' AND d.not_before <= $2
     AND NOT EXISTS (SELECT 1 FROM delivery e WHERE e.ticket = d.ticket AND e.channel = d.channel
         AND e.seq < d.seq AND e.state IN ('queued', 'sending', 'held') AND (e.state = 'sending'
-            OR (e.state = 'queued' AND (e.attempt > 0 OR e.not_before <= $2))))
-    ORDER BY d.automated, d.not_before, d.seq LIMIT $3";
+            OR (e.state = 'queued' AND (e.attempt > 0 OR e.not_before <= $2))
+            OR e.message = d.message))
+    ORDER BY d.automated, d.seq LIMIT $3";
 
-/// A delivery that may be tried now.
-pub type Due = Delivery;
+/// A delivery that may be tried now, without the bytes of its attachments.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// What is to be sent; `outbound.media` is still empty.
+    pub delivery: Delivery,
+    attachments: Vec<Uuid>,
+}
 
 impl Store {
-    /// What may be tried now, complete with attachments; nothing is changed yet.
+    /// What may be tried now; nothing is changed yet.
     pub async fn due_deliveries(
         &self,
         channel: &ChannelName,
@@ -50,9 +56,18 @@ impl Store {
         let rows = self.reader().query_all_raw(statement).await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in rows {
-            due.push(self.delivery(delivery::Model::from_query_result(&row, "")?).await?);
+            due.push(due_row(delivery::Model::from_query_result(&row, "")?, now)?);
         }
         Ok(due)
+    }
+
+    /// The same with its attachments, ready to be sent.
+    pub async fn complete(&self, due: Due) -> Result<Delivery, StoreError> {
+        let mut delivery = due.delivery;
+        for id in due.attachments {
+            delivery.outbound.media.extend(self.outbound_media(id).await?);
+        }
+        Ok(delivery)
     }
 
     /// When the next delivery of the channel is due, if one waits.
@@ -66,37 +81,6 @@ impl Store {
             .one(self.reader())
             .await?;
         Ok(next.flatten().map(moment))
-    }
-
-    async fn delivery(&self, row: delivery::Model) -> Result<Delivery, StoreError> {
-        let stored: StoredOutbound = serde_json::from_str(&row.outbound).map_err(database)?;
-        let mut media = Vec::with_capacity(stored.attachments.len());
-        for id in &stored.attachments {
-            media.extend(self.outbound_media(*id).await?);
-        }
-        Ok(Delivery {
-            outbound: Outbound {
-                delivery: row.id.into(),
-                ticket_number: stored.ticket_number,
-                to: stored.to,
-                cc: stored.cc,
-                thread: stored.thread,
-                in_reply_to: stored.in_reply_to,
-                references: stored.references,
-                subject: stored.subject,
-                text: stored.text,
-                html: stored.html,
-                media,
-                author: stored.author,
-                automated: stored.automated,
-            },
-            channel: row.channel.parse().map_err(database)?,
-            ticket: row.ticket.into(),
-            message: row.message.into(),
-            state: state_of(&row.state, row.error.as_deref()),
-            attempt: u32::try_from(row.attempt).unwrap_or_default(),
-            queued_at: moment(row.queued_at),
-        })
     }
 
     async fn outbound_media(&self, id: Uuid) -> Result<Option<OutboundMedia>, StoreError> {
@@ -118,11 +102,11 @@ impl Store {
     pub async fn begin_delivery(
         &self,
         fence: &Fence,
-        due: &Due,
+        id: DeliveryId,
         remote_id: Option<RemoteId>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (fence, id) = (fence.clone(), due.outbound.delivery.uuid());
+        let (fence, id) = (fence.clone(), id.uuid());
         self.write(move |tx| {
             let (fence, remote_id) = (fence.clone(), remote_id.clone());
             Box::pin(async move {
@@ -140,9 +124,14 @@ impl Store {
                     begun.remote_id = Set(Some(remote_id.0));
                 }
                 let attempt = Expr::col(delivery::Column::Attempt);
+                let since = Func::coalesce([
+                    Expr::col(delivery::Column::TriedSince),
+                    Expr::value(millis(now)),
+                ]);
                 let changed = delivery::Entity::update_many()
                     .set(begun)
                     .col_expr(delivery::Column::Attempt, attempt.add(1))
+                    .col_expr(delivery::Column::TriedSince, since.into())
                     .filter(delivery::Column::Id.eq(id))
                     .filter(delivery::Column::State.eq("queued"))
                     .exec(tx)
@@ -157,7 +146,7 @@ impl Store {
     pub async fn settle_delivery(
         &self,
         fence: &Fence,
-        id: crate::model::DeliveryId,
+        id: DeliveryId,
         (state, note): (DeliveryState, Option<String>),
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -203,6 +192,34 @@ impl Store {
     }
 }
 
+fn due_row(row: delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
+    let stored: StoredOutbound = serde_json::from_str(&row.outbound).map_err(database)?;
+    let delivery = Delivery {
+        outbound: Outbound {
+            delivery: row.id.into(),
+            ticket_number: stored.ticket_number,
+            to: stored.to,
+            cc: stored.cc,
+            thread: stored.thread,
+            in_reply_to: stored.in_reply_to,
+            references: stored.references,
+            subject: stored.subject,
+            text: stored.text,
+            html: stored.html,
+            media: Vec::new(),
+            author: stored.author,
+            automated: stored.automated,
+        },
+        channel: row.channel.parse().map_err(database)?,
+        ticket: row.ticket.into(),
+        message: row.message.into(),
+        state: state_of(&row.state, row.error.as_deref()),
+        attempt: u32::try_from(row.attempt).unwrap_or_default(),
+        tried_since: row.tried_since.map_or(now, moment),
+    };
+    Ok(Due { delivery, attachments: stored.attachments })
+}
+
 /// Writes the state, tells of it, and lets later parts of a failed reply fail with it.
 async fn settle(
     tx: &DatabaseTransaction,
@@ -212,8 +229,18 @@ async fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let before = delivery::Entity::find_by_id(id).one(tx).await?;
-    // A receipt may have come first: what it said is newer than what the attempt knows.
-    if before.is_some_and(|row| matches!(row.state.as_str(), "delivered" | "read" | "bounced")) {
+    // A receipt may have come first: what it said is newer than what the attempt knows, but for the name.
+    let settled =
+        |row: &delivery::Model| matches!(row.state.as_str(), "delivered" | "read" | "bounced");
+    if let Some(row) = before.filter(settled) {
+        if let (DeliveryState::Sent { remote_id }, None) = (state, &row.remote_id) {
+            let named = delivery::ActiveModel {
+                id: Set(id),
+                remote_id: Set(Some(remote_id.0.clone())),
+                ..Default::default()
+            };
+            delivery::Entity::update(named).exec(tx).await?;
+        }
         return Ok(());
     }
     let mut row = set_state(tx, id, state, now).await?;

@@ -82,6 +82,9 @@ impl Routing {
     }
 }
 
+/// What is left of an outbound that was erased.
+pub(super) const ERASED: &str = "{}";
+
 fn nobody() -> Party {
     Party { address: crate::model::Address::email(""), name: None }
 }
@@ -141,6 +144,7 @@ pub(super) fn delivery_row(new: NewDelivery) -> delivery::Model {
         unless_answered: new.unless_answered,
         queued_at: millis(new.now),
         event: None,
+        tried_since: None,
         updated_at: millis(new.now),
     }
 }

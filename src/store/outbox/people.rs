@@ -234,17 +234,22 @@ async fn grant(
             }
         )));
     }
+    if wish == Wish::Retry && row.outbound == super::ERASED {
+        let text = "what the delivery said was erased: there is nothing to send".to_owned();
+        return Err(StoreError::Refused(text));
+    }
     let mut row = row.into_active_model();
     row.state = Set(to.to_owned());
     row.updated_at = Set(millis(now));
     match wish {
         Wish::Retry => {
             row.not_before = Set(Some(millis(now)));
-            // The policy's time to give up counts from now.
-            row.queued_at = Set(millis(now));
+            // The policy's time to give up counts anew.
+            row.tried_since = Set(None);
         }
         Wish::Cancel => row.error = Set(Some(format!("cancelled by {}", actor.name))),
-        Wish::Hold | Wish::Release => {}
+        Wish::Release => row.tried_since = Set(None),
+        Wish::Hold => {}
     }
     let row = delivery::Entity::update(row).exec(tx).await?;
     let mut event = updated(&row);

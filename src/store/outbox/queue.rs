@@ -240,7 +240,11 @@ async fn queue(
         return Ok(plan.message);
     }
     let row = ticket::Entity::find_by_id(plan.ticket.uuid()).lock_exclusive().one(tx).await?;
-    let row = row.ok_or(StoreError::NotFound("ticket"))?;
+    let row = row.filter(|row| row.deleted_at.is_none()).ok_or(StoreError::NotFound("ticket"))?;
+    if row.merged_into.is_some() {
+        let text = format!("ticket {} was merged into another one just now: try again", row.number);
+        return Err(StoreError::Refused(text));
+    }
     if let Some(given) = plan.version.filter(|given| *given != row.version) {
         return Err(StoreError::Stale { given, current: row.version });
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::super::entity::{message, person, ticket, ticket_tag};
 use super::super::event::{self, NewEvent};
 use super::super::idempotency::By;
-use super::super::{Store, StoreError, contact, millis, moment};
+use super::super::{Store, StoreError, contact, millis, moment, search};
 use super::{TicketView, take, view};
 use crate::model::{Actor, Priority, TicketId, TicketStatus, Timestamp};
 
@@ -99,7 +99,7 @@ impl Store {
     /// Destroys what a ticket said. What remains are its number, its trail, and the names of its messages,
     /// so that they do not come back at the next poll.
     pub async fn delete_ticket(&self, id: TicketId, by: By) -> Result<(), StoreError> {
-        self.write(move |tx| {
+        self.write_without_trace(move |tx| {
             let By { actor, version, now, .. } = by.clone();
             Box::pin(async move {
                 let row = take(tx, id.uuid(), version).await?;
@@ -110,6 +110,7 @@ impl Store {
                     .await?;
                 contact::forget_messages(tx, messages, now).await?;
                 contact::forget_ticket(tx, row.id).await?;
+                search::scrub(tx).await?;
                 let version = row.version + 1;
                 let mut row = row.into_active_model();
                 row.version = Set(version);
@@ -135,6 +136,7 @@ async fn apply(
     let mut changes = Changes { row: row.clone().into_active_model(), seen: Map::new() };
     if let Some(status) = status {
         set_status(&mut changes, &row, status, now);
+        leave_conversation(tx, &mut changes, &row, status).await?;
     }
     set_fields(&mut changes, &row, &patch);
     if let Some(assignee) = patch.assignee {
@@ -192,6 +194,31 @@ fn set_status(changes: &mut Changes, row: &ticket::Model, status: TicketStatus, 
         TicketStatus::Solved | TicketStatus::Closed => row.solved_at.or(Some(millis(now))),
         TicketStatus::Open | TicketStatus::Pending | TicketStatus::Spam => None,
     });
+}
+
+/// One conversation of a service has one open ticket: one that opens again while another one has its
+/// conversation opens without it.
+async fn leave_conversation(
+    tx: &DatabaseTransaction,
+    changes: &mut Changes,
+    row: &ticket::Model,
+    status: TicketStatus,
+) -> Result<(), StoreError> {
+    let opens = matches!(status, TicketStatus::Open | TicketStatus::Pending);
+    let Some(thread) = row.thread.as_ref().filter(|_| opens) else { return Ok(()) };
+    let other = ticket::Entity::find()
+        .filter(ticket::Column::Channel.eq(&row.channel))
+        .filter(ticket::Column::Thread.eq(thread))
+        .filter(ticket::Column::Status.is_in(["open", "pending"]))
+        .filter(ticket::Column::MergedInto.is_null())
+        .filter(ticket::Column::DeletedAt.is_null())
+        .filter(ticket::Column::Id.ne(row.id))
+        .one(tx)
+        .await?;
+    if other.is_some() {
+        changes.row.thread = Set(None);
+    }
+    Ok(())
 }
 
 fn set_fields(changes: &mut Changes, row: &ticket::Model, patch: &TicketPatch) {

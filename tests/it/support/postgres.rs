@@ -1,8 +1,11 @@
 //! A throw-away PostgreSQL.
 //!
-//! `make test` starts one cluster for all test processes and names it in `TRIBUTARY_TEST_POSTGRES`;
-//! without that variable each test process starts its own. Each test gets a fresh database.
+//! The test runner starts a process for each test; all of one run share a cluster, which the first of them
+//! starts and which ends with the runner. `TRIBUTARY_TEST_POSTGRES` names another one to be used instead.
+//! Each test gets a fresh database.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -36,7 +39,7 @@ impl Database {
         static OWN: OnceLock<String> = OnceLock::new();
         let server = OWN.get_or_init(|| match std::env::var("TRIBUTARY_TEST_POSTGRES") {
             Ok(server) => server,
-            Err(_) => start_for_this_process(),
+            Err(_) => shared_by_this_run(),
         });
         Self::create(server)
     }
@@ -116,6 +119,8 @@ impl Postgres {
         {
             command.args(["-c", setting]);
         }
+        // What is sent to the group of the test that began it must not reach it: others use it too.
+        command.process_group(0);
         let log = self.folder.path().join("log");
         let mut process = Process::start("PostgreSQL", &mut command, &log);
         let url = format!("{}/postgres", self.server());
@@ -151,21 +156,45 @@ impl Drop for Postgres {
     }
 }
 
-/// Starts a cluster that lives as long as this process: it ends by itself when its parent is gone.
+/// The cluster of this run of the test runner; of this process alone where there is no runner.
+fn shared_by_this_run() -> String {
+    let Ok(run) = std::env::var("NEXTEST_RUN_ID") else {
+        return start_watched(std::process::id());
+    };
+    let folder = std::env::temp_dir().join(format!("tributary-test-runs-{}", current_user()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut file = fs::File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(folder.join(run))
+        .unwrap();
+    // The first one holds the lock until its cluster answers; the others then read where it is.
+    file.lock().unwrap();
+    let mut server = String::new();
+    file.read_to_string(&mut server).unwrap();
+    if server.is_empty() {
+        server = start_watched(std::os::unix::process::parent_id());
+        file.write_all(server.as_bytes()).unwrap();
+    }
+    server
+}
+
+/// Starts a cluster that lives as long as the process `owner`: it ends by itself when that is gone.
 #[expect(clippy::zombie_processes, reason = "the watch outlives this process on purpose")]
-fn start_for_this_process() -> String {
+fn start_watched(owner: u32) -> String {
     let mut cluster = Postgres::start();
     let server = cluster.server();
     let process = cluster.process.take().unwrap();
     let folder = cluster.folder.path().to_owned();
+    let (id, folder) = (process.id(), folder.display());
     let script = format!(
-        "while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -QUIT {}; sleep 0.5; rm -rf '{}'",
-        std::process::id(),
-        process.id(),
-        folder.display()
+        "while kill -0 {owner} 2>/dev/null; do sleep 0.2; done; kill -QUIT {id}; sleep 0.5; rm -rf '{folder}'"
     );
     let null = std::process::Stdio::null;
     let mut watch = Command::new("sh");
+    watch.process_group(0);
     watch.args(["-c", &script]).stdin(null()).stdout(null()).stderr(null()).spawn().unwrap();
     mem::forget(process);
     mem::forget(cluster);
