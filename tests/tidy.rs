@@ -3,12 +3,7 @@
 //!
 //! When a rule here is wrong, change the rule in the same commit, and say why.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has to fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has to fail")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +38,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("lettre", &["src/channel/email"]),
     ("mail_parser", &["src/channel/email"]),
     ("mail_auth", &["src/channel/email"]),
-    ("clap", &["src/cli"]),
+    ("clap", &["src/cli", "src/main.rs"]),
     ("clap_complete", &["src/cli"]),
     ("clap_mangen", &["src/cli"]),
     ("anyhow", &["src/cli"]),
@@ -57,6 +52,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const ENVIRONMENT: &[&str] = &["src/settings", "src/engine/failpoint.rs", "src/systemd.rs"];
 
 const LINES_MAX: usize = 600;
+/// Tests are lists: they are read one by one, and not from top to bottom.
+const TEST_LINES_MAX: usize = 900;
 
 /// A file of the program, by its path from the root.
 struct Source {
@@ -67,10 +64,9 @@ struct Source {
 impl Source {
     /// Its lines of code with their numbers: no comments, and nothing of the tests within.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let tests = if self.path.ends_with("/tests.rs") { 0 } else { usize::MAX };
-        let end = self.text.find("#[cfg(test)]\nmod tests").map_or(tests, |at| at.min(tests));
-        let end = end.min(self.text.len());
-        let lines = self.text[..end].lines().enumerate();
+        let code = self.text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code = if self.path.ends_with("/tests.rs") { "" } else { code };
+        let lines = code.lines().enumerate();
         lines
             .filter(|(_, line)| !line.trim_start().starts_with("//"))
             .map(|(number, line)| (number + 1, line))
@@ -108,7 +104,7 @@ fn program() -> Vec<Source> {
 /// Does the line use the library `name`: `name::`, neither within a longer word nor within a longer path?
 fn names(line: &str, name: &str) -> bool {
     line.match_indices(&format!("{name}::")).any(|(at, _)| {
-        let before = line[..at].chars().next_back();
+        let before = line.get(..at).and_then(|before| before.chars().next_back());
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
     })
 }
@@ -131,7 +127,8 @@ fn imports_point_backwards() {
                     faults.push(format!("{}:{number}: uses `{used}`", source.path));
                 }
                 let banned = FORBIDDEN.iter().any(|(who, what)| {
-                    *who == module && rest.starts_with(what) && !rest[what.len()..].starts_with('_')
+                    let tail = rest.strip_prefix(what).filter(|tail| !tail.starts_with('_'));
+                    *who == module && tail.is_some()
                 });
                 if banned {
                     faults.push(format!("{}:{number}: must not use `{used}`", source.path));
@@ -209,9 +206,11 @@ fn libraries_stay_where_they_belong() {
 fn files_are_short() {
     let all = files(&["src", "migrations", "tests", "benches"], "rs");
     let long = all.iter().map(|source| (source, source.text.lines().count()));
+    let max = |path: &str| if path.starts_with("tests/") { TEST_LINES_MAX } else { LINES_MAX };
     let faults: Vec<String> = long
-        .filter(|(_, lines)| *lines > LINES_MAX)
-        .map(|(source, lines)| format!("{} has {lines} lines, more than {LINES_MAX}", source.path))
+        .map(|(source, lines)| (&source.path, lines, max(&source.path)))
+        .filter(|(_, lines, max)| lines > max)
+        .map(|(path, lines, max)| format!("{path} has {lines} lines, more than {max}"))
         .collect();
     refuse("long files", &faults);
 }

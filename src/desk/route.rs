@@ -177,6 +177,7 @@ mod tests {
             sender: Sender {
                 address: Some(Address::email("anna@customer.example")),
                 name: None,
+                also: Vec::new(),
                 trust: Trust::Claimed,
             },
             reply_to: None,

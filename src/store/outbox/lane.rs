@@ -56,7 +56,7 @@ impl Store {
         let rows = self.reader().query_all_raw(statement).await?;
         let mut due = Vec::with_capacity(rows.len());
         for row in rows {
-            due.push(due_row(delivery::Model::from_query_result(&row, "")?, now)?);
+            due.push(due_row(&delivery::Model::from_query_result(&row, "")?, now)?);
         }
         Ok(due)
     }
@@ -192,7 +192,7 @@ impl Store {
     }
 }
 
-fn due_row(row: delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
+fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
     let stored: StoredOutbound = serde_json::from_str(&row.outbound).map_err(database)?;
     let delivery = Delivery {
         outbound: Outbound {

@@ -14,13 +14,13 @@ host = '127.0.0.1'
 port = 9
 tls = 'none'
 username = 'support'
-password = 'conformance-secret'
+password = 'conformance-secret-of-many-letters'
 [send]
 host = '127.0.0.1'
 port = 9
 tls = 'none'
 username = 'support'
-password = 'conformance-secret'
+password = 'conformance-secret-of-many-letters'
 ",
     raws,
     messages: 5,

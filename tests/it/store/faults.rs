@@ -190,9 +190,9 @@ async fn a_server_that_stops_crashes_and_comes_back_loses_nothing() {
     for round in 0..4 {
         tokio::time::sleep(Duration::from_millis(300)).await;
         if round % 2 == 0 {
-            cluster.kill()
+            cluster.kill();
         } else {
-            cluster.stop()
+            cluster.stop();
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         cluster.start_again();

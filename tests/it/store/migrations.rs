@@ -117,6 +117,8 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date_with_all_its_rows(
     let file = store.attachment(messages[0].attachments[0].id).await.unwrap();
     assert_eq!(file.bytes.unwrap(), vec![7; 70_000]);
     assert_eq!(store.vault_get("oauth:mail").await.unwrap().unwrap().reveal(), "a refresh token");
+    // What the node before left is adopted.
+    assert_eq!(store.beat().await.unwrap(), 1);
     let pending = store.pending(10, 1000, days(1)).await.unwrap();
     assert_eq!((pending.len(), &pending[0].raw.body[..]), (1, &b"still to be read"[..]));
     let due = store.due_deliveries(&name("mail"), 10, days(1)).await.unwrap();

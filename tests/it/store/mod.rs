@@ -325,6 +325,7 @@ pub(crate) fn mail(from: &str, id: &str) -> Inbound {
         sender: Sender {
             address: Some(Address::email(from)),
             name: from.split('@').next().map(str::to_owned),
+            also: Vec::new(),
             trust: Trust::Claimed,
         },
         reply_to: None,

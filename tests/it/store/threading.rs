@@ -47,10 +47,9 @@ async fn open(kit: &Kit, channel: &Arc<IngestChannel>, from: &str, id: &str) -> 
 }
 
 async fn merge(kit: &Kit, from: TicketId, into: TicketId) -> Combined {
-    match kit.store.merge_ticket(from, into, by()).await.unwrap() {
-        tributary::store::Answer::Fresh(combined) => combined,
-        other => panic!("{other:?}"),
-    }
+    let answer = kit.store.merge_ticket(from, into, by()).await.unwrap();
+    let tributary::store::Answer::Fresh(combined) = answer else { panic!("{answer:?}") };
+    combined
 }
 
 /// W1: all mails without an id in one ticket.
