@@ -61,11 +61,29 @@ pub(super) async fn load<C: ConnectionTrait>(
         .order_by_asc(blob::Column::Piece)
         .all(db)
         .await?;
-    let mut plain = Vec::with_capacity(pieces.len() * PIECE_BYTES);
-    for piece in pieces {
-        plain.extend(key.unseal(&piece.bytes)?);
+    beside(pieces.len() * PIECE_BYTES, move || {
+        let mut plain = Vec::with_capacity(pieces.len() * PIECE_BYTES);
+        for piece in pieces {
+            plain.extend(key.unseal(&piece.bytes)?);
+        }
+        Ok(Some(plain))
+    })
+    .await
+}
+
+/// Seals or unseals so many bytes: where they are many, in a thread for work that takes long. A mail of
+/// fifty megabytes must not keep a lease from being renewed.
+pub(super) async fn beside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    if bytes <= PIECE_BYTES {
+        return work();
     }
-    Ok(Some(plain))
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(StoreError::Database(error.into())),
+    }
 }
 
 /// Forgets the pieces of a row; its seal is destroyed by the caller.

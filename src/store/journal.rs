@@ -127,7 +127,7 @@ impl Store {
         batch: Batch,
         now: Timestamp,
     ) -> Result<Appended, StoreError> {
-        let prepared = Arc::new(self.prepare(&fence.channel, batch.raws, now)?);
+        let prepared = Arc::new(self.prepare(&fence.channel, batch.raws, now).await?);
         let (fence, cursor) = (fence.clone(), batch.cursor);
         self.write(move |tx| {
             let (fence, cursor, prepared) = (fence.clone(), cursor.clone(), prepared.clone());
@@ -150,7 +150,7 @@ impl Store {
         raws: Vec<Raw>,
         now: Timestamp,
     ) -> Result<Appended, StoreError> {
-        let prepared = Arc::new(self.prepare(channel, raws, now)?);
+        let prepared = Arc::new(self.prepare(channel, raws, now).await?);
         self.write(move |tx| {
             let prepared = prepared.clone();
             Box::pin(async move { insert_new(tx, &prepared).await })
@@ -158,13 +158,18 @@ impl Store {
         .await
     }
 
-    fn prepare(
+    async fn prepare(
         &self,
         channel: &ChannelName,
         raws: Vec<Raw>,
         now: Timestamp,
     ) -> Result<Vec<Prepared>, StoreError> {
-        raws.into_iter().map(|raw| self.prepare_one(channel, &raw, now)).collect()
+        let (store, channel) = (self.clone(), channel.clone());
+        let bytes = raws.iter().map(|raw| raw.body.len()).sum();
+        blob::beside(bytes, move || {
+            raws.into_iter().map(|raw| store.prepare_one(&channel, &raw, now)).collect()
+        })
+        .await
     }
 
     fn prepare_one(

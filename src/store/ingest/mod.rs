@@ -113,9 +113,12 @@ impl Store {
         batch: Vec<Ingest>,
         now: Timestamp,
     ) -> Result<Vec<Ingested>, StoreError> {
-        let prepared: Result<Vec<_>, _> =
-            batch.into_iter().map(|one| self.prepare_ingest(one, now)).collect();
-        let prepared = Arc::new(prepared?);
+        let (store, bytes) = (self.clone(), batch.iter().map(media_bytes).sum());
+        let prepared = blob::beside(bytes, move || {
+            let prepared = batch.into_iter().map(|one| store.prepare_ingest(one, now));
+            prepared.collect::<Result<Vec<_>, _>>()
+        });
+        let prepared = Arc::new(prepared.await?);
         self.write(move |tx| {
             let prepared = prepared.clone();
             Box::pin(async move {
@@ -261,6 +264,21 @@ fn quarantined(id: RawId, channel: &str, reason: &str) -> NewEvent {
         actor: Actor::system(),
         data: json!({ "id": id, "reason": reason }),
     }
+}
+
+/// How many bytes have to be sealed for a row.
+fn media_bytes(one: &Ingest) -> usize {
+    let Ok(Meaning::Events(events)) = &one.meaning else { return 0 };
+    let messages = events.iter().filter_map(|event| match event {
+        Event::Message(inbound) => Some(inbound),
+        Event::Edit { .. } | Event::Delete { .. } | Event::Receipt(_) => None,
+    });
+    let media = messages.flat_map(|inbound| &inbound.media);
+    let sizes = media.map(|media| match &media.source {
+        MediaSource::Inline(bytes) => bytes.len(),
+        MediaSource::Remote(_) => 0,
+    });
+    sizes.sum()
 }
 
 /// A customer may wait behind what we cannot read, so a human has to see it: one ticket for each channel
