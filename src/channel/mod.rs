@@ -103,6 +103,11 @@ pub trait PullSession: Send {
     fn backlog(&self) -> Option<u64> {
         None
     }
+
+    /// What a human has to mend although the rest goes on (one of several folders is gone).
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What to do about it, not what it was: that is in the source.

@@ -126,6 +126,19 @@ impl Health {
         });
     }
 
+    /// Something worked; `trouble` is what did not, beside it, and what a human has to mend.
+    pub(super) fn working(
+        &self,
+        channel: &ChannelName,
+        part: Part,
+        trouble: Option<String>,
+        now: Timestamp,
+    ) {
+        let Some(trouble) = trouble else { return self.success(channel, part, now) };
+        self.set(channel, part, State::NeedsHuman, Some(trouble), now);
+        self.update(channel, part, now, |health| health.last_success_at = Some(now));
+    }
+
     pub(super) fn backlog(&self, channel: &ChannelName, backlog: Option<u64>, now: Timestamp) {
         self.update(channel, Part::Receive, now, |health| health.backlog = backlog);
     }

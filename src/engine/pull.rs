@@ -66,7 +66,7 @@ impl Engine {
                 session = committed(session, cursor).await?;
                 failpoint::hit("pull.committed");
             }
-            self.health.success(channel, Part::Receive, self.clock.now());
+            self.health.working(channel, Part::Receive, session.trouble(), self.clock.now());
         }
     }
 

@@ -1,6 +1,6 @@
 //! One logged-in connection: which folder is looked at next, and the wait for more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,8 +39,9 @@ pub(super) struct Session {
     due: VecDeque<usize>,
     next_poll: Instant,
     may_idle: bool,
-    /// A folder that cannot be opened: told once the others have been looked at.
-    closed: Option<Fault>,
+    /// Folders that cannot be opened, by index. The others go on; each of these is tried again when all
+    /// are looked at.
+    closed: BTreeMap<usize, Fault>,
 }
 
 /// The folder that is open.
@@ -90,7 +91,7 @@ impl Session {
             position,
             moved: false,
             selected: None,
-            closed: None,
+            closed: BTreeMap::new(),
         }
     }
 
@@ -120,7 +121,9 @@ impl Session {
         if self.moved {
             return Ok(self.tell_position());
         }
-        if let Some(fault) = self.closed.take() {
+        if self.closed.len() == self.plans.len()
+            && let Some((_, fault)) = self.closed.pop_first()
+        {
             return Err(fault);
         }
         self.wait().await?;
@@ -138,17 +141,32 @@ impl Session {
         while let Some(index) = self.due.pop_front() {
             match self.look_into(index).await {
                 Ok(Some(batch)) => {
+                    self.closed.remove(&index);
                     self.due.push_back(index);
                     return Ok(Some(batch));
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    self.closed.remove(&index);
+                }
                 Err(fault @ Fault::Refused { step: Step::Open, .. }) if !fault.is_passing() => {
-                    self.closed = Some(fault);
+                    self.close(index, fault);
                 }
                 Err(fault) => return Err(fault),
             }
         }
         Ok(None)
+    }
+
+    /// Told once, not at every look.
+    fn close(&mut self, index: usize, fault: Fault) {
+        let (channel, folder) = (&self.mailbox.channel, self.folder(index));
+        if !self.closed.contains_key(&index) && self.plans.len() > 1 {
+            tracing::error!(
+                %channel, folder, error = &fault as &dyn std::error::Error,
+                "a folder of {channel} cannot be read: the others are"
+            );
+        }
+        self.closed.insert(index, fault);
     }
 
     async fn look_into(&mut self, index: usize) -> Result<Option<Batch>, Fault> {
@@ -238,7 +256,7 @@ impl Session {
             return Ok(mark.reborn(validity, last));
         }
         let newest = fetch::search(&mut self.wire, 1).await?.last().copied();
-        let mut heads = std::collections::BTreeMap::new();
+        let mut heads = BTreeMap::new();
         if let Some(uid) = newest {
             fetch::list(&mut self.wire, &[uid], &mut heads).await?;
         }
@@ -250,7 +268,17 @@ impl Session {
 
     /// Waits for more mail, or until it is time to look all the same.
     async fn wait(&mut self) -> Result<(), Fault> {
-        self.select(0).await?;
+        let watched = (0..self.plans.len()).find(|index| !self.closed.contains_key(index));
+        let watched = watched.unwrap_or(0);
+        match self.select(watched).await {
+            Ok(_) => {}
+            Err(fault @ Fault::Refused { step: Step::Open, .. }) if !fault.is_passing() => {
+                // It went while nobody looked: the next one is watched.
+                self.close(watched, fault);
+                return Ok(());
+            }
+            Err(fault) => return Err(fault),
+        }
         let settings = &self.mailbox.settings;
         let until_poll = self.next_poll.saturating_duration_since(Instant::now());
         let limit = until_poll.min(settings.idle).min(SIGN_OF_LIFE);
@@ -265,7 +293,7 @@ impl Session {
             self.next_poll = Instant::now() + self.mailbox.settings.poll;
             self.due = (0..self.plans.len()).collect();
         } else {
-            self.due = [0].into();
+            self.due = [watched].into();
         }
         if let Credentials::Token { source, .. } = &self.mailbox.credentials {
             source.observe();
@@ -323,5 +351,10 @@ impl PullSession for Session {
 
     fn backlog(&self) -> Option<u64> {
         Some(self.plans.iter().map(Plan::len).sum())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let faults: Vec<String> = self.closed.values().map(ToString::to_string).collect();
+        (!faults.is_empty()).then(|| faults.join("; "))
     }
 }
