@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use super::{BadChannel, Channel, Deliver, Kind, Listen, Pull, SignIn, Site, Table};
 use crate::model::{
-    Capabilities, ChannelName, MediaLimit, OwnAddresses, Policy, Rate, Realm, Receipts, Resend,
-    Support, TextLimit, TextUnit,
+    Capabilities, ChannelName, Duplicates, MediaLimit, OwnAddresses, Policy, Rate, Realm, Receipts,
+    Resend, Support, TextLimit, TextUnit,
 };
 use compose::Letterhead;
 use oauth::TokenSource;
@@ -31,7 +31,7 @@ fn sign_ins(name: &ChannelName, table: Table) -> Result<Vec<Box<dyn SignIn>>, Ba
     Ok(oauth::sign_ins(&settings::read(name, table)?))
 }
 
-/// All mail channels share it: one mail to two of our mailboxes has one Message-ID.
+/// Mail channels share it: one mail to two of our mailboxes has one Message-ID.
 const REALM: &str = "email";
 /// Longest text of one mail; longer ones are no answers any more.
 const TEXT_CHARS_MAX: u32 = 1_000_000;
@@ -56,7 +56,7 @@ fn build(
     let interpret = read::Reader::new(addresses.clone(), site.signer.clone(), trusted);
     Ok(Channel {
         kind: KIND.name,
-        realm: Realm(REALM.to_owned()),
+        realm: realm(&name, &policy),
         addresses,
         policy,
         capabilities: capabilities(settings.send.as_ref()),
@@ -68,6 +68,14 @@ fn build(
         download: None,
         name,
     })
+}
+
+/// One mail to two of our mailboxes is one message, unless the admin wants it in both.
+fn realm(channel: &ChannelName, policy: &Policy) -> Realm {
+    match policy.duplicates {
+        Duplicates::Join => Realm(REALM.to_owned()),
+        Duplicates::Separate => Realm(format!("{REALM}:{channel}")),
+    }
 }
 
 fn capabilities(send: Option<&Submission>) -> Capabilities {
