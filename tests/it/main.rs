@@ -11,12 +11,15 @@
 
 mod api;
 mod channel;
+mod cli;
 mod conformance;
 mod engine;
-mod cli;
+mod mail_faults;
+mod mail_loops;
 mod servers;
 mod settings;
 mod store;
+mod store_faults;
 mod support;
 mod systemd;
 mod webhooks;

@@ -127,6 +127,19 @@ impl Daemon {
         }
     }
 
+    /// What `/readyz` answers now.
+    pub async fn ready_status(&self) -> u16 {
+        let address = format!("http://127.0.0.1:{}/readyz", self.port);
+        let request = client().get(&address).timeout(Duration::from_secs(30));
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// The page of metrics.
+    pub async fn metrics(&self) -> String {
+        let address = format!("http://127.0.0.1:{}/metrics", self.port);
+        client().get(&address).send().await.unwrap().text().await.unwrap()
+    }
+
     /// Whether the process lives.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)
@@ -242,6 +255,16 @@ impl Api {
         let answer = send(self.request(Method::GET, path)).await.unwrap();
         assert_eq!(answer.status, StatusCode::OK, "GET {path}: {}", answer.body);
         answer.body
+    }
+
+    /// Reads a path; an error is a broken connection.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
+        send(self.request(Method::GET, path)).await
+    }
+
+    /// Sends what [`Api::request`] began.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+        send(request).await
     }
 
     /// Posts a body, with an idempotency key if it is not empty. An error is a broken connection.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -125,6 +126,28 @@ impl Dovecot {
         for message in messages {
             session.send("sender@customer.example", user, message.as_ref());
         }
+    }
+
+    /// Puts very many mails into a user's INBOX at once, as files, the way that a Maildir allows.
+    pub fn fill<M: AsRef<[u8]>>(&self, user: &str, messages: impl IntoIterator<Item = M>) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Makes the mailbox.
+        self.count(user, "INBOX");
+        let inbox = self.folder.path().join("mail").join(user);
+        let arriving = inbox.join("arriving");
+        fs::create_dir_all(&arriving).unwrap();
+        let mut files = Vec::new();
+        for message in messages {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}.{number:08}.test", 1_700_000_000 + number);
+            fs::write(arriving.join(&name), message).unwrap();
+            files.push(name);
+        }
+        give_to(&server_user(), &arriving);
+        for name in files {
+            fs::rename(arriving.join(&name), inbox.join("new").join(&name)).unwrap();
+        }
+        fs::remove_dir(arriving).unwrap();
     }
 
     /// How many mails a folder holds.

@@ -40,10 +40,19 @@ impl ImapClient {
 
     /// Adds a message to a folder.
     pub fn append(&mut self, folder: &str, flags: &str, message: &[u8]) {
+        self.append_with(folder, &format!("({flags})"), message);
+    }
+
+    /// Adds a message that came into the mailbox on another day (`01-Jan-2001 10:00:00 +0000`).
+    pub fn append_dated(&mut self, folder: &str, date: &str, message: &[u8]) {
+        self.append_with(folder, &format!("() \"{date}\""), message);
+    }
+
+    fn append_with(&mut self, folder: &str, facts: &str, message: &[u8]) {
         self.tag += 1;
         let tag = format!("t{} ", self.tag);
         let length = message.len();
-        self.send(format!("{tag}APPEND \"{folder}\" ({flags}) {{{length}+}}\r\n").as_bytes());
+        self.send(format!("{tag}APPEND \"{folder}\" {facts} {{{length}+}}\r\n").as_bytes());
         self.send(message);
         self.send(b"\r\n");
         let (_, end) = self.collect(&tag);

@@ -90,6 +90,56 @@ impl Submitter {
     }
 }
 
+/// Hands one mail over on a connection of its own, as a mail server does that tries again on any error:
+/// the other side may die at every step of it.
+pub fn hand_over(
+    port: u16,
+    greeting: Greeting,
+    (sender, recipient): (&str, &str),
+    message: &[u8],
+) -> std::io::Result<Answer> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    let hello = match greeting {
+        Greeting::Lmtp => "LHLO test.example",
+        Greeting::Smtp => "EHLO test.example",
+    };
+    read_answer(&mut reader)?;
+    let lines = [
+        hello.to_owned(),
+        format!("MAIL FROM:<{sender}>"),
+        format!("RCPT TO:<{recipient}>"),
+        "DATA".to_owned(),
+    ];
+    for line in lines {
+        reader.get_mut().write_all(format!("{line}\r\n").as_bytes())?;
+        let answer = read_answer(&mut reader)?;
+        if answer.code >= 400 {
+            return Ok(answer);
+        }
+    }
+    reader.get_mut().write_all(&dot_stuffed(message))?;
+    read_answer(&mut reader)
+}
+
+fn read_answer(reader: &mut BufReader<TcpStream>) -> std::io::Result<Answer> {
+    let mut text = String::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? < 4 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        text.push_str(&line);
+        if line.as_bytes()[3] == b' ' {
+            let code = line.get(..3).and_then(|code| code.parse().ok());
+            let code = code.ok_or(std::io::ErrorKind::InvalidData)?;
+            return Ok(Answer { code, text });
+        }
+    }
+}
+
 /// The message as it goes over the line: CRLF ends, leading dots doubled, the final dot.
 fn dot_stuffed(message: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(message.len() + message.len() / 50 + 8);

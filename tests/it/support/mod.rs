@@ -11,6 +11,7 @@
     reason = "a shelf that each test takes from; what a failing test says goes to its stderr"
 )]
 
+pub mod agent;
 pub mod app;
 pub mod daemon;
 pub mod desk;
@@ -18,13 +19,16 @@ pub mod dns;
 pub mod dovecot;
 pub mod imap_client;
 pub mod imap_script;
+pub mod ledger;
 pub mod lmtp_client;
+pub mod office;
 pub mod outbound;
 pub mod postfix;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;
 pub mod rig;
+pub mod sink;
 pub mod smtp_script;
 pub mod tls;
 pub mod token_endpoint;
@@ -42,6 +46,11 @@ use tempfile::TempDir;
 
 /// How long a server may take to come up before the test gives in.
 pub const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Prints a figure that was measured; `--nocapture` shows it.
+pub fn tell(figure: std::fmt::Arguments<'_>) {
+    eprintln!("{figure}");
+}
 
 /// Waits until `condition` holds; fails the test with `what` after `limit`.
 pub async fn wait_until(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
