@@ -16,6 +16,7 @@ mod conformance;
 mod engine;
 mod mail_faults;
 mod mail_loops;
+mod mail_round_trip;
 mod servers;
 mod settings;
 mod store;

@@ -419,7 +419,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<'_, S> {
                 self.mail = None;
                 self.react("RSET", line, "250 2.0.0 ok").await
             }
-            "NOOP" => self.react("NOOP", line, "250 2.0.0 ok").await,
             "QUIT" => {
                 self.react("QUIT", line, "221 2.0.0 bye").await?;
                 Ok(Next::Close)
