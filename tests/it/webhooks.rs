@@ -14,7 +14,7 @@ use crate::support::daemon::Daemon;
 use crate::support::postgres::Database;
 use crate::support::receiver::{Asked, Does, Receiver};
 use crate::support::rig::{PATIENCE, Rig, pass};
-use crate::support::wait_until;
+use crate::support::{Signal, wait_until};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const OTHER: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -344,6 +344,48 @@ async fn a_kill_at_any_step_loses_no_event_and_doubles_none() {
         rig.store.close().await.unwrap();
         daemon.stop();
     }
+}
+
+/// A reload starts new endpoints and stops those that are gone; a faulty one changes nothing.
+#[tokio::test]
+async fn a_reload_brings_endpoints_and_takes_them_away() {
+    let receiver = Receiver::answering(200);
+    let channel = format!("[channels.api]\n{}", api());
+    let with = format!(
+        "{channel}\n[webhooks.crm]\nurl = \"{}\"\nsecret = \"{OTHER}\"\n\
+         events = [\"message.created\"]\nallow_private_network = true\n",
+        receiver.url("/hook")
+    );
+    let mut daemon = Daemon::start(&channel).await;
+    let rig = Rig::beside(&daemon.state_folder(), &[("api", &api())]).await;
+    let mut reloads = 0;
+    let mut reload = async |daemon: &mut Daemon, configuration: &str, outcome: &str| {
+        daemon.configure(configuration);
+        daemon.signal(Signal::Hup);
+        reloads += 1;
+        let told = |log: &str| log.matches("reloaded:").count() + log.matches("is refused").count();
+        wait_until("the reload", PATIENCE, async || told(&daemon.log()) >= reloads).await;
+        assert!(daemon.log().contains(outcome), "{outcome}: {}", daemon.log());
+    };
+    reload(&mut daemon, &with, "1 webhooks changed").await;
+    write(&rig, "m1").await;
+    wait_until("the event", PATIENCE, async || receiver.asked().len() == 1).await;
+    verify(&receiver.asked()[0], OTHER);
+    let faulty = with.replace("message.created", "message.creatd");
+    reload(&mut daemon, &faulty, "webhooks.crm.events[0]").await;
+    write(&rig, "m2").await;
+    wait_until("the next event", PATIENCE, async || receiver.asked().len() == 2).await;
+    reload(&mut daemon, &channel, "reloaded").await;
+    write(&rig, "m3").await;
+    rig.wait_messages(3).await;
+    // Put back, it goes on where it was: with the one that it has not heard of.
+    reload(&mut daemon, &with, "reloaded").await;
+    wait_until("the event in between", PATIENCE, async || receiver.asked().len() == 3).await;
+    let ids: BTreeSet<String> =
+        receiver.asked().iter().map(|asked| asked.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids.len(), 3);
+    rig.store.close().await.unwrap();
+    daemon.stop();
 }
 
 #[test]

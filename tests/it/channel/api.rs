@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tributary::channel::shared::webhook::WebhookKeys;
 use tributary::model::{DeliveryStatus, Secret};
+use tributary::store::TicketName;
 
 use crate::support::daemon::Daemon;
 use crate::support::receiver::{Asked, Does, Receiver};
@@ -317,6 +318,42 @@ async fn files_by_address_are_fetched_later_and_never_from_inside() {
     let told: Vec<_> = events.iter().filter(|event| event.kind == "attachment.updated").collect();
     assert_eq!(told.len(), 2);
     assert!(told[0].data["error"].as_str().unwrap().contains("open internet"), "{told:?}");
+    rig.engine.stop().await;
+}
+
+/// What the other system says about a person is noted, and joins nobody to anybody.
+#[tokio::test]
+async fn addresses_that_are_only_named_are_claimed_once_and_join_no_contacts() {
+    let receiver = Receiver::answering(200);
+    let rig = Rig::start(&[("crm", &settings(&receiver))]).await;
+    let from = |sender: &str, id: &str| {
+        let sender = json!({ "id": sender, "email": "Ann@Example.com", "phone": "+4915112345678" });
+        json!({ "id": id, "conversation": id, "sender": sender, "text": "hello" })
+    };
+    rig.post("crm", &json!([from("u1", "m1"), from("u2", "m2"), from("u1", "m3")]), SECRET, "r1")
+        .await;
+    let messages = rig.wait_messages(3).await;
+    let mut contacts = Vec::new();
+    for message in &messages {
+        let ticket = rig.store.ticket(TicketName::Id(message.ticket_id)).await.unwrap();
+        contacts.push(ticket.contact);
+    }
+    assert_eq!(contacts[0].id, contacts[2].id);
+    assert_ne!(contacts[0].id, contacts[1].id, "an address that is only named proves nothing");
+    let known = |at: usize| -> BTreeSet<(String, String, String)> {
+        let identities = contacts[at].identities.iter();
+        identities.map(|one| (one.scheme.clone(), one.value.clone(), one.trust.clone())).collect()
+    };
+    let triple = |scheme: &str, value: &str, trust: &str| {
+        (scheme.to_owned(), value.to_owned(), trust.to_owned())
+    };
+    let first = [
+        triple("api", "u1", "proven"),
+        triple("email", "ann@example.com", "claimed"),
+        triple("tel", "+4915112345678", "claimed"),
+    ];
+    assert_eq!(known(2), BTreeSet::from(first));
+    assert_eq!(known(1), BTreeSet::from([triple("api", "u2", "proven")]));
     rig.engine.stop().await;
 }
 
