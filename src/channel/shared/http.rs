@@ -304,7 +304,7 @@ impl Http {
                 }
                 Some(Content::Multipart(form)) => request.multipart(form),
             };
-            request = match credentials.as_ref().filter(|_| self.is_configured(&hop.url)) {
+            request = match self.for_whom(&hop.url, credentials.as_ref()) {
                 None => request,
                 Some(Credentials::Bearer(token)) => request.bearer_auth(token.reveal()),
                 Some(Credentials::Basic(user, password)) => {
@@ -323,6 +323,15 @@ impl Http {
 
     fn is_configured(&self, url: &Url) -> bool {
         self.0.configured.contains(&url.origin())
+    }
+
+    /// Credentials, if this is where they belong: not where a redirect leads.
+    fn for_whom<'c>(
+        &self,
+        url: &Url,
+        credentials: Option<&'c Credentials>,
+    ) -> Option<&'c Credentials> {
+        credentials.filter(|_| self.is_configured(url))
     }
 
     /// A request to an address that was judged as far as it can be before its name is resolved.

@@ -147,6 +147,30 @@ fn a_base_address_is_encrypted_or_on_this_machine() {
     }
 }
 
+/// FAULTS 199: the same host on another port, or without encryption, is somebody else.
+#[test]
+fn credentials_are_for_the_configured_origin_alone() {
+    let url = |text: &str| Url::parse(text).unwrap();
+    let http = Http::new(&[url("https://api.example.com/v1")]);
+    let credentials = Credentials::Bearer(Secret::new("x"));
+    let given = |text: &str| http.for_whom(&url(text), Some(&credentials)).is_some();
+    for own in
+        ["https://api.example.com/", "https://api.example.com:443/x", "https://API.example.com/v2"]
+    {
+        assert!(given(own), "{own}");
+    }
+    for other in [
+        "http://api.example.com/",
+        "https://api.example.com:444/",
+        "https://example.com/",
+        "https://api.example.com.evil.test/",
+        "https://evil.test/?https://api.example.com/",
+        "https://api.example.com@evil.test/",
+    ] {
+        assert!(!given(other), "{other}");
+    }
+}
+
 #[test]
 fn steps_below_a_base_stay_below_it() {
     let base = Url::parse("https://api.example.com/v1/").unwrap();
