@@ -89,7 +89,8 @@ pub fn router(state: State) -> Router {
     let health = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics));
+        .route("/metrics", get(health::metrics))
+        .method_not_allowed_fallback(error::method_not_allowed);
     let api = api::router(&state);
     let all = Router::new().merge(hooks).merge(health).merge(api).fallback(error::not_found);
     headers::layered(all, REQUEST_MAX).with_state(state)

@@ -35,6 +35,7 @@ struct ContactQuery {
     /// Part of the name or of an address.
     q: Option<String>,
     /// Items of a page, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,

@@ -44,6 +44,7 @@ struct MessageQuery {
     /// A time: received, or written by us, after it. Or the id of a message, or a cursor: behind it.
     after: Option<String>,
     /// Items of a page, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before, or `cursor` of any message.
     cursor: Option<String>,

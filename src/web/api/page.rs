@@ -27,6 +27,7 @@ pub(super) struct Page<T> {
 #[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
     /// Items of a page, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
     pub(super) cursor: Option<String>,

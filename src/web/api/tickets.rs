@@ -66,6 +66,7 @@ struct TicketQuery {
     /// `created_at`, `updated_at`, `number` or `priority`, with `-` for the largest first. Usual: `-created_at`.
     sort: Option<String>,
     /// Items of a page, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before, with the same filters and `sort`.
     cursor: Option<String>,
