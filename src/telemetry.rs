@@ -35,6 +35,20 @@ pub const CHANNEL_ERRORS: &str = "tributary_channel_errors_total";
 pub const CHANNEL_UP: &str = "tributary_channel_up";
 /// Time since the part of the channel last worked, by `channel` and `part`: raise an alarm on this one.
 pub const SINCE_SUCCESS: &str = "tributary_channel_seconds_since_success";
+/// 1 while the part of the channel cannot go on until a person acts, by `channel` and `part`: an alarm.
+pub const NEEDS_HUMAN: &str = "tributary_channel_needs_human";
+/// 1 while nothing is received on the channel on any node although it should be, by `channel`: an alarm.
+pub const SILENT: &str = "tributary_channel_silent";
+/// Deliveries that wait, by `channel` and `state` (queued, held, failed, unconfirmed).
+pub const OUTBOX: &str = "tributary_outbox_deliveries";
+/// Age of the oldest delivery that waits for its turn, by `channel`.
+pub const OUTBOX_AGE: &str = "tributary_outbox_oldest_seconds";
+/// Raws that are stored and not yet understood, by `channel`.
+pub const UNREAD: &str = "tributary_journal_unread";
+/// Age of the oldest of these, by `channel`.
+pub const UNREAD_AGE: &str = "tributary_journal_oldest_seconds";
+/// Raws that could not be understood, by `channel`.
+pub const QUARANTINED: &str = "tributary_quarantine_raws";
 /// Messages that the service holds and we have not fetched, by `channel`.
 pub const BACKLOG: &str = "tributary_channel_backlog";
 /// Time until the access token must be renewed, by `channel`; negative: it has expired.
@@ -150,6 +164,13 @@ fn describe() {
     describe_counter!(CHANNEL_ERRORS, "Connections that ended by a fault");
     describe_gauge!(CHANNEL_UP, "1 while the part of the channel runs");
     describe_gauge!(SINCE_SUCCESS, Unit::Seconds, "Since the part of the channel last worked");
+    describe_gauge!(NEEDS_HUMAN, "1 while the part cannot go on until a person acts");
+    describe_gauge!(SILENT, "1 while nothing is received on any node although it should be");
+    describe_gauge!(OUTBOX, "Deliveries that wait");
+    describe_gauge!(OUTBOX_AGE, Unit::Seconds, "Age of the oldest delivery that waits");
+    describe_gauge!(UNREAD, "Raws that are stored and not yet understood");
+    describe_gauge!(UNREAD_AGE, Unit::Seconds, "Age of the oldest raw that is not yet understood");
+    describe_gauge!(QUARANTINED, "Raws that could not be understood");
     describe_gauge!(BACKLOG, "Messages that the service holds and we have not fetched");
     describe_gauge!(TOKEN_EXPIRES, Unit::Seconds, "Until the access token must be renewed");
     describe_counter!(RELOADS, "Reloads of the settings");

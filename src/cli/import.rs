@@ -105,13 +105,13 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// How far it has come, on standard error: a bar on a terminal, else a line now and then.
 enum Progress {
     Bar(ProgressBar),
-    Lines { size: u64, told: Instant },
+    Lines { size: u64, told: Option<Instant> },
 }
 
 impl Progress {
     fn new(size: u64) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { size, told: Instant::now() };
+            return Self::Lines { size, told: None };
         }
         let bar = ProgressBar::new(size);
         let style = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
@@ -127,8 +127,8 @@ impl Progress {
                 bar.set_message(format!("{} new", done.new));
                 bar.set_position(at);
             }
-            Self::Lines { size, told } if told.elapsed() >= LINE_EVERY => {
-                *told = Instant::now();
+            Self::Lines { size, told } if told.is_none_or(|at| at.elapsed() >= LINE_EVERY) => {
+                *told = Some(Instant::now());
                 let percent = at.saturating_mul(100) / (*size).max(1);
                 eprintln!(
                     "{percent}%: {} mails read, {} new, {} known",

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ use crate::store::{Access, JournalRow, Store, StoreError};
 
 /// Larger than any mail that a server lets through.
 const BYTES_MAX: u64 = 200 * 1024 * 1024;
+/// A store that does not answer within this time is as good as none: the sender tries again.
+const STORE_MAX: Duration = Duration::from_secs(20);
 /// How long to wait for the meaning of what is stored already.
 const UNDERSTAND_MAX: Duration = Duration::from_secs(30);
 
@@ -27,27 +30,12 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let body = read(file)?;
     // From here on the sender is to keep it whenever something does not work.
-    let temporary = |error: anyhow::Error| Failure::Temporary(error);
-    let installation =
-        Installation::open(config, Access::Beside).await.map_err(|failure| match failure {
-            Failure::Failed(error) => Failure::Temporary(error),
-            other @ (Failure::Usage(_)
-            | Failure::Temporary(_)
-            | Failure::Config(_)
-            | Failure::Told(_)) => other,
-        })?;
-    let channels = installation.channels()?;
-    if !channels.iter().any(|known| known.name == *channel) {
-        return Err(Failure::Usage(format!("there is no channel {channel} in the configuration")));
-    }
-    let store = installation.store.clone();
-    let engine = Engine::idle(store.clone(), channels, EngineSettings::usual(), Clock::system());
-    let raw = raw("ingest", body, Transport::new());
-    let appended = engine.take_raws(channel, vec![raw]).await;
-    let appended = appended.map_err(|error| temporary(error.into()))?;
-    let Some(id) = appended.ids.first().copied() else {
-        return Err(Failure::Temporary(anyhow::anyhow!("the store took nothing")));
-    };
+    let stored = tokio::time::timeout(STORE_MAX, Box::pin(store_raw(config, channel, body)));
+    let stored = stored.await.unwrap_or_else(|_| {
+        let seconds = STORE_MAX.as_secs();
+        Err(anyhow::anyhow!("the store did not take it within {seconds} seconds").into())
+    });
+    let (store, engine, id) = stored.map_err(later)?;
     // It is stored: nothing after this may tell the sender to send it again.
     let row = understood(&engine, &store, id).await;
     print(&store, id, row).await;
@@ -55,6 +43,34 @@ pub(super) async fn run(
         eprintln!("tributary: {error}");
     }
     Ok(())
+}
+
+/// A broken configuration is no reason to send a customer's mail back, either: the faults are shown to
+/// whoever reads the mail server's log, and the mail waits.
+fn later(failure: Failure) -> Failure {
+    match failure {
+        Failure::Failed(error) => Failure::Temporary(error),
+        Failure::Config(faults) => Failure::Temporary(anyhow::anyhow!("{faults}")),
+        other @ (Failure::Usage(_) | Failure::Temporary(_) | Failure::Told(_)) => other,
+    }
+}
+
+/// Durable when it returns.
+async fn store_raw(
+    config: Option<&Path>,
+    channel: &ChannelName,
+    body: Vec<u8>,
+) -> Result<(Store, Arc<Engine>, RawId), Failure> {
+    let installation = Installation::open(config, Access::Beside).await?;
+    let channels = installation.channels()?;
+    if !channels.iter().any(|known| known.name == *channel) {
+        return Err(Failure::Usage(format!("there is no channel {channel} in the configuration")));
+    }
+    let store = installation.store.clone();
+    let engine = Engine::idle(store.clone(), channels, EngineSettings::usual(), Clock::system());
+    let appended = engine.take_raws(channel, vec![raw("ingest", body, Transport::new())]).await?;
+    let id = appended.ids.first().copied();
+    Ok((store, engine, id.ok_or_else(|| anyhow::anyhow!("the store took nothing"))?))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

@@ -74,8 +74,8 @@ enum Command {
     Migrate,
     /// Hand one raw message to a channel, as if it had arrived.
     ///
-    /// Prints the ticket and the message as JSON. Ends with 75 if it could not be stored, so that a mail
-    /// server's pipe transport keeps it.
+    /// Prints the ticket and the message as JSON. Ends with 75 if it could not be stored, for whatever
+    /// reason (a faulty configuration too), so that a mail server's pipe transport keeps it.
     Ingest {
         /// Name of the channel.
         channel: ChannelName,
@@ -113,6 +113,8 @@ enum Command {
     Contact(remote::ContactCommand),
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi,
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -204,6 +206,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         }
         Command::Migrate => migrate::run(config.as_deref(), json).await,
         Command::Schema => print::schema(),
+        Command::Openapi => print::openapi(),
         Command::Completions { shell } => print::completions(shell),
         Command::Man { dir } => print::man(dir.as_deref()),
         Command::User(command) => people::user(config.as_deref(), command, json).await,

@@ -11,6 +11,7 @@ use super::open::Installation;
 use crate::engine::Clock;
 use crate::model::{Role, Secret};
 use crate::store::{Access, Person, Store, StoreError};
+use crate::web;
 
 /// People.
 #[derive(Debug, Subcommand)]
@@ -95,7 +96,7 @@ pub(super) async fn user(
             let person = store.add_person((&name, &email), role, password, now).await?;
             let link = if with_link {
                 let secret = store.sign_in_link(person.id.into(), Duration::days(2), now).await?;
-                Some(sign_in_url(&installation.settings().public_url(), &secret))
+                Some(web::sign_in_link(&installation.settings().public_url(), &secret))
             } else {
                 None
             };
@@ -111,7 +112,7 @@ pub(super) async fn user(
         UserCommand::Link { who } => {
             let person = find(store, &who).await?;
             let secret = store.sign_in_link(person.id.into(), Duration::days(2), now).await?;
-            let link = sign_in_url(&installation.settings().public_url(), &secret);
+            let link = web::sign_in_link(&installation.settings().public_url(), &secret);
             if json {
                 println!("{}", json!({ "id": person.id, "sign_in": link }));
             } else {
@@ -198,9 +199,4 @@ async fn find(store: &Store, who: &str) -> Result<Person, Failure> {
         .filter(|person| person.disabled_at.is_none())
         .find(|person| person.email == who || person.id.to_string() == who);
     Ok(found.ok_or(StoreError::NotFound("person"))?)
-}
-
-/// Where a sign-in link leads.
-pub(super) fn sign_in_url(base: &str, secret: &Secret) -> String {
-    format!("{base}/console/sign-in?token={}", secret.reveal())
 }

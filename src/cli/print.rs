@@ -7,11 +7,16 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::{Cli, Failure};
-use crate::settings;
+use crate::{settings, web};
 
 /// The JSON Schema of the settings file.
 pub(super) fn schema() -> Result<(), Failure> {
     write(serde_json::to_string_pretty(&settings::schema())?.as_bytes())
+}
+
+/// The OpenAPI document, as `/openapi.json` serves it.
+pub(super) fn openapi() -> Result<(), Failure> {
+    write(serde_json::to_string_pretty(&web::openapi())?.as_bytes())
 }
 
 /// A completion script.

@@ -159,10 +159,17 @@ pub(super) enum QuarantineCommand {
         /// Its id.
         id: String,
     },
-    /// Try to understand it again.
+    /// Try to understand it again, or with `--channel` or `--all` many of them.
     Retry {
         /// Its id.
-        id: String,
+        #[arg(required_unless_present_any = ["channel", "all"])]
+        id: Option<String>,
+        /// All of this channel.
+        #[arg(long, conflicts_with = "id")]
+        channel: Option<String>,
+        /// All there are.
+        #[arg(long, conflicts_with_all = ["id", "channel"])]
+        all: bool,
     },
     /// Give it up for good; its bytes are destroyed.
     Drop {
@@ -462,25 +469,10 @@ pub(super) async fn outbox(remote: &Remote, command: OutboxCommand) -> Result<()
 }
 
 async fn retry_channel(remote: &Remote, channel: &str) -> Result<(), Failure> {
-    let query = [
-        ("status", Some("failed".to_owned())),
-        ("channel", Some(channel.to_owned())),
-        ("limit", Some("200".to_owned())),
-    ];
-    let mut count = 0;
-    loop {
-        let answer = remote.get("/outbox", &query).await?;
-        let items = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        if items.is_empty() {
-            break;
-        }
-        for item in &items {
-            let path = format!("/outbox/{}/retry", cell(item, "id"));
-            remote.call(Method::POST, &path, None).await?;
-            count += 1;
-        }
-    }
-    remote.one(&json!({ "retried": count }), &format!("{count} deliveries are tried again"));
+    let body = json!({ "channel": channel });
+    let answer = remote.call(Method::POST, "/outbox/retry", Some(body)).await?;
+    let said = format!("{} deliveries are tried again", cell(&answer, "retried"));
+    remote.one(&answer, &said);
     Ok(())
 }
 
@@ -494,7 +486,12 @@ pub(super) async fn quarantine(remote: &Remote, command: QuarantineCommand) -> R
             let path = format!("/quarantine/{id}/raw");
             println!("{}", remote.call_text(Method::GET, &path, None).await?);
         }
-        QuarantineCommand::Retry { id } => {
+        QuarantineCommand::Retry { id: None, channel, all: _ } => {
+            let body = json!({ "channel": channel });
+            let answer = remote.call(Method::POST, "/quarantine/retry", Some(body)).await?;
+            remote.one(&answer, &format!("{} are tried again", cell(&answer, "retried")));
+        }
+        QuarantineCommand::Retry { id: Some(id), .. } => {
             let path = format!("/quarantine/{id}/retry");
             let answer = remote.call(Method::POST, &path, None).await?;
             remote.one(&answer, &format!("{id} is tried again"));

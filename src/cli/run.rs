@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::open::{Installation, load};
-use super::people::sign_in_url;
 use crate::channel::{self, Site, Table};
 use crate::engine::{Clock, Engine, EngineSettings, Webhook};
 use crate::model::ChannelName;
@@ -55,7 +54,8 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     engine.change_webhooks(webhooks, Vec::new()).await?;
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
     let state = web::State::new(engine.clone(), web_settings(&installation.loaded), metrics);
-    tasks.spawn(web::serve(listener, web::router(state), closing.clone()));
+    let stall_max = state.settings.stall_max;
+    tasks.spawn(web::serve(listener, web::router(state), stall_max, closing.clone()));
     tasks.spawn(systemd::feed_watchdog(engine.pulse(), closing.clone()));
     tasks.close();
     tell_address(&store, &address, settings.console.enabled).await?;
@@ -108,7 +108,7 @@ async fn tell_address(store: &Store, address: &str, console: bool) -> Result<(),
         let valid = chrono::Duration::hours(1);
         let secret = store.admin_sign_in_link(valid, Clock::system().now()).await?;
         println!("console: {address}/console");
-        println!("sign in within an hour, once: {}", sign_in_url(address, &secret));
+        println!("sign in within an hour, once: {}", web::sign_in_link(address, &secret));
     } else {
         println!("listening on {address}");
     }

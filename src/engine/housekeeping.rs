@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
+use super::silence::Watch;
 use super::supervisor::describe;
 use crate::model::ChannelName;
 use crate::store::{ChannelNote, StoreError};
@@ -28,8 +29,13 @@ struct Memory {
 impl Engine {
     pub(super) async fn run_housekeeping(self: Arc<Self>) {
         let mut memory = Memory::default();
+        let mut watch = Watch::default();
         loop {
-            match self.turn(&mut memory).await {
+            let turned = match self.turn(&mut memory).await {
+                Ok(()) => self.keep_watch(&mut watch).await,
+                Err(error) => Err(error),
+            };
+            match turned {
                 Ok(()) => self.pulse.send_modify(|turns| *turns += 1),
                 Err(error) => {
                     tracing::warn!(error = describe(&error), "housekeeping waits for the store");
@@ -78,7 +84,7 @@ impl Engine {
         name: &ChannelName,
         noted: &mut HashMap<ChannelName, ChannelNote>,
     ) -> Result<(), StoreError> {
-        let note = self.health.note(name);
+        let note = self.health.note(name, self.clock.now());
         // Another node has it: what that one writes is newer.
         if note.state == "waiting_for_lease" || note.state == "off" {
             return Ok(());

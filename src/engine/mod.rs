@@ -17,6 +17,7 @@ mod media;
 mod pause;
 mod pull;
 mod reply;
+mod silence;
 mod supervisor;
 mod webhook;
 

@@ -102,6 +102,12 @@ impl Store {
         self.write(move |tx| {
             let (channel, note) = (channel.clone(), note.clone());
             Box::pin(async move {
+                let before = Entity::find_by_id(channel.as_str()).one(tx).await?;
+                let was = before.is_some_and(|row| is_trouble(&row.state));
+                if was != is_trouble(&note.state) {
+                    let event = trouble_event(&channel, &note);
+                    event::record(tx, vec![event], now).await?;
+                }
                 let row = ActiveModel {
                     state: Set(note.state),
                     cause: Set(note.cause),
@@ -139,6 +145,24 @@ pub(super) async fn is_paused(tx: &DatabaseTransaction, channel: &str) -> Result
         .one(tx)
         .await?;
     Ok(paused.unwrap_or(false))
+}
+
+/// Does nothing come in or go out until somebody looks?
+fn is_trouble(state: &str) -> bool {
+    matches!(state, "needs_human" | "silent")
+}
+
+/// For the feed, so that people hear of it without looking for it.
+fn trouble_event(channel: &ChannelName, note: &ChannelNote) -> NewEvent {
+    NewEvent {
+        kind: if is_trouble(&note.state) { "channel.troubled" } else { "channel.recovered" },
+        ticket: None,
+        ticket_seq: None,
+        message: None,
+        channel: Some(channel.as_str().to_owned()),
+        actor: Actor::system(),
+        data: json!({ "state": note.state, "cause": note.cause }),
+    }
 }
 
 fn fresh(channel: &ChannelName, now: Timestamp) -> ActiveModel {

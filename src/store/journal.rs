@@ -12,12 +12,14 @@ use sea_orm::{
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     sea_query::OnConflict,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use super::blob::{self, Packed};
 use super::entity::{cursor, journal, message, seal, ticket};
+use super::event::{self, NewEvent};
 use super::{Fence, Store, StoreError, lease, millis, moment};
-use crate::model::{Batch, ChannelName, Cursor, DedupeKey, Raw, RawId, Timestamp};
+use crate::model::{Actor, Batch, ChannelName, Cursor, DedupeKey, Raw, RawId, Timestamp};
 
 /// Rows in one INSERT: SQLite allows 32,766 variables, a row has 18.
 const ROWS_MAX: usize = 500;
@@ -286,47 +288,77 @@ impl Store {
     }
 
     /// Puts a failed row back to be interpreted again, by this node.
-    pub async fn retry_raw(&self, id: RawId) -> Result<(), StoreError> {
+    pub async fn retry_raw(
+        &self,
+        id: RawId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<JournalRow, StoreError> {
         let node = self.node().uuid();
         self.write(move |tx| {
+            let actor = actor.clone();
             Box::pin(async move {
-                let changed = journal::Entity::update_many()
-                    .set(journal::ActiveModel {
-                        state: Set("pending".to_owned()),
-                        node: Set(node),
-                        retry_at: Set(None),
-                        ..Default::default()
-                    })
-                    .filter(journal::Column::Id.eq(id.uuid()))
-                    .filter(journal::Column::State.eq("failed"))
-                    .exec(tx)
-                    .await?;
-                match changed.rows_affected {
-                    0 => Err(StoreError::NotFound("quarantined message")),
-                    _ => Ok(()),
+                let row = failed(tx, id).await?;
+                retry(tx, node, Condition::all().add(journal::Column::Id.eq(row.id))).await?;
+                let event =
+                    quarantine_event("quarantine.retried", &row.channel, actor, Some(id), 1);
+                event::record(tx, vec![event], now).await?;
+                Ok(JournalRow { state: "pending".to_owned(), ..to_row(&row)? })
+            })
+        })
+        .await
+    }
+
+    /// Puts all failed rows of a channel (or of all) back to be interpreted again, by this node. They are
+    /// worked off a batch at a time, behind what comes in meanwhile. Returns how many.
+    pub async fn retry_raws(
+        &self,
+        channel: Option<ChannelName>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let node = self.node().uuid();
+        self.write(move |tx| {
+            let (channel, actor) = (channel.clone(), actor.clone());
+            Box::pin(async move {
+                let name = channel.as_ref().map(ChannelName::as_str);
+                let which =
+                    Condition::all().add_option(name.map(|name| journal::Column::Channel.eq(name)));
+                let count = retry(tx, node, which).await?;
+                if count > 0 {
+                    let kind = "quarantine.retried";
+                    let event =
+                        quarantine_event(kind, name.unwrap_or_default(), actor, None, count);
+                    event::record(tx, vec![event], now).await?;
                 }
+                Ok(count)
             })
         })
         .await
     }
 
     /// Gives a failed row up for good: it stays as `ignored`, and its body is destroyed.
-    pub async fn drop_raw(&self, id: RawId, why: &str) -> Result<(), StoreError> {
-        let why = why.to_owned();
+    pub async fn drop_raw(
+        &self,
+        id: RawId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let why = why.clone();
+            let actor = actor.clone();
             Box::pin(async move {
-                let row = journal::Entity::find_by_id(id.uuid()).one(tx).await?;
-                let row = row.filter(|row| row.state == "failed");
-                let row = row.ok_or(StoreError::NotFound("quarantined message"))?;
+                let row = failed(tx, id).await?;
                 seal::Entity::delete_by_id(row.seal).exec(tx).await?;
                 blob::delete(tx, row.id).await?;
+                let reason = format!("given up by {}", actor.name);
+                let event =
+                    quarantine_event("quarantine.dropped", &row.channel, actor, Some(id), 1);
                 let mut row = row.into_active_model();
                 row.state = Set("ignored".to_owned());
-                row.reason = Set(Some(why));
+                row.reason = Set(Some(reason));
                 row.sealed = Set(None);
                 journal::Entity::update(row).exec(tx).await?;
-                Ok(())
+                event::record(tx, vec![event], now).await
             })
         })
         .await
@@ -344,6 +376,45 @@ impl Store {
         }
         let rows = rows.order_by_desc(journal::Column::Id).limit(limit).all(self.reader()).await?;
         rows.iter().map(to_row).collect()
+    }
+}
+
+/// A row that could not be understood.
+async fn failed(tx: &DatabaseTransaction, id: RawId) -> Result<journal::Model, StoreError> {
+    let row = journal::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+    row.filter(|row| row.state == "failed").ok_or(StoreError::NotFound("quarantined message"))
+}
+
+async fn retry(tx: &DatabaseTransaction, node: Uuid, which: Condition) -> Result<u64, StoreError> {
+    let changed = journal::Entity::update_many()
+        .set(journal::ActiveModel {
+            state: Set("pending".to_owned()),
+            node: Set(node),
+            retry_at: Set(None),
+            ..Default::default()
+        })
+        .filter(journal::Column::State.eq("failed"))
+        .filter(which)
+        .exec(tx)
+        .await?;
+    Ok(changed.rows_affected)
+}
+
+fn quarantine_event(
+    kind: &'static str,
+    channel: &str,
+    actor: Actor,
+    id: Option<RawId>,
+    count: u64,
+) -> NewEvent {
+    NewEvent {
+        kind,
+        ticket: None,
+        ticket_seq: None,
+        message: None,
+        channel: Some(channel.to_owned()).filter(|name| !name.is_empty()),
+        actor,
+        data: json!({ "id": id, "count": count }),
     }
 }
 

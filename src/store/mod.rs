@@ -5,6 +5,7 @@
 //! SQLite and PostgreSQL run the same code; `search.rs` and [`now_sql`] hold what differs.
 
 mod blob;
+mod channel_figures;
 mod channel_state;
 mod contact;
 mod entity;
@@ -36,6 +37,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
 
+pub use channel_figures::ChannelFigures;
 pub use channel_state::{ChannelNote, ChannelState};
 pub use contact::{
     ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView,

@@ -67,6 +67,13 @@ const WINDOW: chrono::Duration = chrono::Duration::seconds(60);
 const ADDRESSES_MAX: usize = 10_000;
 
 impl Failures {
+    /// Were there too many of late? Asked where even trying costs us something.
+    pub(super) fn are_too_many(&self, address: IpAddr, now: Timestamp) -> bool {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(&subscriber(address));
+        count.is_some_and(|count| now - count.since < WINDOW && count.failures > FAILURES_MAX)
+    }
+
     /// Notes one. `true`: it is one too many.
     pub(super) fn note(&self, address: IpAddr, now: Timestamp) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

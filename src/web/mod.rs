@@ -4,10 +4,12 @@
 
 mod api;
 mod client;
+mod docs;
 mod error;
 mod headers;
 mod health;
 mod hooks;
+mod session;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,13 +18,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get};
+use axum::serve::ListenerExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use api::openapi;
 pub use client::Failures;
 pub use error::Problem;
+pub use session::link as sign_in_link;
 
 use crate::engine::Engine;
 
@@ -39,6 +44,10 @@ pub struct WebSettings {
     pub hook_bytes_max: usize,
     /// Bytes of an upload.
     pub upload_bytes_max: usize,
+    /// Streams of events at once.
+    pub streams_max: usize,
+    /// A connection that takes nothing for so long is cut.
+    pub stall_max: Duration,
 }
 
 impl WebSettings {
@@ -51,6 +60,8 @@ impl WebSettings {
             trusted_proxies: Vec::new(),
             hook_bytes_max: 30 * 1024 * 1024,
             upload_bytes_max: 25 * 1024 * 1024,
+            streams_max: 200,
+            stall_max: Duration::from_secs(60),
         }
     }
 }
@@ -66,13 +77,17 @@ pub struct State {
     pub metrics: PrometheusHandle,
     /// Who came with something wrong, and how often.
     pub failures: Arc<Failures>,
+    /// A place for each stream of events.
+    pub streams: Arc<Semaphore>,
 }
 
 impl State {
     /// Puts it together.
     #[must_use]
     pub fn new(engine: Arc<Engine>, settings: WebSettings, metrics: PrometheusHandle) -> Self {
-        Self { engine, settings: Arc::new(settings), metrics, failures: Arc::default() }
+        let streams = Arc::new(Semaphore::new(settings.streams_max));
+        let failures = Arc::default();
+        Self { engine, settings: Arc::new(settings), metrics, failures, streams }
     }
 }
 
@@ -92,7 +107,11 @@ pub fn router(state: State) -> Router {
         .route("/metrics", get(health::metrics))
         .method_not_allowed_fallback(error::method_not_allowed);
     let api = api::router(&state);
-    let all = Router::new().merge(hooks).merge(health).merge(api).fallback(error::not_found);
+    let mut all = Router::new().merge(hooks).merge(health).merge(api).merge(docs::routes());
+    if state.settings.console {
+        all = all.merge(session::routes());
+    }
+    let all = all.fallback(error::not_found);
     headers::layered(all, REQUEST_MAX).with_state(state)
 }
 
@@ -100,8 +119,16 @@ pub fn router(state: State) -> Router {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    stall_max: Duration,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    // The kernel cuts whoever takes nothing: no buffer of ours waits for them.
+    let listener = listener.tap_io(move |stream| {
+        let socket = socket2::SockRef::from(&*stream);
+        if let Err(error) = socket.set_tcp_user_timeout(Some(stall_max)) {
+            tracing::debug!(%error, "a connection has no limit for stalling");
+        }
+    });
     axum::serve(listener, router.into_make_service_with_connect_info::<std::net::SocketAddr>())
         .with_graceful_shutdown(async move { stop.cancelled().await })
         .await

@@ -1,8 +1,10 @@
 //! The command line: the real program, its exit codes, what it prints and what it never prints.
 
 mod check;
+mod login;
 mod people;
 mod print;
+mod take;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -97,6 +99,44 @@ fn a_daemon_that_does_not_run_is_named_with_what_to_do() {
     let ran = run(&daemon, &["channel", "list"]).ends_with(1);
     assert!(ran.error.contains("does `tributary run` run?"), "{}", ran.error);
     assert!(ran.error.contains(&daemon.port().to_string()), "{}", ran.error);
+}
+
+/// Everything that lists can be read by programs.
+#[tokio::test]
+async fn what_is_listed_is_listed_as_json_too() {
+    let daemon = Daemon::start(take::PIPE).await;
+    let ingested = run_with_input(
+        &daemon,
+        &["ingest", "mail"],
+        b"From: a@b.example\r\nSubject: x\r\n\r\nhello\r\n",
+    );
+    assert_eq!(ingested.code, 0, "{}", ingested.all());
+    for arguments in [
+        ["ticket", "list"],
+        ["channel", "list"],
+        ["outbox", "list"],
+        ["quarantine", "list"],
+        ["user", "list"],
+        ["token", "list"],
+    ] {
+        let ran = run(&daemon, &[arguments[0], arguments[1], "--json"]).ends_with(0);
+        assert!(ran.json()["items"].is_array(), "{arguments:?}: {}", ran.out);
+        run(&daemon, &arguments).ends_with(0);
+    }
+    let table = run(&daemon, &["channel", "list"]).ends_with(0).out;
+    assert!(table.contains("mail") && table.contains("email"), "{table}");
+    let set = ["ticket", "set", "1", "status=solved", "--json"];
+    assert_eq!(run(&daemon, &set).ends_with(0).json()["status"], "solved");
+    let paused = run(&daemon, &["channel", "pause", "mail", "--json"]).ends_with(0).json();
+    assert_eq!(paused["paused"], true);
+    run(&daemon, &["channel", "resume", "mail"]).ends_with(0);
+    run(&daemon, &["channel", "pause", "nobody"]).ends_with(1);
+    run(&daemon, &["outbox", "retry"]).ends_with(2);
+    let retried = run(&daemon, &["outbox", "retry", "--channel", "mail", "--json"]).ends_with(0);
+    assert_eq!(retried.json()["retried"], 0);
+    let all = run(&daemon, &["quarantine", "retry", "--all", "--json"]).ends_with(0);
+    assert_eq!(all.json()["retried"], 0);
+    run(&daemon, &["quarantine", "retry"]).ends_with(2);
 }
 
 #[test]

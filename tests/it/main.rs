@@ -19,6 +19,7 @@ mod mail_faults;
 mod mail_loops;
 mod mail_round_trip;
 mod sending;
+mod running;
 mod servers;
 mod settings;
 mod store;

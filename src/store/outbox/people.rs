@@ -118,6 +118,12 @@ impl Store {
         rows.all(self.reader()).await?.into_iter().map(shown).collect()
     }
 
+    /// One row.
+    pub async fn delivery_row(&self, id: DeliveryId) -> Result<OutboxRow, StoreError> {
+        let row = delivery::Entity::find_by_id(id.uuid()).one(self.reader()).await?;
+        shown(row.ok_or(StoreError::NotFound("delivery"))?)
+    }
+
     /// Deliveries of these messages, for showing where each stands.
     pub async fn deliveries_of(
         &self,

@@ -31,7 +31,7 @@ pub(super) async fn authenticate(
     }
 }
 
-async fn principal(state: &State, parts: &Parts) -> Result<Principal, Problem> {
+pub(super) async fn principal(state: &State, parts: &Parts) -> Result<Principal, Problem> {
     let (store, now) = (&state.engine.store, state.engine.clock.now());
     if let Some(given) = parts.headers.get(header::AUTHORIZATION) {
         let known = match bearer(given) {
@@ -73,11 +73,11 @@ fn bearer(given: &HeaderValue) -> Option<&str> {
 
 /// The name of the session's cookie. Browsers hold `__Host-` to what only TLS can keep, so without TLS (on
 /// a loopback address) it has a plain name.
-fn cookie_name(settings: &WebSettings) -> &'static str {
+pub(in super::super) fn cookie_name(settings: &WebSettings) -> &'static str {
     if settings.public_url.starts_with("https:") { "__Host-tributary" } else { "tributary" }
 }
 
-fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(in super::super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(';')).find_map(|one| {
         let (known, value) = one.trim().split_once('=')?;
@@ -87,7 +87,7 @@ fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// Browsers say which page a request comes from; one that comes with a cookie and changes something must
 /// come from a page of ours.
-fn is_same_origin(parts: &Parts, settings: &WebSettings) -> bool {
+pub(in super::super) fn is_same_origin(parts: &Parts, settings: &WebSettings) -> bool {
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return true;
     }

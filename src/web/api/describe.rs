@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr,
-    Response, ResponseBuilder, SecurityRequirement,
+    Response, ResponseBuilder, SecurityRequirement, Server,
 };
 use utoipa::{IntoResponses, PartialSchema as _, ToSchema as _};
 
@@ -35,6 +35,7 @@ pub(super) fn frame() -> OpenApi {
     let none: [&str; 0] = [];
     OpenApiBuilder::new()
         .info(info.build())
+        .servers(Some([Server::new("/")]))
         .components(Some(components.build()))
         .security(Some([
             SecurityRequirement::new(TOKEN, none),

@@ -4,16 +4,22 @@
 //! A route is a function with `#[utoipa::path]`: the OpenAPI document is made from the code, so that a
 //! route that is not described cannot be reached.
 
-mod access;
+pub(super) mod access;
+mod channels;
 mod check;
 mod contacts;
 mod describe;
 mod event;
+mod events;
 mod files;
 mod messages;
 mod once;
+mod outbox;
 mod page;
+mod people;
+mod quarantine;
 mod read;
+mod stats;
 mod tickets;
 
 use axum::extract::DefaultBodyLimit;
@@ -33,7 +39,13 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(tickets::routes())
         .merge(messages::routes())
         .merge(files::routes(upload_bytes_max))
-        .merge(contacts::routes());
+        .merge(contacts::routes())
+        .merge(channels::routes())
+        .merge(outbox::routes())
+        .merge(quarantine::routes())
+        .merge(events::routes())
+        .merge(stats::routes())
+        .merge(people::routes());
     OpenApiRouter::with_openapi(describe::frame()).nest(PREFIX, nouns)
 }
 

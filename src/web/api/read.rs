@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
 use super::super::{Problem, State};
+use crate::model::ChannelName;
 use crate::store::TicketName;
 
 /// A JSON body.
@@ -186,6 +187,20 @@ impl Id {
     /// As the id or the number of a ticket.
     pub(super) fn ticket(&self) -> Result<TicketName, Problem> {
         Ok(self.0.parse()?)
+    }
+}
+
+/// The `{name}` of the path: a channel's.
+pub(super) struct Name(pub(super) ChannelName);
+
+impl FromRequestParts<State> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let none = || Problem::no_such("channel");
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| none())?;
+        let name = params.iter().find(|(name, _)| *name == "name").map(|(_, value)| value);
+        name.and_then(|name| name.parse().ok()).map(Self).ok_or_else(none)
     }
 }
 

@@ -7,6 +7,7 @@ mod lists;
 mod messages;
 mod once;
 mod tickets;
+mod ops;
 
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{run, run_command};
 use crate::support::daemon::Daemon;
+use crate::support::dovecot::Dovecot;
+use crate::support::free_port;
+use crate::support::postfix::Postfix;
 
 const MAIL: &str = r#"
 [channels.mail]
@@ -159,4 +162,59 @@ fn a_named_file_that_is_not_there_is_a_fault() {
     command.args(["check", "-c", "/nowhere/at/all.toml"]).current_dir(daemon.folder()).env_clear();
     let ran = run_command(&mut command, b"").ends_with(78);
     assert!(ran.error.starts_with("/nowhere/at/all.toml: cannot be read"), "{}", ran.error);
+}
+
+const DESK: &str = "desk@example.test";
+
+fn imap_and_smtp(imap: u16, smtp: u16, password: &str) -> String {
+    format!(
+        r#"
+[channels.mail]
+kind = "email"
+address = "{DESK}"
+[channels.mail.receive]
+protocol = "imap"
+host = "127.0.0.1"
+port = {imap}
+tls = "none"
+username = "{DESK}"
+password = "{password}"
+[channels.mail.send]
+host = "127.0.0.1"
+port = {smtp}
+tls = "none"
+"#
+    )
+}
+
+/// COMPLAINTS L4, O9: whether the login works is known before the first customer waits.
+#[test]
+fn each_channel_is_signed_in_to_and_told_by_direction() {
+    let dovecot = Dovecot::start(&[(DESK, "right horse")]);
+    let postfix = Postfix::start(&dovecot);
+    let (imap, smtp) = (dovecot.imap_port(), postfix.relay_port());
+    let listen = free_port();
+    let lmtp = format!(
+        "[channels.lmtp]\nkind = \"email\"\naddress = \"lmtp@example.test\"\n\
+         [channels.lmtp.receive]\nprotocol = \"lmtp\"\nlisten = \"127.0.0.1:{listen}\"\n"
+    );
+    let daemon = Daemon::prepare(&(imap_and_smtp(imap, smtp, "right horse") + &lmtp));
+    let ran = run(&daemon, &["check", "--online"]).ends_with(0);
+    for line in [
+        "ok       channels.mail receive: connected and signed in",
+        "ok       channels.mail send: connected and signed in",
+        &format!("ok       channels.lmtp listen: 127.0.0.1:{listen} is free"),
+    ] {
+        assert!(ran.out.contains(line), "no `{line}` in:\n{}", ran.out);
+    }
+    let taken = TcpListener::bind(("127.0.0.1", listen)).unwrap();
+    daemon.configure(&(imap_and_smtp(imap, 1, "wrong horse") + &lmtp));
+    let ran = run(&daemon, &["check", "--online"]).ends_with(1);
+    assert!(ran.out.contains("failed   channels.mail receive: the service wants"), "{}", ran.out);
+    assert!(ran.out.contains("failed   channels.mail send: "), "{}", ran.out);
+    assert!(ran.out.contains("failed   channels.lmtp listen: "), "{}", ran.out);
+    assert!(ran.error.contains("3 of 5 checks failed"), "{}", ran.error);
+    assert!(!ran.all().contains("wrong horse"), "{}", ran.all());
+    drop(taken);
+    assert_eq!(dovecot.count(DESK, "INBOX"), 0, "nothing was sent to anybody");
 }

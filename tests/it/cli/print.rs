@@ -9,7 +9,7 @@ use super::{run, run_command};
 use crate::support::daemon::Daemon;
 
 /// The commands that the contract names.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: &[&str] = &[
     "run",
     "check",
     "ingest",
@@ -24,6 +24,7 @@ const COMMANDS: [&str; 15] = [
     "migrate",
     "schema",
     "completions",
+    "openapi",
     "man",
 ];
 

@@ -54,7 +54,7 @@ async fn a_broken_line_and_a_panic_cost_one_connection_each() {
     rig.ticket("bob").await;
     rig.wait_state(Part::Receive, |state| *state == State::Running).await;
     assert_eq!(rig.messages().await, 2, "nothing came twice");
-    let note = rig.engine.health.note(&name("mail"));
+    let note = rig.engine.health.note(&name("mail"), rig.engine.clock.now());
     assert_eq!(note.last_error.as_deref(), Some("the adapter panicked"));
     rig.engine.stop().await;
 }
@@ -114,7 +114,7 @@ async fn a_row_that_the_store_refuses_goes_alone_into_the_quarantine_and_heals()
     assert_eq!(failed.attempts, 3);
     assert!(failed.reason.unwrap().contains("the database chokes on it"));
     rig.kit.execute("DROP TRIGGER poison").await;
-    store.retry_raw(failed.id).await.unwrap();
+    store.retry_raw(failed.id, agent(), rig.engine.clock.now()).await.unwrap();
     rig.engine.wake_journal();
     wait_until("the message", LIMIT, async || rig.messages().await == 3).await;
     assert!(store.quarantine(None, 10).await.unwrap().is_empty());

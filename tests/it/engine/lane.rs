@@ -40,7 +40,7 @@ async fn trouble_with_the_account_stops_sending_and_not_receiving() {
     rig.service.answer(&[Answer::Account]);
     rig.reply(anna, "hello").await;
     rig.wait_state(Part::Send, |state| *state == State::NeedsHuman).await;
-    assert_eq!(rig.engine.health.note(&name("mail")).state, "needs_human");
+    assert_eq!(rig.engine.health.note(&name("mail"), rig.engine.clock.now()).state, "needs_human");
     assert_eq!(rig.statuses().await, ["queued"]);
     rig.ticket("bob").await;
     assert_eq!(rig.state(Part::Receive), Some(State::Running));
@@ -190,7 +190,10 @@ async fn a_pause_works_at_once_and_outlasts_a_restart() {
     let channels = vec![channel("mail", &service, &wanted)];
     let store = rig.kit.store.clone();
     let engine = Engine::start(store, channels, wanted.settings.clone(), wanted.clock);
-    wait_until("the state", LIMIT, async || engine.health.note(&mail).state == "paused").await;
+    wait_until("the state", LIMIT, async || {
+        engine.health.note(&mail, engine.clock.now()).state == "paused"
+    })
+    .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!((service.count(), service.connects.load(Ordering::SeqCst)), (0, 0));
     engine.set_paused(&mail, false, agent()).await.unwrap();

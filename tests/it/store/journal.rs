@@ -1,6 +1,6 @@
 //! The journal: stored before anybody understands, each transport unit once, cursor and rows together.
 
-use tributary::model::{Batch, Cursor, RawId};
+use tributary::model::{Actor, Batch, Cursor, RawId};
 use tributary::store::StoreError;
 
 use super::{Kit, later, mail, mail_channel, message, name, on_both, raw, start};
@@ -120,8 +120,11 @@ async fn a_failed_row_is_retried_or_dropped_for_good(kit: Kit) {
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].id, listed[0].reason.as_deref()), (id, Some("the parser gave up")));
     // A fixed parser heals it, and what the notice said stays.
-    store.retry_raw(id).await.unwrap();
-    assert!(matches!(store.retry_raw(id).await, Err(StoreError::NotFound(_))), "it waits already");
+    store.retry_raw(id, Actor::system(), start()).await.unwrap();
+    assert!(
+        matches!(store.retry_raw(id, Actor::system(), start()).await, Err(StoreError::NotFound(_))),
+        "it waits already"
+    );
     let ingested =
         kit.apply_to(id, &channel, Ok(message(mail("anna@x.example", "1"))), later(1)).await;
     assert_eq!(ingested.new, 1);
@@ -131,15 +134,21 @@ async fn a_failed_row_is_retried_or_dropped_for_good(kit: Kit) {
 
     let id = kit.append(&channel.name, "secret words").await;
     assert!(
-        matches!(store.drop_raw(id, "no").await, Err(StoreError::NotFound(_))),
+        matches!(store.drop_raw(id, Actor::system(), start()).await, Err(StoreError::NotFound(_))),
         "it still waits"
     );
     kit.apply_to(id, &channel, unreadable(), start()).await;
-    store.drop_raw(id, "spam").await.unwrap();
+    store.drop_raw(id, Actor::system(), start()).await.unwrap();
     let (row, body) = store.raw(id).await.unwrap();
-    assert_eq!((row.state.as_str(), row.reason.as_deref()), ("ignored", Some("spam")));
+    assert_eq!(
+        (row.state.as_str(), row.reason.as_deref()),
+        ("ignored", Some("given up by tributary"))
+    );
     assert!(body.is_none(), "its bytes are destroyed");
-    assert!(matches!(store.retry_raw(id).await, Err(StoreError::NotFound(_))));
+    assert!(matches!(
+        store.retry_raw(id, Actor::system(), start()).await,
+        Err(StoreError::NotFound(_))
+    ));
 }
 
 async fn bytes_of_every_sort_survive(kit: Kit) {

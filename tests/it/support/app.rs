@@ -42,6 +42,33 @@ impl App {
         Self::start_in(folder, &url, configuration, |_| {}).await
     }
 
+    /// With loops that run, and with channels as `change` makes them. `store`: of an earlier one, with its
+    /// folder, as a restarted daemon has it.
+    pub async fn running(
+        before: Option<Self>,
+        configuration: &str,
+        change: impl Fn(Channel) -> Channel,
+    ) -> Self {
+        let folder = match before {
+            Some(mut before) => {
+                before.engine.stop().await;
+                before.store.close().await.unwrap();
+                std::mem::replace(&mut before.folder, open_folder("gone"))
+            }
+            None => open_folder("app"),
+        };
+        let url = format!("sqlite://{}/tributary.db", folder.path().display());
+        let start = |store: Store, built: Vec<Channel>, settings, clock| {
+            Engine::start(store, built.into_iter().map(change).collect(), settings, clock)
+        };
+        Self::start_engine((folder, &url), configuration, |_| {}, start).await
+    }
+
+    /// The SQLite file.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("tributary.db")
+    }
+
     /// On the database at `url`.
     pub async fn start_on(url: &str, configuration: &str) -> Self {
         Self::start_in(open_folder("app"), url, configuration, |_| {}).await
@@ -67,6 +94,15 @@ impl App {
         configuration: &str,
         change: impl FnOnce(&mut WebSettings),
     ) -> Self {
+        Self::start_engine((folder, url), configuration, change, Engine::idle).await
+    }
+
+    async fn start_engine(
+        (folder, url): (TempDir, &str),
+        configuration: &str,
+        change: impl FnOnce(&mut WebSettings),
+        start: impl FnOnce(Store, Vec<Channel>, EngineSettings, Clock) -> Arc<Engine>,
+    ) -> Self {
         let settings = StoreSettings { url: url.to_owned(), readers: 4 };
         let keys = MasterKeys::load_or_make(&folder.path().join("master.key")).unwrap();
         let signer = Signer::new(keys.derive("tributary:tokens"));
@@ -77,13 +113,14 @@ impl App {
         let vault = Arc::new(StoreVault(store.clone()));
         let site = Site { public_url: base.clone(), signer, vault };
         let (settings, clock) = (EngineSettings::usual(), Clock::system());
-        let engine = Engine::idle(store.clone(), channels(configuration, &site), settings, clock);
+        let engine = start(store.clone(), channels(configuration, &site), settings, clock);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let mut settings = WebSettings::usual(base.clone());
         change(&mut settings);
         let state = web::State::new(engine.clone(), settings, metrics);
         let closing = CancellationToken::new();
-        tokio::spawn(web::serve(listener, web::router(state), closing.clone()));
+        let stall_max = state.settings.stall_max;
+        tokio::spawn(web::serve(listener, web::router(state), stall_max, closing.clone()));
         let mut tokens =
             [Role::ReadOnly, Role::Agent, Role::Admin].map(|role| (role, String::new()));
         for (role, token) in &mut tokens {

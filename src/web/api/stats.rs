@@ -1,0 +1,61 @@
+//! `/stats`: how much came, how fast it was answered and solved.
+
+use axum::Json;
+use axum::extract::State as Get;
+use axum::http::StatusCode;
+use chrono::{DateTime, Duration, Utc};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::{Problem, State};
+use super::access::Reader;
+use super::describe::Errors;
+use super::read::Filters;
+use crate::store::{Stats, StatsFilter};
+
+/// Usual span.
+const DAYS_USUAL: i64 = 30;
+/// Longest span.
+const DAYS_MAX: i64 = 366;
+
+pub(super) fn routes() -> OpenApiRouter<State> {
+    OpenApiRouter::new().routes(routes!(show_stats))
+}
+
+/// Of what.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct StatsQuery {
+    /// From this moment. Usual: 30 days before `to`.
+    from: Option<DateTime<Utc>>,
+    /// Until before this moment. Usual: now.
+    to: Option<DateTime<Utc>>,
+    /// Only this channel.
+    channel: Option<String>,
+}
+
+/// Show figures
+///
+/// Volumes, first-response and resolution times of a span of at most 366 days: in all, by channel, by tag
+/// and by day (UTC). Times are of the tickets that were opened within the span; spam is not counted.
+#[utoipa::path(get, path = "/stats", tag = "stats", params(StatsQuery),
+    responses((status = 200, body = Stats), Errors))]
+async fn show_stats(
+    Get(state): Get<State>,
+    _: Reader,
+    Filters(query): Filters<StatsQuery>,
+) -> Result<Json<Stats>, Problem> {
+    let to = query.to.unwrap_or_else(|| state.engine.clock.now());
+    let from = query.from.unwrap_or_else(|| to - Duration::days(DAYS_USUAL));
+    let bad = |text: &str| Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
+    if from >= to {
+        return bad("from: must be before `to`");
+    }
+    if to - from > Duration::days(DAYS_MAX) {
+        return bad("from: at most 366 days before `to`");
+    }
+    let filter = StatsFilter { from, to, channel: query.channel };
+    Ok(Json(state.engine.store.stats(&filter).await?))
+}
