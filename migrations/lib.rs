@@ -12,6 +12,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261124_000001_first;
 mod m20261126_000002_tries_and_raws;
+mod m20261126_000010_visitor;
 mod m20261126_000020_webhooks;
 
 /// All steps, oldest first.
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261124_000001_first::Migration),
             Box::new(m20261126_000002_tries_and_raws::Migration),
+            Box::new(m20261126_000010_visitor::Migration),
             Box::new(m20261126_000020_webhooks::Migration),
         ]
     }

@@ -12,6 +12,12 @@ need dovecot-lmtpd /usr/lib/dovecot/lmtp
 need postfix /usr/sbin/postfix
 need systemd /usr/bin/systemd-analyze
 need util-linux /usr/bin/setpriv
+need chromium /usr/bin/chromium
+need chromium-driver /usr/bin/chromedriver
+# Pictures of pages are of no use without letters.
+need fonts-liberation /usr/share/fonts/truetype/liberation
+need fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
+need fonts-noto-core /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages="$packages postgresql"
 if [ -n "$packages" ]; then
     echo "setup: installing$packages"

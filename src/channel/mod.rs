@@ -6,8 +6,10 @@
 //! part must keep; `tests/it/conformance.rs` tries it.
 
 pub mod api;
+pub mod chat;
 pub mod email;
 pub mod shared;
+pub mod webchat;
 pub mod webhook;
 
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+
+pub use chat::Chat;
 
 use crate::channel::shared::sign::Signer;
 use crate::model::{
@@ -60,6 +64,8 @@ pub struct Channel {
     pub deliver: Option<Arc<dyn Deliver>>,
     /// Fetches what a raw only named.
     pub download: Option<Arc<dyn Download>>,
+    /// Lets visitors in over our HTTP server; every node.
+    pub chat: Option<Arc<dyn Chat>>,
 }
 
 /// Turns stored bytes into meaning. Pure: no I/O, no clock, same answer every time.
@@ -304,7 +310,7 @@ pub struct Kind {
 pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel>;
 
 /// Every kind there is. To add one, write its module and add its line here.
-pub const KINDS: &[Kind] = &[api::KIND, email::KIND];
+pub const KINDS: &[Kind] = &[api::KIND, email::KIND, webchat::KIND];
 
 /// A channel's settings are wrong. The text names the key.
 #[derive(Debug, thiserror::Error)]

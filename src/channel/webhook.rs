@@ -71,6 +71,7 @@ pub fn build(name: ChannelName, settings: &WebhookSettings<'_>) -> Result<Channe
         listen: None,
         deliver: Some(Arc::new(Announce(endpoint))),
         download: None,
+        chat: None,
     })
 }
 

@@ -55,6 +55,7 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
     let state = web::State::new(engine.clone(), web_settings(&installation.loaded), metrics);
     let stall_max = state.settings.stall_max;
+    tasks.spawn(state.follow_chats(closing.clone()));
     tasks.spawn(web::serve(listener, web::router(state), stall_max, closing.clone()));
     tasks.spawn(systemd::feed_watchdog(engine.pulse(), closing.clone()));
     tasks.close();

@@ -2,6 +2,7 @@
 //! database, no network.
 
 mod autoreply;
+mod continued;
 mod reply;
 mod route;
 mod settle;
@@ -9,6 +10,7 @@ mod split;
 mod wanted;
 
 pub use autoreply::{AckFacts, acknowledge, fill};
+pub use continued::continued;
 pub use reply::{CannotReply, Draft, ReplyPart, parts};
 pub use route::{Candidate, Decision, Facts, Route, is_blocked, route, subject};
 pub use settle::{advance, after_crash, backoff, cause_of, settle};

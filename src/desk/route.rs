@@ -192,6 +192,7 @@ mod tests {
             flags: BTreeSet::new(),
             auth: None,
             automated: None,
+            wishes: crate::model::Wishes::default(),
         }
     }
 

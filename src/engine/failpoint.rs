@@ -8,6 +8,7 @@ pub const STEPS: &[&str] = &[
     "pull.committed",
     "hook.appended",
     "listen.appended",
+    "chat.appended",
     "ingest.interpreted",
     "ingest.applied",
     "media.fetched",

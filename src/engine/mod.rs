@@ -4,6 +4,7 @@
 //! what is pushed, on every node; `ingest` turns the journal into tickets; `media` fetches files; `reply`
 //! plans what goes out; `webhook` supplies outgoing webhooks with events; `housekeeping` does what must be done now and then.
 
+mod chat;
 mod clock;
 mod dispatch;
 pub mod failpoint;

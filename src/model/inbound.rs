@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Cursor, DedupeKey, DeliveryId, MediaRef, RemoteId, ThreadKey, Timestamp};
+use super::{
+    Address, Cursor, DedupeKey, DeliveryId, MediaRef, Priority, RemoteId, ThreadKey, Timestamp,
+    UploadId,
+};
 
 /// One thing that a remote service told us, exactly as it told us. Bytes now, meaning later.
 #[derive(Debug, Clone)]
@@ -62,6 +65,8 @@ pub enum Event {
     },
     /// News of something that we sent.
     Receipt(Receipt),
+    /// A customer judged how they were served.
+    Rating(Rating),
 }
 
 /// A message from a customer: the envelope that is the same for every channel.
@@ -101,6 +106,22 @@ pub struct Inbound {
     /// May anything be answered by itself? `Some(why not)` for auto-replies, lists, bounces, no-reply
     /// senders; the reason is kept in the decision trace.
     pub automated: Option<&'static str>,
+    /// What the customer chose, where the channel let them.
+    pub wishes: Wishes,
+}
+
+/// What a customer may choose about a ticket: a topic, an urgency, a call back. Counts where the message
+/// opens a ticket; `tags` are added to the one it goes to as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Instead of the channel's.
+    pub queue: Option<String>,
+    /// Instead of the channel's.
+    pub priority: Option<Priority>,
+    /// Beside the channel's.
+    pub tags: Vec<String>,
+    /// The customer's language, as a tag like `zh-CN`.
+    pub language: Option<String>,
 }
 
 /// How a message was made.
@@ -250,6 +271,26 @@ pub enum MediaSource {
     Inline(Bytes),
     /// To be fetched by the channel's `Download`.
     Remote(MediaRef),
+    /// In the store already, and part of no message yet.
+    Upload {
+        /// Under which id; the attachment has the same.
+        id: UploadId,
+        /// Its size.
+        bytes: u64,
+    },
+}
+
+/// A customer's judgement of how they were served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rating {
+    /// The conversation that it is about.
+    pub thread: ThreadKey,
+    /// From 1, very bad, to 5, very good.
+    pub score: u8,
+    /// In their own words.
+    pub comment: String,
+    /// Who judges.
+    pub by: Address,
 }
 
 /// News of a delivery.

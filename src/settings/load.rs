@@ -24,8 +24,9 @@ use crate::telemetry::LogFormat;
 /// Where the settings file is looked for if none is named.
 const FILES: [&str; 2] = ["/etc/tributary/tributary.toml", "config/tributary.toml"];
 
-/// The channels that there are if no file names one: (name, kind).
-const DEFAULT_CHANNELS: [(&str, &str); 2] = [("api", "api"), ("web", "webchat")];
+/// The channels that there are if no file names one: (name, kind, what is switched on).
+const DEFAULT_CHANNELS: [(&str, &str, &[&str]); 2] =
+    [("api", "api", &[]), ("web", "webchat", &["demo", "callback"])];
 
 /// Settings without a fault, and where they came from.
 pub struct Loaded {
@@ -354,10 +355,11 @@ fn is_apart(path: &str) -> bool {
 fn default_channels() -> BTreeMap<ChannelName, Value> {
     DEFAULT_CHANNELS
         .into_iter()
-        .filter(|(_, kind)| KINDS.iter().any(|known| known.name == *kind))
-        .filter_map(|(name, kind)| {
-            let table: Map<String, Value> =
-                [("kind".to_owned(), Value::new(None, kind))].into_iter().collect();
+        .filter(|(_, kind, _)| KINDS.iter().any(|known| known.name == *kind))
+        .filter_map(|(name, kind, on)| {
+            let mut table: Map<String, Value> =
+                on.iter().map(|key| ((*key).to_owned(), Value::new(None, true))).collect();
+            table.insert("kind".to_owned(), Value::new(None, kind));
             Some((name.parse().ok()?, table.into()))
         })
         .collect()

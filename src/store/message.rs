@@ -234,7 +234,7 @@ pub(super) async fn message_view<C: ConnectionTrait>(
 /// The columns of an attachment without its bytes.
 type AttachmentColumns = (Uuid, Option<Uuid>, String, String, i64, bool, Option<String>, String);
 
-async fn views<C: ConnectionTrait>(
+pub(super) async fn views<C: ConnectionTrait>(
     db: &C,
     rows: Vec<message::Model>,
 ) -> Result<Vec<MessageView>, StoreError> {

@@ -7,6 +7,7 @@
 mod blob;
 mod channel_figures;
 mod channel_state;
+mod chat;
 mod contact;
 mod entity;
 mod event;
@@ -39,6 +40,7 @@ use sea_orm::{
 
 pub use channel_figures::ChannelFigures;
 pub use channel_state::{ChannelNote, ChannelState};
+pub use chat::{ChatItem, ChatPage, Guest, Unread, UnreadMail, VisitorState, Window};
 pub use contact::{
     ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView,
 };

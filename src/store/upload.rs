@@ -109,6 +109,12 @@ impl Store {
             .collect()
     }
 
+    /// A file that was brought, used or not.
+    pub async fn upload(&self, id: UploadId) -> Result<Upload, StoreError> {
+        let row = attachment::Entity::find_by_id(id.uuid()).one(self.reader()).await?;
+        Ok(shown(&row.ok_or(StoreError::NotFound("upload"))?))
+    }
+
     /// Forgets files that no message has used for two days. Returns how many.
     pub async fn forget_old_uploads(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.write(move |tx| {

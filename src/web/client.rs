@@ -35,6 +35,11 @@ pub(super) fn address(parts: &Parts, settings: &WebSettings) -> IpAddr {
     address
 }
 
+/// The network that a request came from, for rates: one address, or the /64 that one subscriber has.
+pub(super) fn network(parts: &Parts, settings: &WebSettings) -> IpAddr {
+    subscriber(address(parts, settings))
+}
+
 /// Does the network (first address, prefix length) hold this address?
 fn contains((network, bits): (IpAddr, u8), address: IpAddr) -> bool {
     match (network, address) {

@@ -3,7 +3,9 @@
 //! Knows the engine and the store, and no kind of channel.
 
 mod api;
+mod chat;
 mod client;
+mod console;
 mod docs;
 mod error;
 mod headers;
@@ -79,6 +81,10 @@ pub struct State {
     pub failures: Arc<Failures>,
     /// A place for each stream of events.
     pub streams: Arc<Semaphore>,
+    /// Streams of visitors.
+    hub: Arc<chat::Hub>,
+    /// How often each visitor asks.
+    rates: Arc<chat::Rates>,
 }
 
 impl State {
@@ -86,8 +92,20 @@ impl State {
     #[must_use]
     pub fn new(engine: Arc<Engine>, settings: WebSettings, metrics: PrometheusHandle) -> Self {
         let streams = Arc::new(Semaphore::new(settings.streams_max));
-        let failures = Arc::default();
-        Self { engine, settings: Arc::new(settings), metrics, failures, streams }
+        Self {
+            engine,
+            settings: Arc::new(settings),
+            metrics,
+            failures: Arc::default(),
+            streams,
+            hub: Arc::default(),
+            rates: Arc::default(),
+        }
+    }
+
+    /// Tells open chats what is new, until `stop`. Without it they look by themselves, now and then.
+    pub fn follow_chats(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
+        self.hub.clone().run(self.engine.clone(), stop)
     }
 }
 
@@ -107,9 +125,11 @@ pub fn router(state: State) -> Router {
         .route("/metrics", get(health::metrics))
         .method_not_allowed_fallback(error::method_not_allowed);
     let api = api::router(&state);
-    let mut all = Router::new().merge(hooks).merge(health).merge(api).merge(docs::routes());
+    let chat = chat::routes(state.clone());
+    let mut all = Router::new().merge(hooks).merge(health).merge(api).merge(chat);
+    all = all.merge(docs::routes());
     if state.settings.console {
-        all = all.merge(session::routes());
+        all = all.merge(console::routes()).merge(session::routes());
     }
     let all = all.fallback(error::not_found);
     headers::layered(all, REQUEST_MAX).with_state(state)

@@ -135,6 +135,7 @@ fn build(
         listen: None,
         deliver: Some(deliver),
         download: Some(Arc::new(reply::Fetch { http: Http::new(&[]) })),
+        chat: None,
         name,
     })
 }

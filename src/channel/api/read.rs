@@ -12,6 +12,7 @@ use crate::channel::{Interpret, Unreadable};
 use crate::model::{
     Address, ChannelName, DeliveryId, Event, Form, Inbound, Meaning, Media, MediaRef, MediaSource,
     Raw, Receipt, ReceiptState, RemoteId, Scheme, Sender, ThreadHint, ThreadKey, Timestamp, Trust,
+    Wishes,
 };
 
 /// Longest reason of a failure that is kept, in characters.
@@ -75,6 +76,7 @@ impl Reader {
             flags: BTreeSet::new(),
             auth: None,
             automated: message.automated.then_some("the sender says so"),
+            wishes: Wishes::default(),
         })
     }
 
@@ -116,6 +118,7 @@ fn digest(message: &Message, media: &[Media]) -> String {
         match &one.source {
             MediaSource::Inline(bytes) => add(bytes),
             MediaSource::Remote(at) => add(at.as_str().as_bytes()),
+            MediaSource::Upload { id, .. } => add(id.uuid().as_bytes()),
         }
     }
     hex(&hash.finalize())

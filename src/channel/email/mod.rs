@@ -66,6 +66,7 @@ fn build(
         listen,
         deliver,
         download: None,
+        chat: None,
         name,
     })
 }

@@ -30,7 +30,7 @@ use crate::channel::shared::sign::Signer;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
     Address, Event, Flag, Form, Inbound, Meaning, OwnAddresses, Party, Raw, Receipt, Sender,
-    ThreadHint, ThreadKey, Token, Trust,
+    ThreadHint, ThreadKey, Token, Trust, Wishes,
 };
 
 use super::thread;
@@ -129,6 +129,7 @@ impl Reader {
             flags,
             auth: checked.map(|checked| checked.verdicts),
             automated: machine.reason,
+            wishes: Wishes::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 //! A token is `<what><payload>.<mac>`: 128 bits of HMAC-SHA-256 in base32 (RFC 4648, lower case, no
 //! padding), so that it survives mail programs that change the case of an address.
 
-use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
+use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::Sha256;
@@ -62,6 +62,20 @@ impl Signer {
         self.keys.iter().map(|key| hmac_sha256(key, text.as_bytes())).collect()
     }
 
+    /// All 256 bits of the HMAC over a text, in base64 for URLs: for bearer tokens, which nobody retypes.
+    #[must_use]
+    pub fn mark(&self, what: &str, text: &str) -> String {
+        self.keys.first().map(|key| long_mac(key, what, text)).unwrap_or_default()
+    }
+
+    /// Did one of our keys make this mark for this text?
+    #[must_use]
+    pub fn is_mark(&self, what: &str, text: &str, mark: &str) -> bool {
+        self.keys
+            .iter()
+            .any(|key| constant_time_eq(long_mac(key, what, text).as_bytes(), mark.as_bytes()))
+    }
+
     fn sign(&self, what: &str, payload: &str) -> String {
         let mac = self.keys.first().map(|key| mac(key, what, payload)).unwrap_or_default();
         format!("{what}{payload}.{mac}")
@@ -82,6 +96,11 @@ impl Signer {
 fn mac(key: &[u8; 32], what: &str, payload: &str) -> String {
     let full = hmac_sha256(key, format!("tributary:{what}:{payload}").as_bytes());
     base32(full.get(..MAC_BYTES).unwrap_or(&full))
+}
+
+fn long_mac(key: &[u8; 32], what: &str, text: &str) -> String {
+    let full = hmac_sha256(key, format!("tributary:{what}:{text}").as_bytes());
+    BASE64URL_NOPAD.encode(&full)
 }
 
 fn base32(bytes: &[u8]) -> String {
@@ -160,6 +179,19 @@ mod tests {
         assert_eq!(new.read_ticket(&old.ticket(42).to_uppercase()), Some(42));
         assert_eq!(new.read_delivery(&old.delivery(delivery)), Some(delivery));
         assert_eq!(old.read_ticket(&new.ticket(42)), None, "a key that we do not have");
+    }
+
+    #[test]
+    fn a_mark_is_worth_nothing_for_another_text_purpose_or_key() {
+        let signer = Signer::new(vec![[1; 32]]);
+        let mark = signer.mark("visitor:web", "a");
+        assert_eq!(mark.len(), 43, "256 bits");
+        assert!(signer.is_mark("visitor:web", "a", &mark));
+        assert!(Signer::new(vec![[2; 32], [1; 32]]).is_mark("visitor:web", "a", &mark));
+        assert!(!signer.is_mark("visitor:web", "b", &mark));
+        assert!(!signer.is_mark("visitor:app", "a", &mark));
+        assert!(!Signer::new(vec![[2; 32]]).is_mark("visitor:web", "a", &mark));
+        assert!(!signer.is_mark("visitor:web", "a", ""));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::super::entity::{
     attachment, autoreply, contact, delivery, event, idempotency, identity, journal, message,
-    participant, seal, suppression, ticket,
+    participant, seal, suppression, ticket, visitor,
 };
 use super::super::idempotency::By;
 use super::super::outbox::ERASED;
@@ -109,6 +109,7 @@ async fn forget_identities(tx: &DatabaseTransaction, contact: Uuid) -> Result<()
             .filter(participant::Column::Value.eq(&row.value))
             .exec(tx)
             .await?;
+        visitor::Entity::delete_by_id((row.scope.clone(), row.value.clone())).exec(tx).await?;
         identity::Entity::delete_by_id(row.id).exec(tx).await?;
     }
     Ok(())

@@ -26,3 +26,4 @@ pub(super) mod ticket;
 pub(super) mod ticket_tag;
 pub(super) mod token;
 pub(super) mod vault;
+pub(super) mod visitor;

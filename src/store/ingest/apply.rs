@@ -11,8 +11,8 @@ use super::facts::{AddressKey, Facts, Kept, address_key};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, Candidate, Decision, Route};
 use crate::model::{
-    Actor, ActorKind, Direction, Flag, Form, Inbound, MessageId, MessageKind, TicketId, Timestamp,
-    Token, Trust,
+    Actor, ActorKind, Direction, Flag, Form, Inbound, MessageId, MessageKind, Rating, TicketId,
+    Timestamp, Token, Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -95,6 +95,7 @@ impl Work {
                     result.messages.extend(deleted);
                 }
                 Step::Receipt(receipt) => too_early |= !self.receipt(one, receipt),
+                Step::Rating(rating) => self.rating(one, rating),
             }
         }
         if too_early && result.messages.is_empty() {
@@ -124,6 +125,18 @@ impl Work {
         let (message, ticket) = known.and_then(|row| row.message.zip(row.ticket))?;
         self.edits.push(Edit { message, ticket, text });
         Some((ticket.into(), message.into()))
+    }
+
+    /// Only noted: a judgement changes nothing that waits for somebody.
+    fn rating(&mut self, one: &Prepared, rating: &Rating) {
+        let key = (one.channel.name.as_str().to_owned(), rating.thread.0.clone());
+        let named = self.facts.ticket_by_thread.get(&key).copied();
+        let Some(ticket) = self.survivor(named) else { return };
+        let actor = Actor { kind: ActorKind::Contact, id: None, name: rating.by.value.clone() };
+        let mut event = NewEvent::of(ticket, "ticket.rated", actor);
+        event.channel = Some(key.0);
+        event.data = json!({ "score": rating.score, "comment": rating.comment });
+        self.events.push(event);
     }
 
     fn message(&mut self, one: &Prepared, prepared: &PreparedMessage, result: &mut Ingested) {
@@ -285,17 +298,7 @@ impl Work {
 
     /// Follows merges to the survivor. A deleted ticket is none.
     fn candidate(&self, ticket: Option<Uuid>, inbound: &Inbound) -> Option<Candidate> {
-        let mut kept = self.facts.tickets.get(&ticket?)?;
-        for _ in 0..16 {
-            match kept.row.merged_into {
-                Some(survivor) => kept = self.facts.tickets.get(&survivor)?,
-                None => break,
-            }
-        }
-        let row = &kept.row;
-        if row.deleted_at.is_some() {
-            return None;
-        }
+        let row = &self.facts.tickets.get(&self.survivor(ticket)?)?.row;
         let participant = inbound.sender.address.as_ref().is_some_and(|address| {
             let key = (row.id, address.scheme.as_str().to_owned(), address.value.clone());
             self.facts.participants.contains(&key)
@@ -306,6 +309,18 @@ impl Work {
             solved_at: row.solved_at.map(super::super::moment),
             participant,
         })
+    }
+
+    /// The ticket that a ticket was merged into, or itself. `None`: it is gone.
+    fn survivor(&self, ticket: Option<Uuid>) -> Option<Uuid> {
+        let mut kept = self.facts.tickets.get(&ticket?)?;
+        for _ in 0..16 {
+            match kept.row.merged_into {
+                Some(survivor) => kept = self.facts.tickets.get(&survivor)?,
+                None => break,
+            }
+        }
+        kept.row.deleted_at.is_none().then_some(kept.row.id)
     }
 
     fn append(&mut self, one: &Prepared, id: Uuid, inbound: &Inbound, reopen: bool) {
@@ -362,7 +377,7 @@ impl Work {
     ) -> Uuid {
         let id = TicketId::new().uuid();
         let now = millis(self.now);
-        let policy = &one.channel.policy;
+        let (policy, wishes) = (&one.channel.policy, &inbound.wishes);
         let sender = inbound.sender.address.as_ref();
         let blocked = sender.is_some_and(|address| desk::is_blocked(policy, &address.value));
         let spam = blocked || inbound.flags.contains(&Flag::Spam);
@@ -372,13 +387,13 @@ impl Work {
             number: NO_NUMBER,
             subject: desk::subject(inbound),
             status: if spam { "spam" } else { "open" }.to_owned(),
-            priority: policy.ticket.priority.as_str().to_owned(),
-            queue: policy.ticket.queue.clone(),
+            priority: wishes.priority.unwrap_or(policy.ticket.priority).as_str().to_owned(),
+            queue: wishes.queue.clone().or_else(|| policy.ticket.queue.clone()),
             assignee: None,
             channel: one.channel.name.as_str().to_owned(),
             contact,
             thread: thread.clone(),
-            language: None,
+            language: wishes.language.clone(),
             created_at: now,
             updated_at: now,
             first_response_at: None,
@@ -442,8 +457,13 @@ impl Work {
         event.message = Some(row.id);
         event.channel = Some(row.channel.clone());
         event.data = json!({ "direction": row.direction, "kind": row.kind });
+        let tags: Vec<String> = inbound.wishes.tags.clone();
+        if !tags.is_empty() {
+            event.data = json!({ "direction": row.direction, "kind": row.kind, "tags": tags });
+            self.tags.extend(tags.into_iter().map(|tag| (ticket, tag)));
+        }
         self.events.push(event);
-        if !prepared.attachments.is_empty() {
+        if !prepared.attachments.is_empty() || !prepared.uploads.is_empty() {
             self.with_attachments.push(row.id);
         }
         self.messages.push(row);
@@ -558,13 +578,14 @@ fn why(one: &Prepared, inbound: &Inbound, decision: &Decision, now: Timestamp) -
 fn searchable(row: &message::Model, prepared: &PreparedMessage) -> String {
     let mut text = String::new();
     let names = prepared.attachments.iter().map(|attachment| attachment.row.name.as_str());
+    let uploads = prepared.uploads.iter().map(|upload| upload.name.as_str());
     let parts = [
         row.subject.as_deref(),
         Some(row.author_name.as_str()),
         row.author_value.as_deref(),
         Some(row.text_full.as_deref().unwrap_or(&row.text)),
     ];
-    for part in parts.into_iter().flatten().chain(names) {
+    for part in parts.into_iter().flatten().chain(names).chain(uploads) {
         text.push_str(part);
         text.push('\n');
     }

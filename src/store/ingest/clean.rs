@@ -3,7 +3,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Address, Inbound, Party, Receipt, RemoteId, ThreadKey};
+use crate::model::{Address, Inbound, Party, Rating, Receipt, RemoteId, ThreadKey};
 
 /// PostgreSQL refuses keys of more than about 2,700 bytes, and a key may have three parts.
 const KEY_BYTES_MAX: usize = 1000;
@@ -44,6 +44,15 @@ pub(super) fn receipt(receipt: Receipt) -> Receipt {
     }
 }
 
+pub(super) fn rating(rating: Rating) -> Rating {
+    Rating {
+        thread: ThreadKey(key(rating.thread.0)),
+        comment: text(rating.comment),
+        by: address(rating.by),
+        ..rating
+    }
+}
+
 /// An id that names nothing. One that all mails without an id share would make them one ticket.
 fn is_blank(id: &RemoteId) -> bool {
     id.0.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>').is_empty()
@@ -67,6 +76,10 @@ pub(super) fn inbound(mut inbound: Inbound) -> Inbound {
     inbound.text = text(inbound.text);
     inbound.text_full = text(inbound.text_full);
     inbound.html = inbound.html.map(text);
+    let wishes = &mut inbound.wishes;
+    wishes.queue = wishes.queue.take().map(text);
+    wishes.language = wishes.language.take().map(text);
+    wishes.tags = std::mem::take(&mut wishes.tags).into_iter().map(text).collect();
     inbound
 }
 

@@ -119,6 +119,9 @@ impl Mentioned {
                 self.remote_ids.extend(receipt.target.iter().map(|id| id.0.clone()));
                 self.deliveries.extend(receipt.delivery.iter().map(|id| id.uuid()));
             }
+            Step::Rating(rating) => {
+                self.threads.insert(rating.thread.0.clone());
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use super::super::outbox::{self, NewDelivery};
 use super::super::{StoreError, blob, millis, search};
 use super::acknowledge::Ack;
 use super::apply::{NO_NUMBER, Work};
-use super::{Ending, Ingested, Prepared, Step, TOO_EARLY_PAUSE};
+use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE};
 use crate::desk;
 use crate::model::{Actor, DeliveryId, MessageId};
 
@@ -206,9 +206,18 @@ impl Work {
         let steps = batch.iter().flat_map(|one| &one.steps);
         let messages = steps.filter_map(|step| match step {
             Step::Message(message) if wanted.contains(&message.id) => Some(message),
-            Step::Message(_) | Step::Edit { .. } | Step::Delete { .. } | Step::Receipt(_) => None,
+            Step::Message(_)
+            | Step::Edit { .. }
+            | Step::Delete { .. }
+            | Step::Receipt(_)
+            | Step::Rating(_) => None,
         });
-        let attachments: Vec<_> = messages.flat_map(|message| &message.attachments).collect();
+        let messages: Vec<_> = messages.collect();
+        for message in &messages {
+            use_uploads(tx, message).await?;
+        }
+        let attachments: Vec<_> =
+            messages.iter().flat_map(|message| &message.attachments).collect();
         let seals = attachments.iter().map(|one| one.seal.clone()).collect();
         insert(tx, active::<seal::Model, _>(seals)).await?;
         let rows = attachments.iter().map(|one| one.row.clone()).collect();
@@ -346,8 +355,15 @@ impl Work {
             ticket::Entity::update(kept.row.into_active_model().reset_all()).exec(tx).await?;
         }
         let tags = self.tags.drain(..).collect::<HashSet<_>>().into_iter();
-        let tags = tags.map(|(ticket, tag)| ticket_tag::Model { ticket, tag }).collect();
-        insert(tx, active::<ticket_tag::Model, _>(tags)).await
+        let tags: Vec<_> = tags
+            .map(|(ticket, tag)| ticket_tag::Model { ticket, tag }.into_active_model())
+            .collect();
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let known = OnConflict::columns(ticket_tag::PrimaryKey::iter()).do_nothing().to_owned();
+        ticket_tag::Entity::insert_many(tags).on_conflict(known).exec_without_returning(tx).await?;
+        Ok(())
     }
 
     async fn end_rows(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
@@ -396,6 +412,27 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// Files that were here before their message become its attachments. One that is gone (erased, or older
+/// than uploads may be) is no reason to lose the words.
+async fn use_uploads(
+    tx: &DatabaseTransaction,
+    message: &PreparedMessage,
+) -> Result<(), StoreError> {
+    for upload in &message.uploads {
+        attachment::Entity::update_many()
+            .set(attachment::ActiveModel {
+                message: Set(Some(message.id)),
+                position: Set(upload.position),
+                ..Default::default()
+            })
+            .filter(attachment::Column::Id.eq(upload.id))
+            .filter(attachment::Column::Message.is_null())
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn update_journal(

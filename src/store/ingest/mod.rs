@@ -30,7 +30,7 @@ use super::{Ending, Store, StoreError, millis};
 use crate::model::{
     Actor, Address, ChannelName, Event, Flag, Form, Inbound, Meaning, MediaSource, MessageId,
     OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender, ThreadHint, ThreadKey, TicketId,
-    Timestamp, Trust,
+    Timestamp, Trust, Wishes,
 };
 
 /// A receipt may come before we have noted what it is about; it is tried again for this long.
@@ -90,6 +90,7 @@ enum Step {
     Edit { target: RemoteId, text: String },
     Delete { target: RemoteId },
     Receipt(crate::model::Receipt),
+    Rating(crate::model::Rating),
 }
 
 struct PreparedMessage {
@@ -97,6 +98,14 @@ struct PreparedMessage {
     /// Without the bytes of its media.
     inbound: Inbound,
     attachments: Vec<PreparedAttachment>,
+    /// Files that are here already, with their places.
+    uploads: Vec<PreparedUpload>,
+}
+
+struct PreparedUpload {
+    id: Uuid,
+    position: i32,
+    name: String,
 }
 
 struct PreparedAttachment {
@@ -181,10 +190,14 @@ impl Store {
 
     fn prepare_ingest(&self, one: Ingest, now: Timestamp) -> Result<Prepared, StoreError> {
         let Ingest { id, received_at, channel, meaning } = one;
+        // The first message of a raw bears the raw's id: who handed the raw over can be told its name
+        // before it is understood. A notice about it does not, since the raw may be understood later.
+        let mut first = Some(id.uuid());
         let (events, ending) = match meaning {
             Ok(Meaning::Events(events)) => (events, Ending::Applied),
             Ok(Meaning::Ignore(why)) => (Vec::new(), Ending::Ignored(why.to_owned())),
             Err(why) => {
+                first = None;
                 let notice = unreadable(id, &channel.name, &why, received_at);
                 (vec![Event::Message(Box::new(notice))], Ending::Failed(why))
             }
@@ -193,13 +206,15 @@ impl Store {
         for event in events {
             steps.push(match event {
                 Event::Message(inbound) => {
-                    Step::Message(Box::new(self.prepare_message(*inbound, now)?))
+                    let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
+                    Step::Message(Box::new(self.prepare_message(id, *inbound, now)?))
                 }
                 Event::Edit { target, text } => {
                     Step::Edit { target: clean::remote_id(target), text: clean::text(text) }
                 }
                 Event::Delete { target } => Step::Delete { target: clean::remote_id(target) },
                 Event::Receipt(receipt) => Step::Receipt(clean::receipt(receipt)),
+                Event::Rating(rating) => Step::Rating(clean::rating(rating)),
             });
         }
         Ok(Prepared { id, received_at, channel, steps, ending })
@@ -207,21 +222,28 @@ impl Store {
 
     fn prepare_message(
         &self,
+        id: Uuid,
         inbound: Inbound,
         now: Timestamp,
     ) -> Result<PreparedMessage, StoreError> {
-        let id = MessageId::new().uuid();
         let mut inbound = clean::inbound(inbound);
+        let mut uploads = Vec::new();
         let mut attachments = Vec::with_capacity(inbound.media.len());
         for (position, media) in std::mem::take(&mut inbound.media).into_iter().enumerate() {
+            let place = i32::try_from(position).unwrap_or(i32::MAX);
             let (bytes, source) = match media.source {
                 MediaSource::Inline(bytes) => (bytes, None),
                 MediaSource::Remote(source) => (bytes::Bytes::new(), Some(source.0)),
+                MediaSource::Upload { id, .. } => {
+                    let (id, name) = (id.uuid(), clean::text(media.name));
+                    uploads.push(PreparedUpload { id, position: place, name });
+                    continue;
+                }
             };
             let row = attachment::Model {
                 id: crate::model::AttachmentId::new().uuid(),
                 message: Some(id),
-                position: i32::try_from(position).unwrap_or(i32::MAX),
+                position: place,
                 name: clean::text(media.name),
                 media_type: clean::text(media.mime),
                 size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
@@ -237,7 +259,7 @@ impl Store {
             };
             attachments.push(self.seal_attachment(row, &bytes)?);
         }
-        Ok(PreparedMessage { id, inbound, attachments })
+        Ok(PreparedMessage { id, inbound, attachments, uploads })
     }
 
     fn seal_attachment(
@@ -315,5 +337,6 @@ fn unreadable(id: RawId, channel: &ChannelName, why: &str, at: Timestamp) -> Inb
         flags: BTreeSet::from([Flag::Unreadable]),
         auth: None,
         automated: Some("our own notice"),
+        wishes: Wishes::default(),
     }
 }

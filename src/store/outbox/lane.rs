@@ -272,7 +272,7 @@ async fn settle(
 }
 
 /// The event that tells of a delivery's state.
-pub(super) fn updated(row: &delivery::Model) -> NewEvent {
+pub(in crate::store) fn updated(row: &delivery::Model) -> NewEvent {
     let mut event = NewEvent::of(row.ticket, "delivery.updated", Actor::system());
     event.message = Some(row.message);
     if row.event.is_some() {

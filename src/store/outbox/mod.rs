@@ -16,6 +16,7 @@ use crate::model::{
 };
 
 pub use lane::Due;
+pub(super) use lane::updated;
 pub use people::{OutboxFilter, OutboxRow};
 pub use queue::{NewTicket, ReplyFacts, ReplyPlan};
 

@@ -1,6 +1,7 @@
 //! `/tickets`: lists and one ticket; every change of one is in the files beside.
 
 mod change;
+mod live;
 mod open;
 
 use axum::Json;
@@ -30,6 +31,9 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(change::merge_ticket))
         .routes(routes!(change::split_ticket))
         .routes(routes!(list_ticket_events))
+        .routes(routes!(live::show_live))
+        .routes(routes!(live::note_typing))
+        .routes(routes!(live::note_seen))
 }
 
 /// Which tickets.

@@ -56,7 +56,10 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("GET", "/tickets/{id}/events", Role::ReadOnly),
     ("GET", "/tickets/{id}/messages", Role::ReadOnly),
     ("POST", "/tickets/{id}/messages", Role::Agent),
+    ("GET", "/tickets/{id}/live", Role::ReadOnly),
     ("POST", "/tickets/{id}/merge", Role::Agent),
+    ("POST", "/tickets/{id}/seen", Role::Agent),
+    ("POST", "/tickets/{id}/typing", Role::Agent),
     ("POST", "/tickets/{id}/split", Role::Agent),
     ("POST", "/uploads", Role::Agent),
 ];

@@ -11,3 +11,4 @@ mod sent;
 mod smtp;
 mod smtp_login;
 mod smtp_server;
+mod webchat;

@@ -142,7 +142,7 @@ async fn a_bounce_of_postfix_names_the_delivery_that_it_is_about() {
     let Meaning::Events(events) = reader.interpret(&raw).unwrap() else { panic!("ignored") };
     let receipt = events.iter().find_map(|event| match event {
         Event::Receipt(receipt) => Some(receipt),
-        Event::Message(_) | Event::Edit { .. } | Event::Delete { .. } => None,
+        Event::Message(_) | Event::Edit { .. } | Event::Delete { .. } | Event::Rating(_) => None,
     });
     let receipt = receipt.expect("no receipt");
     assert_eq!(receipt.delivery, Some(mail.delivery));

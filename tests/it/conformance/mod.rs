@@ -4,6 +4,7 @@
 
 mod api;
 mod email;
+mod webchat;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub(crate) struct Fixture {
     forged: fn() -> Vec<http::Request<Bytes>>,
 }
 
-const FIXTURES: &[Fixture] = &[api::FIXTURE, email::FIXTURE];
+const FIXTURES: &[Fixture] = &[api::FIXTURE, email::FIXTURE, webchat::FIXTURE];
 
 /// Stands in every fixture where a password or token does; must be seen nowhere.
 const SECRET: &str = "conformance-secret-of-many-letters";
@@ -165,7 +166,7 @@ fn inbounds(meaning: &Meaning) -> Vec<&Inbound> {
     let Meaning::Events(events) = meaning else { return Vec::new() };
     let inbounds = events.iter().filter_map(|event| match event {
         Event::Message(inbound) => Some(&**inbound),
-        Event::Edit { .. } | Event::Delete { .. } | Event::Receipt(_) => None,
+        Event::Edit { .. } | Event::Delete { .. } | Event::Receipt(_) | Event::Rating(_) => None,
     });
     inbounds.collect()
 }

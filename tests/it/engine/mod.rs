@@ -264,6 +264,7 @@ pub(crate) fn channel(named: &str, service: &Arc<Service>, wanted: &Wanted) -> C
         listen: None,
         deliver: Some(Arc::new(Sender(service.clone()))),
         download: None,
+        chat: None,
     }
 }
 

@@ -340,6 +340,7 @@ pub(crate) fn mail(from: &str, id: &str) -> Inbound {
         flags: BTreeSet::new(),
         auth: None,
         automated: None,
+        wishes: tributary::model::Wishes::default(),
     }
 }
 

@@ -375,6 +375,11 @@ pub struct Event {
 }
 
 impl Events {
+    /// Reads events out of an answer.
+    pub fn of(response: reqwest::Response) -> Self {
+        Self { response, buffer: Vec::new() }
+    }
+
     /// The next event; comments that keep the line alive are passed over.
     pub async fn next(&mut self, limit: Duration) -> Event {
         tokio::time::timeout(limit, self.read()).await.expect("no event within the limit")
@@ -415,7 +420,8 @@ fn parse_event(block: &str) -> Option<Event> {
     Some(Event { id: field("id"), name: field("event"), data })
 }
 
-async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+/// Sends a request and reads the whole answer.
+pub async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.timeout(Duration::from_secs(30)).send().await?;
     let status = response.status();
     let text = response.text().await?;

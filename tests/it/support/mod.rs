@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod browser;
 pub mod daemon;
 pub mod desk;
 pub mod dns;
@@ -32,6 +33,7 @@ pub mod sink;
 pub mod smtp_script;
 pub mod tls;
 pub mod token_endpoint;
+pub mod visitor;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

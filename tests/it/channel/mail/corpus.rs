@@ -153,7 +153,9 @@ fn lines(text: &str) -> Vec<String> {
 fn media(media: &tributary::model::Media) -> Value {
     let size = match &media.source {
         MediaSource::Inline(bytes) => bytes.len(),
-        MediaSource::Remote(_) => panic!("a mail brings its files with it"),
+        MediaSource::Remote(_) | MediaSource::Upload { .. } => {
+            panic!("a mail brings its files with it")
+        }
     };
     let inline = if media.inline { " inline" } else { "" };
     let id = media.content_id.as_ref().map(|id| format!(" cid:{id}")).unwrap_or_default();

@@ -48,7 +48,9 @@ fn read_raw(raw: &Raw) -> (Inbound, Vec<Receipt>) {
         match event {
             Event::Message(inbound) => message = Some(*inbound),
             Event::Receipt(receipt) => receipts.push(receipt),
-            Event::Edit { .. } | Event::Delete { .. } => panic!("no mail edits or deletes"),
+            Event::Edit { .. } | Event::Delete { .. } | Event::Rating(_) => {
+                panic!("no mail edits, deletes or judges")
+            }
         }
     }
     (message.expect("a mail always gives a message"), receipts)

@@ -1,0 +1,132 @@
+//! A text of the settings in one or several languages, and what may stand in a visitor's texts.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// `"Hello"` or `{ en = "Hello", zh = "你好" }`. The widget takes the language that fits best.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Text(pub(super) BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a text, or one for each language: { en = \"…\" }")]
+        enum Form {
+            One(String),
+            Each(BTreeMap<String, String>),
+        }
+        Ok(Self(match Form::deserialize(deserializer)? {
+            Form::One(text) => BTreeMap::from([("en".to_owned(), text)]),
+            Form::Each(texts) => texts,
+        }))
+    }
+}
+
+impl JsonSchema for Text {
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "string" },
+                { "type": "object", "additionalProperties": { "type": "string" } }
+            ]
+        })
+    }
+}
+
+impl Text {
+    /// English, or whatever there is: for agents.
+    pub(super) fn plain(&self) -> &str {
+        self.0.get("en").or_else(|| self.0.values().next()).map_or("", String::as_str)
+    }
+}
+
+/// One line of at most `chars_max`, without control characters and the marks that turn the writing
+/// direction of what follows. `None`: nothing is left.
+pub(super) fn line(text: &str, chars_max: usize) -> Option<String> {
+    let kept: String = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !c.is_control() && !turns(*c))
+        .take(chars_max)
+        .collect();
+    let kept = kept.trim();
+    (!kept.is_empty()).then(|| kept.to_owned())
+}
+
+/// Several lines: control characters but line ends and tabs are dropped.
+pub(super) fn lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
+}
+
+/// Embeddings, overrides and isolates of the writing direction: in a name they can swallow what follows.
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// Looks like a mail address: who gives a wrong one only does not get the mail.
+pub(super) fn mail(text: &str) -> Option<String> {
+    let text = line(text, 254)?;
+    let (local, domain) = text.rsplit_once('@')?;
+    let fits = !local.is_empty()
+        && local.len() <= 64
+        && domain.contains('.')
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+        && !text.contains(|c: char| c.is_whitespace() || "<>()[]\\,;:\"".contains(c));
+    fits.then(|| text.to_lowercase())
+}
+
+/// E.164: a plus and 7 to 15 digits; what people put between digits is dropped.
+pub(super) fn phone(text: &str) -> Option<String> {
+    let kept: String =
+        text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
+    let digits = kept.strip_prefix('+').or_else(|| kept.strip_prefix("00"))?;
+    let fits = (7..=15).contains(&digits.len())
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && !digits.starts_with('0');
+    fits.then(|| format!("+{digits}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_harmless_line() {
+        assert_eq!(line(" Li\n Wei\u{202e} ", 50).as_deref(), Some("Li  Wei"));
+        assert_eq!(line("\u{0}\u{7}", 50), None);
+        assert_eq!(line("abcdef", 3).as_deref(), Some("abc"));
+        assert_eq!(lines("a\r\nb\u{0}\tc\u{1b}"), "a\nb\tc");
+    }
+
+    #[test]
+    fn mail_addresses_and_numbers_are_put_in_order() {
+        assert_eq!(mail(" Li@Example.COM ").as_deref(), Some("li@example.com"));
+        for bad in [
+            "",
+            "li",
+            "li@",
+            "@example.com",
+            "li@example",
+            "a b@example.com",
+            "li@.com",
+            "x<y@z.de",
+        ] {
+            assert_eq!(mail(bad), None, "{bad}");
+        }
+        assert_eq!(phone("+86 138-0013-8000").as_deref(), Some("+8613800138000"));
+        assert_eq!(phone("0049 (30) 123456").as_deref(), Some("+4930123456"));
+        for bad in ["", "13800138000", "+86x13800138", "+1", "+0123456789", "+1234567890123456"] {
+            assert_eq!(phone(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What happens in this moment in a ticket whose customer is in a web chat: typing, reading, being there.
+//! None of it is kept in the trail.
+
+use axum::Json;
+use axum::extract::State as Get;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::super::{Problem, State};
+use super::super::access::{Agent, Reader};
+use super::super::describe::Errors;
+use super::super::read::Id;
+use crate::model::ActorKind;
+
+/// How long a sign of typing holds without another.
+const TYPING: chrono::Duration = chrono::Duration::seconds(8);
+/// Seen within this time is here; it is noted every 45 seconds.
+const HERE: chrono::Duration = chrono::Duration::seconds(100);
+
+/// Customers who wrote into the ticket by web chat.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Live {
+    /// One for each.
+    visitors: Vec<LiveVisitor>,
+}
+
+/// A customer in a web chat.
+#[derive(Debug, Serialize, ToSchema)]
+struct LiveVisitor {
+    /// The channel.
+    channel: String,
+    /// The address there, as in the contact's identities.
+    address: String,
+    /// Has the chat open on some page.
+    here: bool,
+    /// Is typing.
+    typing: bool,
+}
+
+/// See who is there
+///
+/// For tickets of web chats: is the customer there, and typing?
+#[utoipa::path(get, path = "/tickets/{id}/live", tag = "tickets", params(("id" = String, Path)),
+    responses((status = 200, body = Live), Errors))]
+pub(super) async fn show_live(
+    Get(state): Get<State>,
+    _: Reader,
+    id: Id,
+) -> Result<Json<Live>, Problem> {
+    let (store, now) = (&state.engine.store, state.engine.clock.now());
+    let ticket = store.ticket_id(id.ticket()?).await?;
+    let mut visitors = Vec::new();
+    for guest in store.chat_guests(ticket).await? {
+        let known = store.visitor(&guest).await?;
+        visitors.push(LiveVisitor {
+            channel: guest.channel.to_string(),
+            address: guest.visitor,
+            here: known.seen_at.is_some_and(|at| now - at < HERE),
+            typing: known.typing_until.is_some_and(|until| until > now),
+        });
+    }
+    Ok(Json(Live { visitors }))
+}
+
+/// Show that one is typing
+///
+/// The customer's chat shows it for eight seconds. Nothing happens on channels without such a thing.
+#[utoipa::path(post, path = "/tickets/{id}/typing", tag = "tickets", params(("id" = String, Path)),
+    responses((status = 204), Errors))]
+pub(super) async fn note_typing(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    id: Id,
+) -> Result<StatusCode, Problem> {
+    let store = &state.engine.store;
+    let ticket = store.ticket_id(id.ticket()?).await?;
+    let name = Some(caller.actor.name).filter(|_| caller.actor.kind == ActorKind::Agent);
+    store.agent_types(ticket, name, state.engine.clock.now() + TYPING).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Show that one has read it
+///
+/// The customer's chat shows their messages as seen. Nothing happens on channels without such a thing.
+#[utoipa::path(post, path = "/tickets/{id}/seen", tag = "tickets", params(("id" = String, Path)),
+    responses((status = 204), Errors))]
+pub(super) async fn note_seen(
+    Get(state): Get<State>,
+    _: Agent,
+    id: Id,
+) -> Result<StatusCode, Problem> {
+    let store = &state.engine.store;
+    let ticket = store.ticket_id(id.ticket()?).await?;
+    store.agent_reads(ticket).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
