@@ -293,12 +293,12 @@ fn media_bytes(one: &Ingest) -> usize {
     let Ok(Meaning::Events(events)) = &one.meaning else { return 0 };
     let messages = events.iter().filter_map(|event| match event {
         Event::Message(inbound) => Some(inbound),
-        Event::Edit { .. } | Event::Delete { .. } | Event::Receipt(_) => None,
+        Event::Edit { .. } | Event::Delete { .. } | Event::Receipt(_) | Event::Rating(_) => None,
     });
     let media = messages.flat_map(|inbound| &inbound.media);
     let sizes = media.map(|media| match &media.source {
         MediaSource::Inline(bytes) => bytes.len(),
-        MediaSource::Remote(_) => 0,
+        MediaSource::Remote(_) | MediaSource::Upload { .. } => 0,
     });
     sizes.sum()
 }

@@ -66,8 +66,8 @@ async fn send(app: &App) {
             break;
         }
         for one in due {
-            assert!(app.store.begin_delivery(&fence, &one, None, now).await.unwrap());
-            let id = one.outbound.delivery;
+            let id = one.delivery.outbound.delivery;
+            assert!(app.store.begin_delivery(&fence, id, None, now).await.unwrap());
             let sent = DeliveryState::Sent { remote_id: RemoteId::new(id.to_string()) };
             app.store.settle_delivery(&fence, id, (sent, None), now).await.unwrap();
         }
@@ -146,8 +146,8 @@ async fn everything(app: &App) {
     assert_eq!(store.unread_chats(&web(), later).await.unwrap(), []);
     let due = store.due_deliveries(&mail.by, 10, later).await.unwrap();
     let [sent] = due.as_slice() else { panic!("{due:#?}") };
-    assert_eq!(sent.outbound.to.address.value, "lei@example.com");
-    assert_eq!((sent.outbound.text.as_str(), sent.ticket), ("by mail", ticket));
+    assert_eq!(sent.delivery.outbound.to.address.value, "lei@example.com");
+    assert_eq!((sent.delivery.outbound.text.as_str(), sent.delivery.ticket), ("by mail", ticket));
     assert_eq!(texts(app, &guest, Window::After(0)).await.len(), 2, "still to be read in the chat");
     queue(app, ticket, "second answer").await;
     send(app).await;
