@@ -354,7 +354,10 @@ async fn one_conversation_has_one_open_ticket_whatever_reopens(kit: Kit) {
     // And news that a message of ours never arrived.
     let fourth = ticket_of(&kit.arrive(&chat_channel("other"), chat("7", &[])).await);
     let other = chat_channel("other");
-    kit.reply(fourth, "an answer").await;
+    // News counts for what went out in its own realm only.
+    let mut plan = kit.plan(fourth, "an answer").await;
+    plan.realm = other.realm.clone();
+    kit.store.queue_reply(plan, start()).await.unwrap();
     set_status(&kit, fourth, TicketStatus::Solved).await;
     let never = channel_with("other", "other", Policy { reopen: Reopen::Never, ..policy() });
     let fifth = ticket_of(&kit.arrive(&never, chat("8", &[])).await);
