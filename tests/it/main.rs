@@ -13,6 +13,7 @@ mod api;
 mod channel;
 mod cli;
 mod conformance;
+mod console;
 mod engine;
 mod mail_accounts;
 mod mail_faults;

@@ -1,0 +1,107 @@
+// The HTTP API, with the session cookie. Whoever is not signed in any more is sent to the sign-in page.
+
+const PREFIX = "/api/v1";
+
+/** An answer that is none: `status`, `code` and a text for people. */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body?.detail ?? body?.title ?? `HTTP ${status}`);
+    this.status = status;
+    this.code = body?.code ?? "";
+  }
+}
+
+async function call(method, path, { body, key, version, form } = {}) {
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  if (version !== undefined) headers["If-Match"] = `"${version}"`;
+  const response = await fetch(PREFIX + path, {
+    method,
+    headers,
+    body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
+    credentials: "same-origin",
+  });
+  if (response.status === 401) {
+    location.assign("/console/sign-in");
+    throw new Problem(401, null);
+  }
+  const text = await response.text();
+  let answer = null;
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    answer = { detail: text.slice(0, 200) };
+  }
+  if (!response.ok) throw new Problem(response.status, answer);
+  return answer;
+}
+
+/** `?status=open&…` of what is set. */
+export function query(values) {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== null && value !== undefined && value !== "") params.set(name, value);
+  }
+  const text = params.toString();
+  return text ? `?${text}` : "";
+}
+
+export const api = {
+  me: () => call("GET", "/me"),
+  users: () => call("GET", "/users"),
+  tickets: (filter) => call("GET", `/tickets${query(filter)}`),
+  ticket: (name) => call("GET", `/tickets/${encodeURIComponent(name)}`),
+  messages: (ticket, cursor) => call("GET", `/tickets/${ticket}/messages${query({ limit: 200, cursor })}`),
+  trail: (ticket) => call("GET", `/tickets/${ticket}/events${query({ limit: 200 })}`),
+  change: (ticket, version, patch) => call("PATCH", `/tickets/${ticket}`, { body: patch, version }),
+  write: (ticket, message, key, version) =>
+    call("POST", `/tickets/${ticket}/messages`, { body: message, key, version }),
+  merge: (ticket, into, key) => call("POST", `/tickets/${ticket}/merge`, { body: { into }, key }),
+  upload: (file, key) => {
+    const form = new FormData();
+    form.set("file", file);
+    return call("POST", "/uploads", { form, key });
+  },
+  channels: () => call("GET", "/channels"),
+  pause: (name) => call("POST", `/channels/${name}/pause`),
+  resume: (name) => call("POST", `/channels/${name}/resume`),
+  outbox: (filter) => call("GET", `/outbox${query(filter ?? {})}`),
+  delivery: (id, action) => call("POST", `/outbox/${id}/${action}`),
+  quarantine: () => call("GET", "/quarantine"),
+  retryRaw: (id) => call("POST", `/quarantine/${id}/retry`),
+  dropRaw: (id) => call("DELETE", `/quarantine/${id}`),
+  stats: (days) => call("GET", `/stats${query({ from: new Date(Date.now() - days * 864e5).toISOString() })}`),
+};
+
+/** Where an attachment is. */
+export const attachment = (id) => `${PREFIX}/attachments/${id}`;
+/** Where a message is as it came. */
+export const raw = (id) => `${PREFIX}/messages/${id}/raw`;
+
+const KINDS = [
+  "ticket.created", "ticket.updated", "message.created", "message.edited", "message.deleted",
+  "message.arrived_again", "delivery.updated", "quarantine.added", "channel.paused", "channel.resumed",
+];
+
+/** Calls for everything that happens; the browser connects again by itself and misses nothing. */
+export function follow(listener, state) {
+  const stream = new EventSource(`${PREFIX}/events`);
+  for (const kind of KINDS) {
+    stream.addEventListener(kind, (event) => {
+      let happened = {};
+      try {
+        happened = JSON.parse(event.data);
+      } catch {
+        return;
+      }
+      listener(kind, happened);
+    });
+  }
+  stream.addEventListener("open", () => state(true));
+  stream.addEventListener("error", () => state(false));
+}
+
+/** A key under which the same wish is done once, however often it is sent. */
+export const wish = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint8Array(16)),
+  (byte) => byte.toString(16).padStart(2, "0")).join("");

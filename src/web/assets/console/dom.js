@@ -1,0 +1,45 @@
+// Builds elements. The only way in which text gets into the page: as text, never as markup.
+
+/**
+ * @param {string} name tag, with classes: "div.bubble.in"
+ * @param {object} [props] attributes; `on` holds listeners, `data` data attributes; null leaves one out
+ * @param {...(Node|string|null|false|Array)} children
+ */
+export function h(name, props, ...children) {
+  const [tag, ...classes] = name.split(".");
+  const element = document.createElement(tag);
+  if (classes.length) element.className = classes.join(" ");
+  for (const [key, value] of Object.entries(props ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key === "on") {
+      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    } else if (key === "data") {
+      Object.assign(element.dataset, value);
+    } else if (key === "class") {
+      element.classList.add(...value.split(" ").filter(Boolean));
+    } else if (key === "value") {
+      element.value = value;
+    } else {
+      element.setAttribute(key, value === true ? "" : String(value));
+    }
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Puts these in the place of all that is in there. */
+export function fill(parent, ...children) {
+  parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
+}
+
+/** Says something for a while; with an action, offers a button. */
+export function toast(text, { action, label, seconds = 5, error = false } = {}) {
+  const box = h("div.toast", { class: error ? "error" : "" }, h("span", null, text));
+  const close = () => box.remove();
+  if (action) {
+    box.append(h("button.link", { type: "button", on: { click: () => { close(); action(); } } }, label));
+  }
+  document.getElementById("toasts").append(box);
+  const timer = setTimeout(close, seconds * 1000);
+  return () => { clearTimeout(timer); close(); };
+}

@@ -1,0 +1,103 @@
+// How it runs: channels, what could not be sent, what could not be read.
+
+import { api } from "./api.js";
+import { h, fill, toast } from "./dom.js";
+import { ago, bytes, moment, say } from "./words.js";
+
+const GOOD = ["running", "connecting", "waiting_for_lease"];
+
+/** A page that reads itself again, now and then and when something happens. */
+function page(parent, title, read, every = 10) {
+  const body = h("div.body");
+  fill(parent, h("div.plain-page", null, h("header.top", null, h("a.back", { href: "#/inbox", "aria-label": say("key_back") }, "‹"), h("h1", null, title)), body));
+  let closed = false;
+  const refresh = async () => {
+    try {
+      const content = await read(refresh);
+      if (!closed) fill(body, content);
+    } catch (problem) {
+      if (!closed) fill(body, h("div.blank", null, problem.message));
+    }
+  };
+  const timer = setInterval(refresh, every * 1000);
+  refresh();
+  return { refresh, close: () => { closed = true; clearInterval(timer); } };
+}
+
+function table(heads, rows) {
+  return h("div.scroll", null, h("table", null,
+    h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
+    h("tbody", null, rows)));
+}
+
+function button(words, action, refresh) {
+  return h("button.small", { type: "button", on: { click: async (event) => {
+    event.target.disabled = true;
+    try {
+      await action();
+    } catch (problem) {
+      toast(say("failed", { why: problem.message }), { error: true });
+    }
+    refresh();
+  } } }, words);
+}
+
+export function showChannels(parent) {
+  return page(parent, say("channels"), async (refresh) => {
+    const { items } = await api.channels();
+    return h("div.cards", null, items.map((channel) => {
+      const counters = channel.counters;
+      const waiting = counters.queued + counters.unread + counters.held;
+      return h("section.card", null,
+        h("header", null, h("span.dot", { class: GOOD.includes(channel.state) ? "good" : channel.state === "paused" ? "paused" : "bad" }),
+          h("b", null, channel.name), h("span.tag", null, channel.kind), h("span.small", null, say(channel.state))),
+        h("p.small", null, channel.addresses.join(", ")),
+        h("dl.facts", null,
+          h("dt", null, say("last_success")), h("dd", { title: channel.last_success_at ? moment(channel.last_success_at) : "" }, channel.last_success_at ? ago(channel.last_success_at) : "–"),
+          h("dt", null, say("today")), h("dd", null, say("in_out", { in: counters.received_24h, out: counters.sent_24h })),
+          h("dt", null, say("waiting")), h("dd", null, String(waiting)),
+          h("dt", null, say("quarantine")), h("dd", null, String(counters.quarantined)),
+          h("dt", null, say("delivery.failed")), h("dd", null, String(counters.failed + counters.unconfirmed))),
+        channel.last_error && !GOOD.slice(0, 1).includes(channel.state) ? h("p.notice", null, channel.last_error) : null,
+        channel.advice ? h("p.advice", null, channel.advice) : null,
+        channel.paused ? button(say("resume"), () => api.resume(channel.name), refresh) : button(say("pause"), () => api.pause(channel.name), refresh));
+    }));
+  }, 5);
+}
+
+export function showOutbox(parent) {
+  return page(parent, say("outbox"), async (refresh) => {
+    const { items } = await api.outbox({ limit: 100 });
+    if (!items.length) return h("div.blank", null, say("nothing_out"));
+    return table([say("state"), say("to"), say("channel"), say("when"), say("reason"), ""], items.map((one) => h("tr", null,
+      h("td", null, h("span.tag", { class: one.status }, say(`delivery.${one.status}`))),
+      h("td", null, h("a", { href: `#/ticket/${one.ticket_id}` }, one.to)),
+      h("td", null, one.channel),
+      h("td", { title: moment(one.updated_at) }, ago(one.updated_at)),
+      h("td", null, one.error ?? (one.next_attempt_at ? say("next_try", { when: ago(one.next_attempt_at) }) : ""), one.attempts > 1 ? ` (${say("attempts", { n: one.attempts })})` : ""),
+      h("td.actions", null, ({
+        queued: [["hold", say("hold")], ["cancel", say("cancel")]],
+        held: [["release", say("release")], ["cancel", say("cancel")]],
+        failed: [["retry", say("retry")], ["cancel", say("leave")]],
+        bounced: [["retry", say("retry")]],
+        unconfirmed: [["retry", say("resend")], ["cancel", say("leave")]],
+        cancelled: [["retry", say("retry")]],
+      }[one.status] ?? []).map(([action, words]) => button(words, () => api.delivery(one.id, action), refresh))))));
+  });
+}
+
+export function showQuarantine(parent) {
+  return page(parent, say("quarantine"), async (refresh) => {
+    const { items } = await api.quarantine();
+    if (!items.length) return h("div.blank", null, say("nothing_in"));
+    return table([say("channel"), say("when"), say("size"), say("reason"), ""], items.map((one) => h("tr", null,
+      h("td", null, one.channel),
+      h("td", { title: moment(one.received_at) }, ago(one.received_at)),
+      h("td", null, bytes(one.size)),
+      h("td", null, one.reason ?? "", one.ticket_id ? h("a", { href: `#/ticket/${one.ticket_id}` }, " #") : null),
+      h("td.actions", null,
+        h("a", { href: `/api/v1/quarantine/${one.id}/raw`, download: "" }, say("as_came")),
+        button(say("retry"), () => api.retryRaw(one.id), refresh),
+        button(say("drop"), async () => { if (confirm(say("drop_sure"))) await api.dropRaw(one.id); }, refresh)))));
+  });
+}

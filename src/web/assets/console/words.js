@@ -1,0 +1,134 @@
+// What the console says. A language is one table; to add one, add a table and its name below.
+
+const EN = {
+  inbox: "Open", mine: "Mine", unassigned: "Unassigned", urgent: "Urgent", pending: "Pending",
+  solved: "Solved", spam: "Spam", all: "All tickets", channels: "Channels", outbox: "Outbox",
+  quarantine: "Quarantine", dashboard: "Dashboard", views: "Views", desk: "Desk",
+  search: "Search tickets (/)", empty_view: "Nothing here. Well done!", more: "Load more", no_hits: "Nothing found",
+  pick: "Choose a ticket, or press j", reply: "Reply", note: "Note", send: "Send", leave_note: "Leave note",
+  reply_to: "Reply to {name} by {channel}…", note_hint: "Only agents see this…", attach: "Attach files",
+  status: "Status", priority: "Priority", assignee: "Assignee", queue: "Queue", tags: "Tags", nobody: "Nobody",
+  open: "open", closed: "closed", low: "low", normal: "normal", high: "high",
+  "status.open": "Open", "status.pending": "Pending", "status.solved": "Solved", "status.closed": "Closed",
+  "status.spam": "Spam", "priority.low": "Low", "priority.normal": "Normal", "priority.high": "High",
+  "priority.urgent": "Urgent", customer: "Customer", earlier: "Other tickets", none: "none",
+  whole: "Show everything", less: "Show less", formatted: "Show as formatted mail", plain: "Show as text",
+  why: "Why is this here?", as_came: "As it came", sent_undo: "Sending…", undo: "Undo", undone: "Not sent; the text is back in the box",
+  stale: "Somebody wrote or changed something meanwhile. Look at it, then send again.", failed: "That did not work: {why}",
+  "delivery.queued": "waiting to be sent", "delivery.sending": "being sent", "delivery.sent": "sent",
+  "delivery.delivered": "delivered", "delivery.read": "read", "delivery.failed": "could not be sent",
+  "delivery.bounced": "came back", "delivery.held": "held back", "delivery.cancelled": "cancelled",
+  "delivery.unconfirmed": "may have been sent", resend: "Send again", leave: "Leave it", cancel: "Cancel",
+  hold: "Hold", release: "Release", retry: "Try again", drop: "Drop", pause: "Pause", resume: "Resume",
+  next_try: "next try {when}", attempts: "{n} attempts", me: "me", take: "Take it",
+  running: "running", connecting: "connecting", waiting_for_lease: "runs on another node", backing_off: "tries again soon",
+  needs_human: "needs you", silent: "silent", paused: "paused", off: "off",
+  kind: "Kind", state: "State", last_success: "Last success", waiting: "Waiting", today: "24 hours", name: "Name",
+  in_out: "{in} in, {out} out", nothing_out: "Everything was sent.", nothing_in: "Everything could be read.",
+  to: "To", when: "When", what: "What", size: "Size", reason: "Why", channel: "Channel", drop_sure: "Give this up for good? Its bytes are destroyed.",
+  opened: "Tickets opened", ended: "Solved", came: "Messages in", went: "Messages out", first_answer: "First answer (mean)",
+  solving: "Until solved (mean)", by_channel: "By channel", by_day: "By day", days: "{n} days", offline: "Connection lost, trying again…",
+  sign_out: "Sign out", keys: "Keys", key_next: "next ticket", key_prev: "previous ticket", key_open: "open it",
+  key_reply: "reply", key_note: "note", key_search: "search", key_solve: "solve", key_help: "this help", key_send: "send", key_back: "back to the list",
+  first_title: "Nothing has come yet", first_1: "Configure a channel: a table [channels.<name>] in tributary.toml.",
+  first_2: "Check it: tributary check --online.", first_3: "Write to it, and watch the ticket arrive here.",
+  snoozed: "until {when}", via: "by", updated: "Changed", unsaved: "draft", close: "Close", language: "中文",
+  flag_claims_ticket: "claims another ticket", flag_spoof_suspect: "sender not proven", flag_auto_reply: "auto-reply",
+  flag_bounce: "bounce", flag_list: "list mail", flag_truncated: "cut", flag_unreadable: "unreadable", flag_new_participant: "new participant",
+  flag_redacted: "secret masked", flag_encrypted: "encrypted", flag_calendar: "invitation", flag_complaint: "complaint", flag_late: "late",
+  deleted_by: "Taken back by its sender", edited: "edited", merged: "This ticket was merged into another one.", go_there: "Go there",
+};
+
+const ZH = {
+  inbox: "待处理", mine: "我的", unassigned: "未分配", urgent: "紧急", pending: "等待中",
+  solved: "已解决", spam: "垃圾", all: "全部工单", channels: "渠道", outbox: "发件箱",
+  quarantine: "隔离区", dashboard: "概览", views: "视图", desk: "服务台",
+  search: "搜索工单 (/)", empty_view: "这里没有工单,干得漂亮!", more: "加载更多", no_hits: "没有找到",
+  pick: "选择一个工单,或按 j", reply: "回复", note: "备注", send: "发送", leave_note: "添加备注",
+  reply_to: "通过 {channel} 回复 {name}…", note_hint: "只有客服可以看到…", attach: "添加附件",
+  status: "状态", priority: "优先级", assignee: "负责人", queue: "队列", tags: "标签", nobody: "无人",
+  "status.open": "待处理", "status.pending": "等待中", "status.solved": "已解决", "status.closed": "已关闭",
+  "status.spam": "垃圾", "priority.low": "低", "priority.normal": "普通", "priority.high": "高",
+  "priority.urgent": "紧急", customer: "客户", earlier: "其他工单", none: "无",
+  whole: "显示全文", less: "收起", formatted: "显示原格式", plain: "显示纯文本",
+  why: "为什么在这里?", as_came: "原始内容", sent_undo: "正在发送…", undo: "撤销", undone: "未发送,内容已放回输入框",
+  stale: "期间有人回复或修改了此工单。请查看后再发送。", failed: "操作失败:{why}",
+  "delivery.queued": "等待发送", "delivery.sending": "发送中", "delivery.sent": "已发送",
+  "delivery.delivered": "已送达", "delivery.read": "已读", "delivery.failed": "发送失败",
+  "delivery.bounced": "被退回", "delivery.held": "已暂留", "delivery.cancelled": "已取消",
+  "delivery.unconfirmed": "可能已发送", resend: "再次发送", leave: "保持不变", cancel: "取消",
+  hold: "暂留", release: "放行", retry: "重试", drop: "丢弃", pause: "暂停", resume: "恢复",
+  next_try: "下次尝试 {when}", attempts: "已尝试 {n} 次", me: "我", take: "由我处理",
+  running: "运行中", connecting: "连接中", waiting_for_lease: "在其他节点运行", backing_off: "稍后重试",
+  needs_human: "需要处理", silent: "无消息", paused: "已暂停", off: "关闭",
+  kind: "类型", state: "状态", last_success: "最近成功", waiting: "等待", today: "24 小时", name: "名称",
+  in_out: "收 {in},发 {out}", nothing_out: "全部已发送。", nothing_in: "全部可以读取。",
+  to: "收件人", when: "时间", what: "内容", size: "大小", reason: "原因", channel: "渠道", drop_sure: "确定丢弃?原始内容将被销毁。",
+  opened: "新工单", ended: "已解决", came: "收到消息", went: "发出消息", first_answer: "首次回复(平均)",
+  solving: "解决时间(平均)", by_channel: "按渠道", by_day: "按天", days: "{n} 天", offline: "连接中断,正在重连…",
+  sign_out: "退出", keys: "快捷键", key_next: "下一个工单", key_prev: "上一个工单", key_open: "打开",
+  key_reply: "回复", key_note: "备注", key_search: "搜索", key_solve: "标记为已解决", key_help: "帮助", key_send: "发送", key_back: "返回列表",
+  first_title: "还没有任何消息", first_1: "配置一个渠道:在 tributary.toml 中添加 [channels.<名称>]。",
+  first_2: "检查配置:tributary check --online。", first_3: "给它发一条消息,工单会出现在这里。",
+  snoozed: "直到 {when}", via: "通过", updated: "更新", unsaved: "草稿", close: "关闭", language: "English",
+  flag_claims_ticket: "声称属于其他工单", flag_spoof_suspect: "发件人未验证", flag_auto_reply: "自动回复",
+  flag_bounce: "退信", flag_list: "邮件列表", flag_truncated: "已截断", flag_unreadable: "无法读取", flag_new_participant: "新参与者",
+  flag_redacted: "敏感信息已遮盖", flag_encrypted: "已加密", flag_calendar: "日程邀请", flag_complaint: "投诉", flag_late: "迟到",
+  deleted_by: "发件人已撤回", edited: "已编辑", merged: "此工单已合并到另一个工单。", go_there: "前往",
+};
+
+const TABLES = { en: EN, zh: ZH };
+const KEPT = "tributary.language";
+
+/** The language that was chosen, else the browser's. */
+export const language = localStorage.getItem(KEPT) ?? (navigator.language?.startsWith("zh") ? "zh" : "en");
+const table = TABLES[language] ?? EN;
+document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+
+/** Changes the language and begins anew. */
+export function switchLanguage() {
+  localStorage.setItem(KEPT, language === "zh" ? "en" : "zh");
+  location.reload();
+}
+
+/** The words for a key, with `{name}` filled in; a key without words stands for itself. */
+export function say(key, values = {}) {
+  const text = table[key] ?? EN[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto", style: "narrow" });
+const absolute = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+
+/** "5 min. ago". */
+export function ago(time) {
+  const seconds = (new Date(time) - Date.now()) / 1000;
+  for (const [unit, size] of STEPS) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+  }
+  return relative.format(0, "minute");
+}
+
+/** The whole date and time. */
+export const moment = (time) => absolute.format(new Date(time));
+
+/** "3 h 20 min" of seconds. */
+export function span(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 2880) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return say("days", { n: Math.round(minutes / 1440) });
+}
+
+/** "1.2 MB". */
+export function bytes(count) {
+  const units = ["B", "KB", "MB", "GB"];
+  let at = 0;
+  while (count >= 1000 && at < units.length - 1) {
+    count /= 1000;
+    at += 1;
+  }
+  return `${count >= 10 || at === 0 ? Math.round(count) : count.toFixed(1)} ${units[at]}`;
+}

@@ -1,0 +1,228 @@
+//! The console in a real Chromium, against the real daemon: what an agent sees and does.
+//!
+//! Pictures of what was seen are kept under `target/tmp/screenshots`, for people to look at.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::browser::{Browser, Screen};
+use crate::support::daemon::Daemon;
+use crate::support::{free_port, wait_until};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const XSS: &str = "<img src=x onerror=document.title='owned'>";
+
+/// A desk whose mail server is away: what is sent stays in the outbox.
+fn configuration() -> String {
+    format!(
+        "[channels.mail]\nkind = \"email\"\naddress = \"support@desk.test\"\n\
+         [channels.mail.receive]\nprotocol = \"pipe\"\n\
+         [channels.mail.send]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n",
+        free_port()
+    )
+}
+
+fn mail(number: u32, name: &str, subject: &str, text: &str) -> String {
+    format!(
+        "From: {name} <customer{number}@customer.example>\r\nTo: support@desk.test\r\n\
+         Subject: {subject}\r\nMessage-ID: <console.{number}@customer.example>\r\n\
+         Date: Thu, 26 Nov 2026 08:00:00 +0000\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\
+         Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{text}\r\n\
+         --b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
+         <p>{text}</p><script>parent.document.title='owned'</script>\
+         <img src=\"http://127.0.0.1:1/pixel.png\">\r\n--b--\r\n"
+    )
+}
+
+fn ingest(daemon: &Daemon, mail: &str) {
+    let file = daemon.folder().join("mail.eml");
+    fs::write(&file, mail).unwrap();
+    let output = daemon.run(&["ingest", "mail", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+struct Desk {
+    daemon: Daemon,
+    browser: Browser,
+}
+
+impl Desk {
+    /// Signed in by a one-time link, as the daemon prints it.
+    async fn open(screen: Screen, mails: &[String]) -> Self {
+        let daemon = Daemon::start(&configuration()).await;
+        for mail in mails {
+            ingest(&daemon, mail);
+        }
+        let added =
+            daemon.run(&["user", "add", "Lena", "lena@desk.test", "--role", "admin", "--json"]);
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+        let added: Value = serde_json::from_slice(&added.stdout).unwrap();
+        let browser = Browser::start(screen).await;
+        browser.open(added["sign_in"].as_str().unwrap()).await;
+        let button = browser.element("the button", "return document.querySelector('button')").await;
+        browser.click(&button).await;
+        browser.wait("the console", "return !!document.querySelector('a.row')").await;
+        Self { daemon, browser }
+    }
+
+    async fn wait(&self, what: &str, script: &str) -> Value {
+        self.browser.wait(what, script).await
+    }
+
+    async fn click(&self, selector: &str) {
+        let script = format!(
+            "const found = document.querySelector(\"{selector}\"); \
+             return found && found.checkVisibility() ? found : null;"
+        );
+        let element = self.browser.element(selector, &script).await;
+        self.browser.click(&element).await;
+    }
+
+    /// What the pages complained of: a policy that was broken, a script that failed.
+    async fn complaints(&self) -> Vec<Value> {
+        let mut log = self.browser.log().await;
+        // A picture of the mail that was not loaded is what we want.
+        log.retain(|entry| entry["level"] == "SEVERE" && !entry.to_string().contains("pixel.png"));
+        log
+    }
+}
+
+#[tokio::test]
+async fn an_agent_reads_answers_and_solves_without_reloading() {
+    let first =
+        mail(1, "王小明", "=?utf-8?B?6L2s6LSm5rKh5pyJ5Yiw6LSm?=", &format!("还没有到账。{XSS}"));
+    let desk = Desk::open(Screen::Desktop, &[first]).await;
+    desk.click("a.row").await;
+    let said =
+        desk.wait("the words", "return document.querySelector('.bubble .text')?.textContent").await;
+    assert!(said.as_str().unwrap().contains("还没有到账"), "{said}");
+    // Markup of a customer is shown, never obeyed; formatted mail sits in a frame without rights.
+    assert!(said.as_str().unwrap().contains("onerror"), "{said}");
+    assert_eq!(
+        desk.browser.run("return document.querySelectorAll('.bubble img').length", json!([])).await,
+        0
+    );
+    let formatted = "return [...document.querySelectorAll('.bubble footer button')]\
+        .find((button) => /formatted|格式/.test(button.textContent))";
+    let button = desk.browser.element("the switch", formatted).await;
+    desk.browser.click(&button).await;
+    desk.wait(
+        "the frame",
+        "return document.querySelector('iframe.mail')?.getAttribute('sandbox') === ''",
+    )
+    .await;
+
+    desk.click(".composer textarea").await;
+    desk.browser.press("We look into it. 请稍等。").await;
+    desk.click(".composer button.primary").await;
+    let reply = "return [...document.querySelectorAll('.bubble.out .text')].map((text) => text.textContent).join()";
+    let said = desk.wait("the reply", &format!("{reply} || null")).await;
+    assert_eq!(said, "We look into it. 请稍等。");
+    let api = desk.daemon.api();
+    let tickets = api.tickets().await;
+    let ticket = tickets[0]["id"].as_str().unwrap();
+    let sent = api.ticket_messages(ticket).await;
+    assert_eq!(sent.iter().filter(|message| message["direction"] == "out").count(), 1);
+    desk.browser.screenshot("console_ticket").await;
+
+    // What comes in meanwhile appears by itself.
+    ingest(&desk.daemon, &mail(2, "Anna Berger", "Lost my phone", "How do I get back in?"));
+    desk.wait("the second row", "return document.querySelectorAll('a.row').length === 2").await;
+    desk.click("header button.primary").await;
+    wait_until("solved", LIMIT, async || {
+        api.get(&format!("/tickets/{ticket}")).await["status"] == "solved"
+    })
+    .await;
+    let complaints = desk.complaints().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    let title = desk.browser.run("return document.title", json!([])).await;
+    assert_eq!(title, "tributary");
+}
+
+#[tokio::test]
+async fn a_reply_is_taken_back_within_seconds_and_stopped_when_somebody_was_faster() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    desk.click("a.row").await;
+    desk.click(".composer textarea").await;
+    desk.browser.press("Too early").await;
+    desk.click(".composer button.primary").await;
+    desk.click(".toast button").await;
+    desk.wait(
+        "the words are back",
+        "return document.querySelector('.composer textarea').value === 'Too early'",
+    )
+    .await;
+    let api = desk.daemon.api();
+    let tickets = api.tickets().await;
+    let ticket = tickets[0]["id"].as_str().unwrap();
+    assert_eq!(api.ticket_messages(ticket).await.len(), 1);
+    // Another agent answers while this one still writes.
+    api.reply(ticket, "I was faster", "another agent").await;
+    desk.wait("their reply", "return !!document.querySelector('.bubble.out')").await;
+    desk.click(".composer button.primary").await;
+    desk.wait("the warning", "return !!document.querySelector('.toast.error')").await;
+    desk.wait(
+        "the words are kept",
+        "return document.querySelector('.composer textarea').value === 'Too early'",
+    )
+    .await;
+    let sent = api.ticket_messages(ticket).await;
+    assert_eq!(sent.iter().filter(|message| message["direction"] == "out").count(), 1);
+}
+
+#[tokio::test]
+async fn the_console_works_on_a_phone_and_in_chinese() {
+    let desk = Desk::open(Screen::Phone, &[mail(1, "李婷", "Help", "忘记密码")]).await;
+    desk.browser
+        .run("localStorage.setItem('tributary.language', 'zh'); location.reload()", json!([]))
+        .await;
+    desk.wait(
+        "Chinese words",
+        "return document.querySelector('#search')?.placeholder.startsWith('搜索')",
+    )
+    .await;
+    desk.click("a.row").await;
+    desk.wait(
+        "the ticket",
+        "return document.querySelector('.bubble .text')?.textContent.includes('忘记密码')",
+    )
+    .await;
+    let wide = desk
+        .browser
+        .run("return document.documentElement.scrollWidth <= innerWidth", json!([]))
+        .await;
+    assert_eq!(wide, true, "nothing may be wider than the screen");
+    desk.browser.screenshot("console_phone_zh").await;
+}
+
+#[tokio::test]
+async fn pages_carry_a_strict_policy_and_are_cached_by_their_content() {
+    let daemon = Daemon::start(&configuration()).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let base = format!("http://127.0.0.1:{}/console/", daemon.port());
+    let page = client.get(&base).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let tag = page.headers()["etag"].clone();
+    let again = client.get(&base).header("if-none-match", tag).send().await.unwrap();
+    assert_eq!(again.status(), 304);
+    for name in ["main.js", "console.css", "icon.svg"] {
+        assert_eq!(
+            client.get(format!("{base}assets/{name}")).send().await.unwrap().status(),
+            200,
+            "{name}"
+        );
+    }
+    for name in ["..%2f..%2fmod.rs", "%2e%2e/x", "nothing.js"] {
+        assert_eq!(
+            client.get(format!("{base}assets/{name}")).send().await.unwrap().status(),
+            404,
+            "{name}"
+        );
+    }
+}
