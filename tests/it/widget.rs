@@ -127,7 +127,7 @@ async fn ticket_id(daemon: &Daemon) -> String {
 
 async fn reply(daemon: &Daemon, text: &str) {
     let id = ticket_id(daemon).await;
-    daemon.api().reply(&id, text, text).await;
+    daemon.api().reply(&id, text, &uuid::Uuid::new_v4().to_string()).await;
 }
 
 /// Texts of customers in the store, each as often as it is there.
@@ -170,8 +170,10 @@ async fn a_conversation_is_still_there_after_a_reload_and_in_another_tab() {
     page.wait_bubble(&before[3]).await;
     page.write("from the second tab").await;
     page.wait_bubble("from the second tab").await;
+    page.wait_sent().await;
     page.browser.to_tab(&first).await;
     page.wait_bubble("from the second tab").await;
+    page.wait_sent().await;
     assert_eq!(daemon.api().tickets().await.len(), 1, "one conversation");
     let all = stored(&daemon).await;
     assert_eq!(all.len(), 3, "{all:#?}");

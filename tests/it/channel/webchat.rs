@@ -28,7 +28,7 @@ async fn ticket(daemon: &Daemon) -> Value {
 
 async fn reply(daemon: &Daemon, text: &str) -> Value {
     let id = ticket(daemon).await["id"].as_str().unwrap().to_owned();
-    daemon.api().reply(&id, text, text).await
+    daemon.api().reply(&id, text, &uuid::Uuid::new_v4().to_string()).await
 }
 
 fn texts(messages: &[Value]) -> Vec<&str> {
