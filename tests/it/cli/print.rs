@@ -95,34 +95,41 @@ fn every_key_of_the_examples_stands_in_the_schema() {
         let text = std::fs::read_to_string(&file).unwrap();
         let example: toml::Table = text.parse().unwrap();
         let example = serde_json::to_value(example).unwrap();
-        for (name, table) in example.as_object().unwrap() {
-            checked += known(&schema, &schema["properties"], name, table, &file);
+        for (name, given) in example.as_object().unwrap() {
+            let found = &schema["properties"][name];
+            if name == "channels" {
+                for (channel, table) in given.as_object().unwrap() {
+                    // Its kind decides what may stand there.
+                    let own = of_kind(&found["additionalProperties"], table);
+                    checked +=
+                        known(&schema, own, table, &format!("{}: {channel}", file.display()));
+                }
+            } else {
+                checked += known(&schema, found, given, &format!("{}: {name}", file.display()));
+            }
         }
     }
     assert!(checked > 40, "only {checked} keys were looked at");
 }
 
-/// Looks each key up in `properties`, and what is below it; returns how many.
-fn known(root: &Value, properties: &Value, key: &str, given: &Value, file: &Path) -> usize {
-    let found = &properties[key];
-    assert!(!found.is_null(), "{file:?}: {key} is not in the schema");
-    let found = resolve(root, found);
+/// Looks up each key of what is given, and what is below it; returns how many.
+fn known(root: &Value, schema: &Value, given: &Value, place: &str) -> usize {
+    assert!(!schema.is_null(), "{place} is not in the schema");
     let Some(table) = given.as_object() else { return 1 };
-    let mut count = 1;
-    for (inner, value) in table {
-        let below = if key == "channels" {
-            // `[channels.<name>]`: its kind decides what may stand there.
-            let of_kind = of_kind(&found["additionalProperties"], value);
-            for (own, value) in value.as_object().unwrap() {
-                count += known(root, &of_kind["properties"], own, value, file);
-            }
-            continue;
-        } else {
-            chosen(root, found, given)
-        };
-        count += known(root, &below["properties"], inner, value, file);
-    }
-    count
+    let forms = forms(root, schema);
+    let fits = forms.iter().find(|form| table.keys().all(|key| below(form, key).is_some()));
+    let keys: Vec<&String> = table.keys().collect();
+    let form = fits.unwrap_or_else(|| panic!("{place}: no form allows {keys:?}: {schema:#}"));
+    let inner = table.iter().map(|(key, value)| {
+        known(root, below(form, key).unwrap(), value, &format!("{place}.{key}"))
+    });
+    1 + inner.sum::<usize>()
+}
+
+/// What a form says of a key: by its name, or of all names alike.
+fn below<'a>(form: &'a Value, key: &str) -> Option<&'a Value> {
+    let named = form["properties"].get(key);
+    named.or_else(|| form.get("additionalProperties").filter(|any| any.is_object()))
 }
 
 fn of_kind<'a>(schema: &'a Value, channel: &Value) -> &'a Value {
@@ -132,17 +139,14 @@ fn of_kind<'a>(schema: &'a Value, channel: &Value) -> &'a Value {
     &found.unwrap_or_else(|| panic!("no kind {kind}"))["then"]
 }
 
-/// Of several forms that which allows all keys.
-fn chosen<'a>(root: &'a Value, schema: &'a Value, given: &Value) -> &'a Value {
-    let forms = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array());
-    let Some(forms) = forms else { return schema };
-    let keys: Vec<&String> = given.as_object().unwrap().keys().collect();
-    let fits = |form: &&Value| {
-        let form = resolve(root, form);
-        keys.iter().all(|key| !form["properties"][key.as_str()].is_null())
-    };
-    let form = forms.iter().find(fits);
-    resolve(root, form.unwrap_or_else(|| panic!("no form allows {keys:?}: {schema:#}")))
+/// All forms that a value may have.
+fn forms<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+    let schema = resolve(root, schema);
+    let several = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array());
+    match several {
+        Some(several) => several.iter().flat_map(|form| forms(root, form)).collect(),
+        None => vec![schema],
+    }
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {

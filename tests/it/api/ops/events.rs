@@ -111,7 +111,7 @@ async fn a_stream_begins_now_or_where_it_was_asked_to() {
 }
 
 /// Whoever takes nothing is cut, costs no memory meanwhile, and goes on from where it was.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_is_cut_and_goes_on_later() {
     let app = App::start_with(MAIL, |settings| {
         settings.streams_max = 1;
