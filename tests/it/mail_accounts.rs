@@ -1,18 +1,24 @@
-//! Mails that no program should write, and what becomes of a mail on the server once it is stored.
+//! Accounts and mailboxes that make trouble: wrong passwords, wrong certificates, mails that no program
+//! should write, folders that go, and what becomes of a mail on the server once it is stored.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::support::agent::{Follower, Issued};
 use crate::support::daemon::Daemon;
-use crate::support::dovecot::Dovecot;
+use crate::support::dovecot::{Dovecot, Storage};
 use crate::support::imap_client::ImapClient;
 use crate::support::imap_script::{Fake, Reaction};
 use crate::support::ledger::{Envelope, Kind, Ledger};
-use crate::support::office::{HEAD, MailChannel, expect_exactly, inbound, wait_inbound};
-use crate::support::{tell, wait_until};
+use crate::support::office::{
+    HEAD, MailChannel, channel, expect_exactly, inbound, wait_channel, wait_inbound,
+};
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::tls::Flaw;
+use crate::support::{Signal, free_port, tell, wait_until};
 
 const DESK: &str = "desk@example.com";
 const SALES: &str = "sales@example.com";
@@ -23,6 +29,80 @@ fn mail(ledger: &Ledger, issued: &mut BTreeMap<u32, Issued>, number: u32, name: 
     let from = format!("customer{number}@customer.example");
     issued.insert(number, Issued { channel: name.to_owned(), from: from.clone() });
     ledger.mail(number, &Envelope { from: &from, to: DESK, ..Envelope::default() })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_broken_in_many_ways_do_not_stop_the_good_one() {
+    // COMPLAINTS O2, S6; FAULTS 71, 73: certificates are checked before the password is said.
+    let good = Dovecot::start(&[(DESK, WORD), (SALES, WORD)]);
+    let flawed: Vec<(&str, Dovecot)> = [
+        ("other_name", Flaw::OtherName),
+        ("expired", Flaw::Expired),
+        ("self_signed", Flaw::SelfSigned),
+    ]
+    .map(|(name, flaw)| (name, Dovecot::start_with(&[(DESK, WORD)], Storage::Maildir, flaw)))
+    .into();
+    let silent = Proxy::to(good.imap_port());
+    silent.set(Fault::Blackhole);
+    let mut text = String::from(HEAD);
+    for (name, dovecot) in &flawed {
+        let tls = format!(
+            "tls = \"implicit\"\nca_file = \"{}\"\nserver_name = \"localhost\"",
+            dovecot.authority_file().display()
+        );
+        text.push_str(&with_tls(name, dovecot.imaps_port(), &tls));
+    }
+    let stranger = "tls = \"implicit\"\nserver_name = \"localhost\"";
+    text.push_str(&with_tls("unknown_authority", good.imaps_port(), stranger));
+    let wrong = |password: &str| {
+        MailChannel::new("wrong_password", SALES).imap(good.imap_port(), SALES, password, "").text()
+    };
+    for (name, port) in [("refused", free_port()), ("silent", silent.port())] {
+        let address = format!("{name}@example.com");
+        text.push_str(&MailChannel::new(name, &address).imap(port, DESK, WORD, "").text());
+    }
+    text.push_str(&MailChannel::new("good", DESK).imap(good.imap_port(), DESK, WORD, "").text());
+    let began = Instant::now();
+    let mut daemon = Daemon::start(&format!("{text}{}", wrong("canary-not-the-word"))).await;
+    let ready = began.elapsed();
+    let (api, ledger) = (daemon.api(), Ledger::new("accounts"));
+    let mut issued = BTreeMap::new();
+    good.deliver(DESK, &mail(&ledger, &mut issued, 0, "good"));
+    expect_exactly(&api, &ledger, &issued, LIMIT).await;
+    tell(format_args!("accounts: ready after {ready:?} with seven broken channels"));
+    for name in ["wrong_password", "other_name", "expired", "self_signed", "unknown_authority"] {
+        let state = wait_channel(&api, name, &["needs_human"], LIMIT).await;
+        assert!(!state["cause"].as_str().unwrap_or_default().is_empty(), "{state}");
+    }
+    wait_channel(&api, "refused", &["backing_off"], LIMIT).await;
+    assert_ne!(channel(&api, "silent").await["state"], "running");
+    for (name, dovecot) in &flawed {
+        let log = dovecot.log();
+        assert!(!log.contains("Login: ") && !log.contains("auth failed"), "{name}: {log}");
+    }
+    // No storm: it is tried again after minutes, not seconds. Ten mails of the good one later …
+    for number in 1..11 {
+        good.deliver(DESK, &mail(&ledger, &mut issued, number, "good"));
+        expect_exactly(&api, &ledger, &issued, LIMIT).await;
+    }
+    let tries = good.log().matches("auth failed").count();
+    assert_eq!(tries, 1, "{}", good.log());
+    // A human corrects the password: no restart is needed.
+    daemon.configure(&format!("{text}{}", wrong(WORD)));
+    daemon.signal(Signal::Hup);
+    wait_channel(&api, "wrong_password", &["running"], LIMIT).await;
+    good.deliver(SALES, &mail(&ledger, &mut issued, 11, "wrong_password"));
+    expect_exactly(&api, &ledger, &issued, LIMIT).await;
+    let log = daemon.log();
+    assert!(!log.contains(WORD) && !log.contains("canary-not"), "a password is in the log");
+}
+
+fn with_tls(name: &str, port: u16, tls: &str) -> String {
+    let lines = format!(
+        "protocol = \"imap\"\nhost = \"127.0.0.1\"\nport = {port}\nusername = \"{DESK}\"\n\
+         password = \"{WORD}\"\n{tls}"
+    );
+    MailChannel::new(name, &format!("{name}@example.com")).table("receive", &lines).text()
 }
 
 /// Mails that no program should write, each of which has stopped some help desk.
@@ -287,4 +367,120 @@ async fn what_is_stored_is_left_marked_moved_or_deleted_even_over_a_kill() {
         daemon.start_again().await;
         expect_exactly(&daemon.api(), &ledger, &issued, LIMIT).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_goes_and_comes_back_does_not_hold_up_the_others() {
+    // FAULTS 75
+    let dovecot = Dovecot::start(&[(DESK, WORD)]);
+    dovecot.create_folder(DESK, "Orders");
+    let lines = "folders = [\"INBOX\", \"Orders\"]";
+    let text = MailChannel::new("desk", DESK).imap(dovecot.imap_port(), DESK, WORD, lines).text();
+    let daemon = Daemon::start(&format!("{HEAD}{text}")).await;
+    let (ledger, mut issued) = (Ledger::new("folder"), BTreeMap::new());
+    let order = |number: u32, issued: &mut BTreeMap<u32, Issued>| {
+        let order = mail(&ledger, issued, number, "desk");
+        dovecot.imap_client(DESK).append("Orders", "", &order);
+    };
+    dovecot.deliver(DESK, &mail(&ledger, &mut issued, 0, "desk"));
+    order(1, &mut issued);
+    expect_exactly(&daemon.api(), &ledger, &issued, LIMIT).await;
+    dovecot.delete_folder(DESK, "Orders");
+    let red = wait_channel(&daemon.api(), "desk", &["needs_human"], LIMIT).await;
+    assert!(red["cause"].as_str().unwrap_or_default().contains("Orders"), "{red}");
+    for number in 2..5 {
+        dovecot.deliver(DESK, &mail(&ledger, &mut issued, number, "desk"));
+        expect_exactly(&daemon.api(), &ledger, &issued, Duration::from_secs(20)).await;
+    }
+    dovecot.create_folder(DESK, "Orders");
+    order(5, &mut issued);
+    expect_exactly(&daemon.api(), &ledger, &issued, LIMIT).await;
+    wait_channel(&daemon.api(), "desk", &["running"], LIMIT).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_mail_to_two_mailboxes_is_one_ticket_or_two_as_the_admin_wishes() {
+    // COMPLAINTS D5, D13; FAULTS 64, 65
+    for separate in [false, true] {
+        let dovecot = Dovecot::start(&[(DESK, WORD), (SALES, WORD)]);
+        let policy = if separate { "duplicates = \"separate\"" } else { "duplicates = \"join\"" };
+        let mut text = String::from(HEAD);
+        for (name, address) in [("desk", DESK), ("sales", SALES)] {
+            let channel = MailChannel::new(name, address).with(policy);
+            text.push_str(&channel.imap(dovecot.imap_port(), address, WORD, "").text());
+        }
+        let daemon = Daemon::start(&text).await;
+        let (api, ledger) = (daemon.api(), Ledger::new("two mailboxes"));
+        let envelope =
+            Envelope { from: "anna@customer.example", to: DESK, cc: SALES, in_reply_to: "" };
+        let both = ledger.mail(0, &envelope);
+        // Delivered to both, and to one of them twice.
+        for user in [DESK, SALES, DESK] {
+            dovecot.deliver(user, &both);
+        }
+        let last = Envelope { cc: "", ..envelope };
+        dovecot.deliver(DESK, &ledger.mail(1, &last));
+        dovecot.deliver(SALES, &ledger.mail(2, &last));
+        let expected = if separate { 4 } else { 3 };
+        let mut follower = Follower::new(api.clone());
+        wait_inbound(&mut follower, expected, LIMIT).await;
+        let metrics = received(&daemon).await;
+        assert_eq!(metrics, 5, "all five were taken from the server");
+        follower.turn().await;
+        assert_eq!(inbound(follower.messages()), expected, "{separate}");
+        let mut tickets: Vec<&Value> = follower
+            .messages()
+            .iter()
+            .filter(|one| one["text_full"] == ledger.text(Kind::Mail, 0).as_str())
+            .map(|one| &one["ticket_id"])
+            .collect();
+        tickets.dedup();
+        assert_eq!(tickets.len(), if separate { 2 } else { 1 });
+    }
+}
+
+/// How many raws were taken in, as the metrics tell once all are worked off.
+async fn received(daemon: &Daemon) -> usize {
+    let mut total = 0;
+    wait_until("five raws", LIMIT, async || {
+        let page = daemon.metrics().await;
+        let lines = page.lines().filter(|line| line.starts_with("tributary_received_total"));
+        total = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum();
+        total >= 5
+    })
+    .await;
+    total
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_ticket_stays_deleted() {
+    // COMPLAINTS D1, D2, D4: the mail is still in the mailbox, and is looked at again in every way there is.
+    let dovecot = Dovecot::start(&[(DESK, WORD)]);
+    let line = Proxy::to(dovecot.imap_port());
+    let text = MailChannel::new("desk", DESK).imap(line.port(), DESK, WORD, "").text();
+    let mut daemon = Daemon::start(&format!("{HEAD}{text}")).await;
+    let (api, ledger) = (daemon.api(), Ledger::new("deleted"));
+    let mut issued = BTreeMap::new();
+    let mails: Vec<Vec<u8>> = (0..4).map(|n| mail(&ledger, &mut issued, n, "desk")).collect();
+    dovecot.deliver_many(DESK, &mails);
+    let messages = expect_exactly(&api, &ledger, &issued, LIMIT).await;
+    let gone = messages[1]["ticket_id"].as_str().unwrap().to_owned();
+    let ticket = api.get(&format!("/tickets/{gone}")).await;
+    let request = api.request(Method::DELETE, &format!("/tickets/{gone}"));
+    let version = format!("\"{}\"", ticket["version"]);
+    let answer = api.send(request.header("If-Match", version)).await.unwrap();
+    assert!(answer.status.is_success(), "{answer:?}");
+    let number = ledger.number(Kind::Mail, messages[1]["text_full"].as_str().unwrap());
+    issued.remove(&number.unwrap().unwrap());
+    // Another UIDVALIDITY, the same mail delivered once more, a restart, lines that break.
+    dovecot.change_uid_validity(DESK, "INBOX");
+    dovecot.deliver(DESK, &mails[1]);
+    daemon.kill();
+    daemon.start_again().await;
+    for number in 10..20 {
+        line.reset_all();
+        dovecot.deliver(DESK, &mail(&ledger, &mut issued, number, "desk"));
+        expect_exactly(&api, &ledger, &issued, LIMIT).await;
+    }
+    assert_eq!(api.tickets().await.len(), issued.len());
 }
