@@ -306,32 +306,34 @@ async fn a_line_that_is_cut_at_every_step_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_breaks_fifty_times_in_mid_fetch_brings_everything() {
     // COMPLAINTS L3, L11
-    let mut desk = Desk::prepare("chaos", "batch_max = 25");
-    let backlog: Vec<Vec<u8>> = (0..1_500).map(|_| desk.mail()).collect();
+    let mut desk = Desk::prepare("chaos", "batch_max = 10");
+    let backlog: Vec<Vec<u8>> = (0..300).map(|_| desk.mail()).collect();
     desk.dovecot.fill(DESK, &backlog);
     desk.daemon.start_again().await;
     let mut luck = desk.ledger.luck(1);
     let mut follower = Follower::new(desk.api());
     let words = ["BODY.PEEK[]", " UID SEARCH", " EXAMINE", " AUTHENTICATE", "RFC822.SIZE", "[[L"];
-    let deadline = Instant::now() + 2 * LIMIT;
     while desk.line.cuts() < 50 {
         let (before, text) = (desk.line.cuts(), words[luck.random_range(0..words.len())]);
         let way = if text == "[[L" { Way::FromServer } else { Way::ToServer };
         let moment = if luck.random_bool(0.5) { Moment::Before } else { Moment::After };
         desk.line.set(Fault::CutAt { way, text: text.to_owned(), moment });
-        // So that there is always something to fetch.
-        desk.deliver(3);
+        // So that there is something to fetch, in several groups.
+        desk.deliver(25);
         if text == " EXAMINE" || text == " AUTHENTICATE" {
             // What belongs to connecting is reached by connecting.
             desk.line.reset_all();
         }
         let line = &desk.line;
-        wait_until(&format!("a cut at «{text}»"), LIMIT, async || {
+        wait_until(&format!("a cut at «{text}»"), LIMIT, async || line.cuts() > before).await;
+        // Something gets through before the next cut, as on a line that is bad but not dead: pauses that
+        // grow with each failure in a row are another matter.
+        let known = follower.messages().len();
+        wait_until("more mail", LIMIT, async || {
             follower.turn().await;
-            line.cuts() > before
+            follower.messages().len() > known
         })
         .await;
-        assert!(Instant::now() < deadline, "{} cuts", desk.line.cuts());
     }
     desk.expect_all().await;
     tell(format_args!("chaos: {} cuts, {} connections", desk.line.cuts(), desk.line.connections()));
