@@ -1,6 +1,6 @@
 //! `/chat/{channel}/…`: visitors of a web chat, from the widget or from a native app.
 //!
-//! Knows no kind: a channel that has the part [`Chat`] is served here. Nothing is kept in memory but hints
+//! Knows no kind: a channel that has the part [`Chat`](crate::channel::Chat) is served here. Nothing is kept in memory but hints
 //! and rates, so every node can serve every visitor, and a restart loses nothing.
 
 mod attachments;
