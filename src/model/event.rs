@@ -4,7 +4,9 @@
 pub const EVENT_KINDS: &[&str] = &[
     "attachment.updated",
     "channel.paused",
+    "channel.recovered",
     "channel.resumed",
+    "channel.troubled",
     "contact.erased",
     "contact.merged",
     "contact.updated",
@@ -14,10 +16,13 @@ pub const EVENT_KINDS: &[&str] = &[
     "message.deleted",
     "message.edited",
     "quarantine.added",
+    "quarantine.dropped",
+    "quarantine.retried",
     "ticket.absorbed",
     "ticket.created",
     "ticket.deleted",
     "ticket.merged",
+    "ticket.rated",
     "ticket.split",
     "ticket.updated",
 ];

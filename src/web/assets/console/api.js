@@ -81,7 +81,9 @@ export const raw = (id) => `${PREFIX}/messages/${id}/raw`;
 
 const KINDS = [
   "ticket.created", "ticket.updated", "message.created", "message.edited", "message.deleted",
-  "message.arrived_again", "delivery.updated", "quarantine.added", "channel.paused", "channel.resumed",
+  "message.arrived_again", "attachment.updated", "delivery.updated", "ticket.deleted", "ticket.merged",
+  "ticket.absorbed", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
+  "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",
 ];
 
 /** Calls for everything that happens; the browser connects again by itself and misses nothing. */
