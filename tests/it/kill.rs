@@ -269,6 +269,12 @@ async fn kill_them(world: &World, daemons: &mut [Daemon], api: &Proxy) -> Vec<Du
         api.retarget(daemons[next].port());
         api.reset_all();
     }
+    // What is still to be handed over and ordered finds a daemon that is left alone.
+    for daemon in daemons.iter_mut() {
+        daemon.kill();
+        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
+        daemon.start_again().await;
+    }
     starts
 }
 
@@ -455,12 +461,6 @@ async fn run(size: Size, store: Option<&Database>) {
     });
     let killing = began.elapsed();
     world.sink.decide(|_| Act::Take);
-    for daemon in &mut daemons {
-        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
-        if !daemon.is_running() {
-            daemon.start_again().await;
-        }
-    }
     report(&world, &api, &replies, &daemons, &token, (starts, killing)).await;
 }
 
