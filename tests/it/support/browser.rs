@@ -46,7 +46,7 @@ pub struct Browser {
     driver: Process,
     base: String,
     client: reqwest::Client,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// An element of a page.
@@ -81,7 +81,7 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
         let mut browser =
-            Self { driver, base: format!("http://127.0.0.1:{port}"), client, _profile: profile };
+            Self { driver, base: format!("http://127.0.0.1:{port}"), client, profile };
         let session = browser.post("/session", &wanted).await;
         let id = session["sessionId"].as_str().expect("a session has an id");
         browser.base = format!("{}/session/{id}", browser.base);
@@ -204,7 +204,13 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let script = format!("kill -KILL -- -{}", self.driver.id());
+        // The browser leaves the driver's group: it is known by its profile, which is nobody else's.
+        let script = format!(
+            "kill -KILL -- -{}; for one in /proc/[0-9]*; do \
+             [ $one != /proc/$$ ] && grep -aqs -- '{}' $one/cmdline && kill -KILL ${{one#/proc/}}; done",
+            self.driver.id(),
+            self.profile.path().join("profile").display()
+        );
         let ended = Command::new("sh").args(["-c", &script]).stderr(Stdio::null()).status();
         drop(ended);
     }
