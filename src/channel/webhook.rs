@@ -142,7 +142,7 @@ fn policy(give_up_after: Duration) -> Policy {
 fn capabilities() -> Capabilities {
     Capabilities {
         text: TextLimit { max: 1024 * 1024, unit: TextUnit::Bytes },
-        media: MediaLimit { bytes_max: 0, count_max: 0 },
+        media: MediaLimit { bytes_max: 0, count_max: 0, apart: false },
         subject: false,
         html: false,
         copies: false,

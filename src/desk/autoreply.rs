@@ -92,6 +92,7 @@ mod tests {
         Inbound {
             remote_id: RemoteId::new("id"),
             digest: "digest".to_owned(),
+            part_of: None,
             form: Form::Message,
             sender: Sender {
                 address: Some(Address::email("anna@customer.example")),

@@ -25,8 +25,8 @@ pub struct ReplyPart {
     pub text: String,
     /// HTML goes with the only part.
     pub html: Option<String>,
-    /// Do the attachments go with this part?
-    pub attachments: bool,
+    /// The attachments that go with this part, by their places in the draft.
+    pub attachments: Vec<usize>,
 }
 
 /// Why a reply cannot be sent; the text is for the agent.
@@ -88,11 +88,23 @@ pub fn parts(
     let texts = split(&draft.text, can.text);
     let only = texts.len() == 1;
     let html = draft.html.clone().filter(|_| can.html && only);
-    Ok(texts
-        .into_iter()
-        .enumerate()
-        .map(|(number, text)| ReplyPart { text, html: html.clone(), attachments: number == 0 })
-        .collect())
+    let files = 0..draft.attachments.len();
+    let part = |text, attachments| ReplyPart { text, html: html.clone(), attachments };
+    if can.media.apart {
+        let texts = texts.into_iter().filter(|text| !text.trim().is_empty() || html.is_some());
+        let texts = texts.map(|text| part(text, Vec::new()));
+        let files = files.map(|file| ReplyPart {
+            text: String::new(),
+            html: None,
+            attachments: vec![file],
+        });
+        return Ok(texts.chain(files).collect());
+    }
+    let with_files = |(number, text)| {
+        let files = if number == 0 { files.clone().collect() } else { Vec::new() };
+        part(text, files)
+    };
+    Ok(texts.into_iter().enumerate().map(with_files).collect())
 }
 
 #[cfg(test)]
@@ -111,7 +123,7 @@ mod tests {
     fn can() -> Capabilities {
         Capabilities {
             text: TextLimit { max: 10, unit: TextUnit::Chars },
-            media: MediaLimit { bytes_max: 100, count_max: 2 },
+            media: MediaLimit { bytes_max: 100, count_max: 2, apart: false },
             subject: true,
             html: true,
             copies: false,
@@ -172,14 +184,29 @@ mod tests {
     fn files_go_with_the_first_part_and_html_with_the_only_one() {
         let html = Some("<b>hi</b>".to_owned());
         let short = Draft { html: html.clone(), attachments: vec![1], ..draft("hi") };
-        let only = ReplyPart { text: "hi".to_owned(), html: html.clone(), attachments: true };
+        let only = ReplyPart { text: "hi".to_owned(), html: html.clone(), attachments: vec![0] };
         assert_eq!(plan(&short, &can()).unwrap(), [only]);
         let long = Draft { html, attachments: vec![1], ..draft("one two three four") };
         let parts = plan(&long, &can()).unwrap();
-        let files: Vec<bool> = parts.iter().map(|part| part.attachments).collect();
-        assert_eq!(files, [true, false]);
+        let files: Vec<usize> = parts.iter().map(|part| part.attachments.len()).collect();
+        assert_eq!(files, [1, 0]);
         assert!(parts.iter().all(|part| part.html.is_none()));
         let plain = Capabilities { html: false, ..can() };
         assert!(plan(&short, &plain).unwrap()[0].html.is_none());
+    }
+
+    #[test]
+    fn where_files_go_apart_each_comes_after_the_text() {
+        let apart = Capabilities { media: MediaLimit { apart: true, ..can().media }, ..can() };
+        let shape = |draft: &Draft| {
+            let parts = plan(draft, &apart).unwrap();
+            parts.into_iter().map(|part| (part.text, part.attachments)).collect::<Vec<_>>()
+        };
+        let both = Draft { attachments: vec![1, 2], ..draft("one two three") };
+        let (first, second) = ("one two".to_owned(), "three".to_owned());
+        let file = |place| (String::new(), vec![place]);
+        assert_eq!(shape(&both), [(first, vec![]), (second, vec![]), file(0), file(1)]);
+        let wordless = Draft { attachments: vec![1, 2], ..draft("") };
+        assert_eq!(shape(&wordless), [file(0), file(1)]);
     }
 }

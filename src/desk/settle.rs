@@ -92,6 +92,9 @@ pub fn advance(state: &DeliveryState, receipt: &ReceiptState) -> Option<Delivery
         Bounced, Cancelled, Delivered, Failed, Held, Queued, Read, Sending, Sent, Unconfirmed,
     };
     match (state, receipt) {
+        (Unconfirmed { .. } | Sending { .. }, ReceiptState::Sent { remote_id }) => {
+            Some(Sent { remote_id: remote_id.clone() })
+        }
         // A receipt for something of which we did not know that it went out settles the question.
         (Sent { .. } | Unconfirmed { .. } | Sending { .. }, ReceiptState::Delivered) => {
             Some(Delivered)
@@ -106,6 +109,7 @@ pub fn advance(state: &DeliveryState, receipt: &ReceiptState) -> Option<Delivery
         ) => Some(Bounced { cause: cause.clone() }),
         (Queued { .. } | Held | Cancelled { .. } | Failed { .. } | Bounced { .. } | Read, _)
         | (Delivered, ReceiptState::Delivered)
+        | (Sent { .. } | Delivered, ReceiptState::Sent { .. })
         | (_, ReceiptState::Delayed(_)) => None,
     }
 }
@@ -145,6 +149,7 @@ mod tests {
                 media: Vec::new(),
                 author: None,
                 automated: false,
+                customer_wrote_at: None,
             },
             channel: ChannelName::try_from("mail".to_owned()).unwrap(),
             ticket: TicketId::new(),

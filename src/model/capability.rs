@@ -58,6 +58,9 @@ pub struct MediaLimit {
     pub bytes_max: u64,
     /// How many.
     pub count_max: u16,
+    /// One call of the service takes either a text or one file: each file becomes a delivery of its own, after
+    /// those of the text.
+    pub apart: bool,
 }
 
 /// How well something is supported.

@@ -67,6 +67,31 @@ pub enum Event {
     Receipt(Receipt),
     /// A customer judged how they were served.
     Rating(Rating),
+    /// One of ours wrote on the service itself, or the service repeats what we sent.
+    Echo(Echo),
+    /// Somebody put a sign under a message, or took it away.
+    Reaction(Reaction),
+    /// Somebody may (not) be written to any more.
+    Standing(Standing),
+    /// The service gave somebody, or a conversation, another name.
+    Moved(Moved),
+}
+
+impl Event {
+    /// The message that it brings: a customer's, or an echo of ours.
+    #[must_use]
+    pub const fn message(&self) -> Option<&Inbound> {
+        match self {
+            Self::Message(message) | Self::Echo(Echo { message, .. }) => Some(message),
+            Self::Edit { .. }
+            | Self::Delete { .. }
+            | Self::Receipt(_)
+            | Self::Rating(_)
+            | Self::Reaction(_)
+            | Self::Standing(_)
+            | Self::Moved(_) => None,
+        }
+    }
 }
 
 /// A message from a customer: the envelope that is the same for every channel.
@@ -77,6 +102,10 @@ pub struct Inbound {
     /// Hash over what the sender wrote (never over what relays add), in hex. The same `remote_id`
     /// with another digest is another message: broken and hostile senders reuse ids.
     pub digest: String,
+    /// The one thing that it is a part of, if the service sends such a thing in several (the pictures of an
+    /// album, the recording of a call): the first part to come makes the message, the later ones add
+    /// their text and media to it. Never the `remote_id` of anything.
+    pub part_of: Option<RemoteId>,
     /// Message, comment or call.
     pub form: Form,
     /// Who wrote.
@@ -133,6 +162,8 @@ pub enum Form {
     Comment,
     /// A phone call; its text is the transcript, its media the recording.
     Call,
+    /// What a caller said after the tone. As a part of a call, it makes the call one.
+    Voicemail,
     /// A notice from a machine about our own mail (a bounce, a complaint): shown in the ticket, but
     /// it opens and reopens nothing that the customer would have to answer for.
     Notice,
@@ -293,6 +324,65 @@ pub struct Rating {
     pub by: Address,
 }
 
+/// Something that was written to a customer without us: in the page's inbox, in the app on the
+/// desk's phone. Services repeat in the same way what we sent ourselves.
+#[derive(Debug, Clone)]
+pub struct Echo {
+    /// What was written; its `sender` is the customer to whom it was written.
+    pub message: Box<Inbound>,
+    /// The delivery of ours that it repeats, when an id that we sent along came back.
+    pub delivery: Option<DeliveryId>,
+    /// Who of us wrote it, where the service tells.
+    pub by: Option<String>,
+}
+
+/// A sign (a thumb, a heart) that somebody puts under a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// Under which message, theirs or ours.
+    pub target: RemoteId,
+    /// Who.
+    pub by: Address,
+    /// The sign; `None`: it was taken away.
+    pub emoji: Option<String>,
+}
+
+/// Whether somebody may be written to on this channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Who.
+    pub address: Address,
+    /// May they?
+    pub reach: Reach,
+    /// What they said or did: kept as the record of their consent.
+    pub said: String,
+}
+
+/// May somebody be written to?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Again, after they could not be.
+    Reachable,
+    /// They blocked us, or are no longer there.
+    Unreachable,
+    /// They asked for our messages.
+    OptedIn,
+    /// They asked us to stop.
+    OptedOut,
+}
+
+/// The same person or group, under another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The name that no longer works.
+    pub from: Address,
+    /// The name from now on.
+    pub to: Address,
+    /// Conversations that have other names now: old and new.
+    pub threads: Vec<(ThreadKey, ThreadKey)>,
+}
+
 /// News of a delivery.
 #[derive(Debug, Clone)]
 pub struct Receipt {
@@ -311,6 +401,11 @@ pub struct Receipt {
 /// What became of a delivery. A receipt only ever moves it forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptState {
+    /// The service has it, under this name: settles what was in doubt.
+    Sent {
+        /// The service's name for it.
+        remote_id: RemoteId,
+    },
     /// It is with the recipient.
     Delivered,
     /// The recipient opened it.

@@ -42,6 +42,8 @@ pub struct Outbound {
     pub author: Option<String>,
     /// Written by a program, not by a human: marked so, that no machine answers it.
     pub automated: bool,
+    /// When the customer last wrote in this ticket: some services let through less, the longer that is ago.
+    pub customer_wrote_at: Option<Timestamp>,
 }
 
 /// An attachment that goes out.

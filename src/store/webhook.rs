@@ -173,6 +173,7 @@ fn row(
         attachments: Vec::new(),
         author: None,
         automated: true,
+        customer_wrote_at: None,
     };
     let mut row = delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

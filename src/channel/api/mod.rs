@@ -143,7 +143,7 @@ fn build(
 fn capabilities(at_once: u16) -> Capabilities {
     Capabilities {
         text: TextLimit { max: 1024 * 1024, unit: TextUnit::Bytes },
-        media: MediaLimit { bytes_max: 20 * 1024 * 1024, count_max: 50 },
+        media: MediaLimit { bytes_max: 20 * 1024 * 1024, count_max: 50, apart: false },
         subject: true,
         html: true,
         copies: false,

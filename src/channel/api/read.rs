@@ -58,6 +58,7 @@ impl Reader {
         Ok(Inbound {
             remote_id: RemoteId::new(&message.id),
             digest: digest(message, &media),
+            part_of: None,
             form: Form::Message,
             sender: self.sender(message),
             reply_to: None,

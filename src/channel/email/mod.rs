@@ -82,7 +82,7 @@ fn realm(channel: &ChannelName, policy: &Policy) -> Realm {
 fn capabilities(send: Option<&Submission>) -> Capabilities {
     Capabilities {
         text: TextLimit { max: TEXT_CHARS_MAX, unit: TextUnit::Chars },
-        media: MediaLimit { bytes_max: MEDIA_BYTES_MAX, count_max: MEDIA_COUNT_MAX },
+        media: MediaLimit { bytes_max: MEDIA_BYTES_MAX, count_max: MEDIA_COUNT_MAX, apart: false },
         subject: true,
         html: true,
         copies: true,

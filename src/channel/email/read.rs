@@ -110,6 +110,7 @@ impl Reader {
         Inbound {
             remote_id: letter.remote_id(),
             digest: letter.digest(),
+            part_of: None,
             form: Form::Message,
             sender: Sender {
                 address: sender.map(|party| party.address.clone()),

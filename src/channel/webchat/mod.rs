@@ -76,7 +76,7 @@ fn address(channel: &ChannelName, visitor: &str) -> Address {
 const fn capabilities() -> Capabilities {
     Capabilities {
         text: TextLimit { max: 20_000, unit: TextUnit::Chars },
-        media: MediaLimit { bytes_max: 25 * 1024 * 1024, count_max: 10 },
+        media: MediaLimit { bytes_max: 25 * 1024 * 1024, count_max: 10, apart: false },
         subject: false,
         html: false,
         copies: false,

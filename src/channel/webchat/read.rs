@@ -126,6 +126,7 @@ impl WebChat {
         Inbound {
             remote_id: RemoteId::new(format!("{sort}:{}:{client_id}", who.id)),
             digest: String::new(),
+            part_of: None,
             form: Form::Message,
             sender: Sender {
                 address: Some(address(&self.name, &who.id)),

@@ -179,6 +179,7 @@ async fn queue(
         attachments,
         author: Some(unread.author.clone()),
         automated: false,
+        customer_wrote_at: None,
     };
     let queued = outbox::delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -8,6 +8,9 @@ use super::super::event::NewEvent;
 use super::super::millis;
 use super::acknowledge::Ack;
 use super::facts::{AddressKey, Facts, Kept, address_key};
+use super::moved::Move;
+use super::part::{Addition, Files};
+use super::reach::Said;
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, Candidate, Decision, Route};
 use crate::model::{
@@ -26,8 +29,12 @@ pub(super) struct Work {
     /// Rows that wait for something that may still come.
     pub(super) postponed: Vec<Uuid>,
     pub(super) messages: Vec<message::Model>,
-    /// Index of the prepared row and of its step whose attachments go in.
-    pub(super) with_attachments: Vec<Uuid>,
+    /// Messages whose files go in.
+    pub(super) files: Vec<Files>,
+    /// Later parts of messages that were there before.
+    pub(super) additions: Vec<Addition>,
+    pub(super) said: Vec<Said>,
+    pub(super) moves: Vec<Move>,
     pub(super) seen: Vec<seen::Model>,
     pub(super) participants: Vec<participant::Model>,
     pub(super) identities: Vec<identity::Model>,
@@ -58,7 +65,10 @@ impl Work {
             results: Vec::new(),
             postponed: Vec::new(),
             messages: Vec::new(),
-            with_attachments: Vec::new(),
+            files: Vec::new(),
+            additions: Vec::new(),
+            said: Vec::new(),
+            moves: Vec::new(),
             seen: Vec::new(),
             participants: Vec::new(),
             identities: Vec::new(),
@@ -83,7 +93,8 @@ impl Work {
         let mut too_early = false;
         for step in &one.steps {
             match step {
-                Step::Message(message) => self.message(one, message, &mut result),
+                Step::Message(message) => self.take(one, message, None, &mut result),
+                Step::Echo(echo) => self.echo(one, echo, &mut result),
                 Step::Edit { target, text } => {
                     let edited = self.edit(one, &target.0, Some(text.clone()));
                     too_early |= edited.is_none();
@@ -96,6 +107,9 @@ impl Work {
                 }
                 Step::Receipt(receipt) => too_early |= !self.receipt(one, receipt),
                 Step::Rating(rating) => self.rating(one, rating),
+                Step::Reaction(reaction) => too_early |= !self.reaction(one, reaction),
+                Step::Standing(standing) => self.standing(one, standing),
+                Step::Moved(moved) => self.moved(one, moved),
             }
         }
         if too_early && result.messages.is_empty() {
@@ -139,13 +153,24 @@ impl Work {
         self.events.push(event);
     }
 
-    fn message(&mut self, one: &Prepared, prepared: &PreparedMessage, result: &mut Ingested) {
+    /// A message; `ours`: who of us wrote it on the service itself.
+    pub(super) fn take(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        ours: Option<&Actor>,
+        result: &mut Ingested,
+    ) {
         let inbound = &prepared.inbound;
         let key = (one.channel.realm.0.clone(), inbound.remote_id.0.clone());
         let known = self.facts.seen.get(&key);
         let known = known.and_then(|rows| rows.iter().find(|row| row.digest == inbound.digest));
         if let Some(known) = known.cloned() {
             self.known(one, &known, result);
+            return;
+        }
+        if let Some(whole) = self.whole(one, inbound) {
+            self.add_part(one, prepared, whole, result);
             return;
         }
         let contact = self.contact(inbound);
@@ -160,7 +185,11 @@ impl Work {
                 self.open(one, inbound, contact, linked_to)
             }
         };
-        self.add_message(one, prepared, (ticket, contact), &decision);
+        self.add_message(one, prepared, (ticket, contact), (&decision, ours));
+        self.begin_whole(one, inbound, (prepared.id, ticket));
+        if ours.is_some() {
+            self.answered_elsewhere(ticket, inbound.occurred_at);
+        }
         result.messages.push((ticket.into(), prepared.id.into()));
         result.new += 1;
     }
@@ -233,7 +262,7 @@ impl Work {
         self.facts.identities.insert(key, Kept::old(row));
     }
 
-    fn survivor_of_contact(&self, mut id: Uuid) -> Uuid {
+    pub(super) fn survivor_of_contact(&self, mut id: Uuid) -> Uuid {
         for _ in 0..16 {
             match self.facts.contacts.get(&id).and_then(|kept| kept.row.merged_into) {
                 Some(survivor) => id = survivor,
@@ -434,10 +463,13 @@ impl Work {
         one: &Prepared,
         prepared: &PreparedMessage,
         (ticket, contact): (Uuid, Uuid),
-        decision: &Decision,
+        (decision, ours): (&Decision, Option<&Actor>),
     ) {
         let inbound = &prepared.inbound;
-        let row = message_row(one, prepared, (ticket, contact), decision, self.now);
+        let mut row = message_row(one, prepared, (ticket, contact), decision, self.now);
+        if let Some(actor) = ours {
+            said_by_us(&mut row, actor);
+        }
         self.texts.push((row.id, searchable(&row, prepared)));
         let known = seen::Model {
             realm: row.realm.clone(),
@@ -453,7 +485,8 @@ impl Work {
         if inbound.form != Form::Notice {
             self.join(one, ticket, inbound);
         }
-        let mut event = NewEvent::of(ticket, "message.created", author(inbound, contact));
+        let actor = ours.cloned().unwrap_or_else(|| author(inbound, contact));
+        let mut event = NewEvent::of(ticket, "message.created", actor);
         event.message = Some(row.id);
         event.channel = Some(row.channel.clone());
         event.data = json!({ "direction": row.direction, "kind": row.kind });
@@ -464,7 +497,7 @@ impl Work {
         }
         self.events.push(event);
         if !prepared.attachments.is_empty() || !prepared.uploads.is_empty() {
-            self.with_attachments.push(row.id);
+            self.files.push(Files { of: row.id, to: row.id });
         }
         self.messages.push(row);
     }
@@ -501,6 +534,16 @@ fn author(inbound: &Inbound, contact: Uuid) -> Actor {
     Actor { kind: ActorKind::Contact, id: Some(contact), name }
 }
 
+/// One of ours wrote it, on the service itself; the answer to the customer goes on by what they wrote.
+fn said_by_us(row: &mut message::Model, actor: &Actor) {
+    Direction::Out.as_str().clone_into(&mut row.direction);
+    row.contact = None;
+    actor.kind.as_str().clone_into(&mut row.author_kind);
+    row.author_id = actor.id;
+    row.author_name.clone_from(&actor.name);
+    (row.author_scheme, row.author_scope, row.author_value) = (None, None, None);
+}
+
 /// Sets the status and gives the event that tells of it.
 fn status_change(ticket: &mut ticket::Model, to: &str, one: &Prepared) -> NewEvent {
     let from = std::mem::replace(&mut ticket.status, to.to_owned());
@@ -525,6 +568,7 @@ fn message_row(
         Form::Message => MessageKind::Message,
         Form::Comment => MessageKind::Comment,
         Form::Call => MessageKind::Call,
+        Form::Voicemail => MessageKind::Voicemail,
         Form::Notice => MessageKind::System,
     };
     let routing = super::super::outbox::Routing::of(inbound);

@@ -3,7 +3,10 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Address, Inbound, Party, Rating, Receipt, RemoteId, ThreadKey};
+use crate::model::{
+    Address, Inbound, Moved, Party, Rating, Reaction, Receipt, ReceiptState, RemoteId, Standing,
+    ThreadKey,
+};
 
 /// PostgreSQL refuses keys of more than about 2,700 bytes, and a key may have three parts.
 const KEY_BYTES_MAX: usize = 1000;
@@ -36,12 +39,13 @@ fn party(party: Party) -> Party {
     Party { address: address(party.address), name: party.name.map(text) }
 }
 
-pub(super) fn receipt(receipt: Receipt) -> Receipt {
-    Receipt {
-        target: receipt.target.map(remote_id),
-        recipient: receipt.recipient.map(address),
-        ..receipt
+pub(super) fn receipt(mut receipt: Receipt) -> Receipt {
+    receipt.target = receipt.target.map(remote_id);
+    receipt.recipient = receipt.recipient.map(address);
+    if let ReceiptState::Sent { remote_id: named } = &mut receipt.state {
+        *named = remote_id(named.clone());
     }
+    receipt
 }
 
 pub(super) fn rating(rating: Rating) -> Rating {
@@ -53,6 +57,24 @@ pub(super) fn rating(rating: Rating) -> Rating {
     }
 }
 
+pub(super) fn reaction(reaction: Reaction) -> Reaction {
+    Reaction {
+        target: remote_id(reaction.target),
+        by: address(reaction.by),
+        emoji: reaction.emoji.map(text).filter(|emoji| !emoji.is_empty()),
+    }
+}
+
+pub(super) fn standing(standing: Standing) -> Standing {
+    Standing { address: address(standing.address), said: text(standing.said), ..standing }
+}
+
+pub(super) fn moved(moved: Moved) -> Moved {
+    let thread = |named: ThreadKey| ThreadKey(key(named.0));
+    let threads = moved.threads.into_iter().map(|(from, to)| (thread(from), thread(to)));
+    Moved { from: address(moved.from), to: address(moved.to), threads: threads.collect() }
+}
+
 /// An id that names nothing. One that all mails without an id share would make them one ticket.
 fn is_blank(id: &RemoteId) -> bool {
     id.0.trim_matches(|c: char| c.is_whitespace() || c == '<' || c == '>').is_empty()
@@ -62,6 +84,7 @@ fn is_blank(id: &RemoteId) -> bool {
 pub(super) fn inbound(mut inbound: Inbound) -> Inbound {
     inbound.remote_id = remote_id(inbound.remote_id);
     inbound.digest = key(inbound.digest);
+    inbound.part_of = inbound.part_of.map(remote_id);
     inbound.sender.address = inbound.sender.address.map(address);
     inbound.sender.name = inbound.sender.name.map(text);
     inbound.sender.also = inbound.sender.also.into_iter().map(address).collect();

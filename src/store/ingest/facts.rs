@@ -112,6 +112,21 @@ impl Mentioned {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Message(message) => self.message(&message.inbound),
+            Step::Echo(echo) => {
+                self.message(&echo.message.inbound);
+                self.deliveries.extend(echo.delivery.iter().map(|id| id.uuid()));
+            }
+            Step::Reaction(reaction) => {
+                self.remote_ids.insert(reaction.target.0.clone());
+            }
+            Step::Standing(standing) => {
+                self.addresses.insert(standing.address.value.clone());
+            }
+            Step::Moved(moved) => {
+                self.addresses.extend([&moved.from, &moved.to].map(|one| one.value.clone()));
+                let threads = moved.threads.iter().flat_map(|(from, to)| [from, to]);
+                self.threads.extend(threads.map(|thread| thread.0.clone()));
+            }
             Step::Edit { target, .. } | Step::Delete { target } => {
                 self.remote_ids.insert(target.0.clone());
             }
@@ -127,6 +142,7 @@ impl Mentioned {
 
     fn message(&mut self, inbound: &Inbound) {
         self.remote_ids.insert(inbound.remote_id.0.clone());
+        self.remote_ids.extend(inbound.part_of.iter().map(|id| id.0.clone()));
         self.remote_ids.extend(inbound.thread.parents.iter().map(|id| id.0.clone()));
         for token in &inbound.thread.tokens {
             match token {

@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::super::entity::{
     attachment, autoreply, contact, delivery, identity, journal, message, participant, seal, seen,
-    suppression, ticket, ticket_tag,
+    ticket, ticket_tag,
 };
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::outbox::{self, NewDelivery};
 use super::super::{StoreError, blob, millis, search};
 use super::acknowledge::Ack;
 use super::apply::{NO_NUMBER, Work};
-use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE};
+use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE, part, reach};
 use crate::desk;
 use crate::model::{Actor, DeliveryId, MessageId};
 
@@ -59,8 +59,11 @@ impl Work {
         self.number_tickets(tx).await?;
         self.write_acks(tx).await?;
         self.write_messages(tx, batch).await?;
+        self.write_additions(tx).await?;
         self.write_receipts(tx).await?;
         self.write_edits(tx).await?;
+        self.write_moves(tx).await?;
+        self.write_standings(tx).await?;
         self.cancel_answered(tx).await?;
         self.number_events();
         self.write_people(tx).await?;
@@ -146,7 +149,12 @@ impl Work {
             ticket: ack.ticket,
             message,
             part: 0,
-            outbound: outbox::StoredOutbound { to: ack.to, automated: true, ..answer },
+            outbound: outbox::StoredOutbound {
+                to: ack.to,
+                automated: true,
+                customer_wrote_at: Some(self.now),
+                ..answer
+            },
             not_before: self.now,
             held: false,
             unless_answered: false,
@@ -199,31 +207,40 @@ impl Work {
         tx: &DatabaseTransaction,
         batch: &[Prepared],
     ) -> Result<(), StoreError> {
-        let wanted: HashSet<Uuid> = self.with_attachments.drain(..).collect();
-        if wanted.is_empty() {
+        let goes_to: HashMap<Uuid, Uuid> =
+            self.files.drain(..).map(|files| (files.of, files.to)).collect();
+        if goes_to.is_empty() {
             return Ok(());
         }
         let steps = batch.iter().flat_map(|one| &one.steps);
-        let messages = steps.filter_map(|step| match step {
-            Step::Message(message) if wanted.contains(&message.id) => Some(message),
-            Step::Message(_)
-            | Step::Edit { .. }
-            | Step::Delete { .. }
-            | Step::Receipt(_)
-            | Step::Rating(_) => None,
-        });
-        let messages: Vec<_> = messages.collect();
-        for message in &messages {
-            use_uploads(tx, message).await?;
+        let messages = steps.filter_map(Step::message);
+        let (mut rows, mut seals, mut packed) = (Vec::new(), Vec::new(), Vec::new());
+        // Files of parts come behind those that their message has.
+        let mut places: HashMap<Uuid, i32> = HashMap::new();
+        for message in messages {
+            let Some(to) = goes_to.get(&message.id).copied() else { continue };
+            let known = places.get(&to).copied();
+            let first = match known {
+                Some(next) => next,
+                None if to == message.id => 0,
+                None => part::next_place(tx, to).await?,
+            };
+            let count = message.attachments.len() + message.uploads.len();
+            places.insert(to, first.saturating_add(i32::try_from(count).unwrap_or(i32::MAX)));
+            use_uploads(tx, message, (to, first)).await?;
+            for one in &message.attachments {
+                let mut row = one.row.clone();
+                row.message = Some(to);
+                row.position = row.position.saturating_add(first);
+                rows.push(row);
+                seals.push(one.seal.clone());
+                packed.push(&one.packed);
+            }
         }
-        let attachments: Vec<_> =
-            messages.iter().flat_map(|message| &message.attachments).collect();
-        let seals = attachments.iter().map(|one| one.seal.clone()).collect();
         insert(tx, active::<seal::Model, _>(seals)).await?;
-        let rows = attachments.iter().map(|one| one.row.clone()).collect();
         insert(tx, active::<attachment::Model, _>(rows)).await?;
-        for one in attachments {
-            blob::insert(tx, &one.packed).await?;
+        for packed in packed {
+            blob::insert(tx, packed).await?;
         }
         Ok(())
     }
@@ -233,18 +250,7 @@ impl Work {
             outbox::set_state(tx, moved.id, &moved.state, self.now).await?;
         }
         for suppressed in self.suppressions.drain(..) {
-            let row = suppression::ActiveModel {
-                scheme: Set(suppressed.scheme),
-                value: Set(suppressed.value),
-                reason: Set(suppressed.reason),
-                added_at: Set(millis(self.now)),
-            };
-            suppression::Entity::insert(row)
-                .on_conflict(
-                    OnConflict::columns(suppression::PrimaryKey::iter()).do_nothing().to_owned(),
-                )
-                .exec_without_returning(tx)
-                .await?;
+            reach::suppress(tx, suppressed, millis(self.now)).await?;
         }
         Ok(())
     }
@@ -419,12 +425,13 @@ impl Work {
 async fn use_uploads(
     tx: &DatabaseTransaction,
     message: &PreparedMessage,
+    (to, first): (Uuid, i32),
 ) -> Result<(), StoreError> {
     for upload in &message.uploads {
         attachment::Entity::update_many()
             .set(attachment::ActiveModel {
-                message: Set(Some(message.id)),
-                position: Set(upload.position),
+                message: Set(Some(to)),
+                position: Set(upload.position.saturating_add(first)),
                 ..Default::default()
             })
             .filter(attachment::Column::Id.eq(upload.id))

@@ -8,8 +8,12 @@
 mod acknowledge;
 mod apply;
 mod clean;
+mod echo;
 mod facts;
 mod flush;
+mod moved;
+mod part;
+mod reach;
 mod receipt;
 
 use std::collections::BTreeSet;
@@ -28,9 +32,9 @@ use super::entity::{attachment, journal, seal};
 use super::event::{self, NewEvent};
 use super::{Ending, Store, StoreError, millis};
 use crate::model::{
-    Actor, Address, ChannelName, Event, Flag, Form, Inbound, Meaning, MediaSource, MessageId,
-    OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender, ThreadHint, ThreadKey, TicketId,
-    Timestamp, Trust, Wishes,
+    Actor, Address, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound, Meaning,
+    MediaSource, MessageId, OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender,
+    ThreadHint, ThreadKey, TicketId, Timestamp, Trust, Wishes,
 };
 
 /// A receipt may come before we have noted what it is about; it is tried again for this long.
@@ -91,6 +95,33 @@ enum Step {
     Delete { target: RemoteId },
     Receipt(crate::model::Receipt),
     Rating(crate::model::Rating),
+    Echo(PreparedEcho),
+    Reaction(crate::model::Reaction),
+    Standing(crate::model::Standing),
+    Moved(crate::model::Moved),
+}
+
+impl Step {
+    /// The message that it brings, by whomever.
+    fn message(&self) -> Option<&PreparedMessage> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Echo(echo) => Some(&echo.message),
+            Self::Edit { .. }
+            | Self::Delete { .. }
+            | Self::Receipt(_)
+            | Self::Rating(_)
+            | Self::Reaction(_)
+            | Self::Standing(_)
+            | Self::Moved(_) => None,
+        }
+    }
+}
+
+struct PreparedEcho {
+    message: Box<PreparedMessage>,
+    delivery: Option<DeliveryId>,
+    by: Option<String>,
 }
 
 struct PreparedMessage {
@@ -209,12 +240,23 @@ impl Store {
                     let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
                     Step::Message(Box::new(self.prepare_message(id, *inbound, now)?))
                 }
+                Event::Echo(Echo { message, delivery, by }) => {
+                    let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
+                    // No machine answers what one of ours wrote, and it opens nothing again.
+                    let automated = Some("one of ours wrote it on the service itself");
+                    let message = Inbound { automated, ..*message };
+                    let message = Box::new(self.prepare_message(id, message, now)?);
+                    Step::Echo(PreparedEcho { message, delivery, by: by.map(clean::text) })
+                }
                 Event::Edit { target, text } => {
                     Step::Edit { target: clean::remote_id(target), text: clean::text(text) }
                 }
                 Event::Delete { target } => Step::Delete { target: clean::remote_id(target) },
                 Event::Receipt(receipt) => Step::Receipt(clean::receipt(receipt)),
                 Event::Rating(rating) => Step::Rating(clean::rating(rating)),
+                Event::Reaction(reaction) => Step::Reaction(clean::reaction(reaction)),
+                Event::Standing(standing) => Step::Standing(clean::standing(standing)),
+                Event::Moved(moved) => Step::Moved(clean::moved(moved)),
             });
         }
         Ok(Prepared { id, received_at, channel, steps, ending })
@@ -291,10 +333,7 @@ fn quarantined(id: RawId, channel: &str, reason: &str) -> NewEvent {
 /// How many bytes have to be sealed for a row.
 fn media_bytes(one: &Ingest) -> usize {
     let Ok(Meaning::Events(events)) = &one.meaning else { return 0 };
-    let messages = events.iter().filter_map(|event| match event {
-        Event::Message(inbound) => Some(inbound),
-        Event::Edit { .. } | Event::Delete { .. } | Event::Receipt(_) | Event::Rating(_) => None,
-    });
+    let messages = events.iter().filter_map(Event::message);
     let media = messages.flat_map(|inbound| &inbound.media);
     let sizes = media.map(|media| match &media.source {
         MediaSource::Inline(bytes) => bytes.len(),
@@ -314,6 +353,7 @@ fn unreadable(id: RawId, channel: &ChannelName, why: &str, at: Timestamp) -> Inb
     Inbound {
         remote_id: RemoteId::new(format!("unreadable:{id}")),
         digest: String::new(),
+        part_of: None,
         form: Form::Notice,
         sender: Sender {
             address: Some(Address {

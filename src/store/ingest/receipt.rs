@@ -51,6 +51,7 @@ impl Work {
             ReceiptState::Failed { address_is_bad: true, cause } => Some(cause.clone()),
             ReceiptState::Complained => Some("complained".to_owned()),
             ReceiptState::Failed { .. }
+            | ReceiptState::Sent { .. }
             | ReceiptState::Delivered
             | ReceiptState::Read
             | ReceiptState::Delayed(_) => None,

@@ -209,6 +209,7 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
             media: Vec::new(),
             author: stored.author,
             automated: stored.automated,
+            customer_wrote_at: stored.customer_wrote_at,
         },
         channel: row.channel.parse().map_err(database)?,
         ticket: row.ticket.into(),
@@ -230,8 +231,9 @@ async fn settle(
 ) -> Result<(), StoreError> {
     let before = delivery::Entity::find_by_id(id).one(tx).await?;
     // A receipt may have come first: what it said is newer than what the attempt knows, but for the name.
-    let settled =
-        |row: &delivery::Model| matches!(row.state.as_str(), "delivered" | "read" | "bounced");
+    let settled = |row: &delivery::Model| {
+        matches!(row.state.as_str(), "sent" | "delivered" | "read" | "bounced")
+    };
     if let Some(row) = before.filter(settled) {
         if let (DeliveryState::Sent { remote_id }, None) = (state, &row.remote_id) {
             let named = delivery::ActiveModel {

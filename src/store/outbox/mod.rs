@@ -73,6 +73,7 @@ impl Routing {
             attachments: Vec::new(),
             author: None,
             automated: false,
+            customer_wrote_at: None,
         }
     }
 
@@ -105,6 +106,9 @@ pub(super) struct StoredOutbound {
     pub(super) attachments: Vec<Uuid>,
     pub(super) author: Option<String>,
     pub(super) automated: bool,
+    /// Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) customer_wrote_at: Option<Timestamp>,
 }
 
 /// A row of the outbox to be written.

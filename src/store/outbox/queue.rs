@@ -262,7 +262,8 @@ async fn queue(
         changed.first_response_at = Set(first);
     }
     ticket::Entity::update(changed).exec(tx).await?;
-    let deliveries = write_deliveries(tx, plan, (number, subject), now).await?;
+    let wrote_at = row.last_inbound_at.map(moment);
+    let deliveries = write_deliveries(tx, plan, (number, subject), wrote_at, now).await?;
     join(tx, plan, now).await?;
     let mut event = NewEvent::of(plan.ticket.uuid(), "message.created", plan.actor.clone());
     event.message = Some(plan.message.uuid());
@@ -314,10 +315,11 @@ async fn write_deliveries(
     tx: &DatabaseTransaction,
     plan: &ReplyPlan,
     (number, subject): (i64, String),
+    customer_wrote_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Vec<Uuid>, StoreError> {
     let number = u64::try_from(number).unwrap_or_default();
-    let answer = match &plan.answers {
+    let mut answer = match &plan.answers {
         Some((_, routing)) => routing.answer(number, Some(subject), ""),
         None => StoredOutbound {
             references: plan.sent_before.clone(),
@@ -325,6 +327,7 @@ async fn write_deliveries(
             ..Routing::default().answer(number, Some(subject), "")
         },
     };
+    answer.customer_wrote_at = customer_wrote_at;
     let seqs = take_numbers(tx, "delivery", plan.parts.len()).await?;
     let mut ids = Vec::with_capacity(plan.parts.len());
     let mut rows = Vec::with_capacity(plan.parts.len());
@@ -334,7 +337,11 @@ async fn write_deliveries(
             cc: plan.cc.clone(),
             text: part.text.clone(),
             html: part.html.clone(),
-            attachments: if part.attachments { plan.uploads.clone() } else { Vec::new() },
+            attachments: part
+                .attachments
+                .iter()
+                .filter_map(|place| plan.uploads.get(*place).copied())
+                .collect(),
             author: Some(plan.actor.name.clone()),
             automated: plan.automated,
             ..answer.clone()

@@ -140,11 +140,8 @@ async fn a_bounce_of_postfix_names_the_delivery_that_it_is_about() {
     };
     let reader = Reader::new(vec![Address::email(DESK)], signer(), vec![]);
     let Meaning::Events(events) = reader.interpret(&raw).unwrap() else { panic!("ignored") };
-    let receipt = events.iter().find_map(|event| match event {
-        Event::Receipt(receipt) => Some(receipt),
-        Event::Message(_) | Event::Edit { .. } | Event::Delete { .. } | Event::Rating(_) => None,
-    });
-    let receipt = receipt.expect("no receipt");
+    let receipt = events.iter().find(|event| matches!(event, Event::Receipt(_)));
+    let Some(Event::Receipt(receipt)) = receipt else { panic!("no receipt") };
     assert_eq!(receipt.delivery, Some(mail.delivery));
     assert!(matches!(&receipt.state, ReceiptState::Failed { .. }), "{:?}", receipt.state);
 }

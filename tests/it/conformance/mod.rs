@@ -90,6 +90,7 @@ impl Fixture {
             media: Vec::new(),
             author: Some("Agent".to_owned()),
             automated: false,
+            customer_wrote_at: None,
         }
     }
 }
@@ -166,11 +167,7 @@ fn what_it_promises_makes_sense() {
 
 fn inbounds(meaning: &Meaning) -> Vec<&Inbound> {
     let Meaning::Events(events) = meaning else { return Vec::new() };
-    let inbounds = events.iter().filter_map(|event| match event {
-        Event::Message(inbound) => Some(&**inbound),
-        Event::Edit { .. } | Event::Delete { .. } | Event::Receipt(_) | Event::Rating(_) => None,
-    });
-    inbounds.collect()
+    events.iter().filter_map(Event::message).collect()
 }
 
 #[test]

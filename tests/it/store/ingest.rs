@@ -135,7 +135,7 @@ async fn a_poison_row_goes_to_the_quarantine_and_its_neighbours_do_not(kit: Kit)
 }
 
 /// A message of a chat.
-fn chat(id: &str, thread: &str) -> tributary::model::Inbound {
+pub(super) fn chat(id: &str, thread: &str) -> tributary::model::Inbound {
     let mut inbound = mail(ANNA, id);
     inbound.thread.key = Some(tributary::model::ThreadKey::new(thread));
     inbound

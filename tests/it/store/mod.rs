@@ -12,6 +12,7 @@ mod outbox;
 mod receipts;
 mod search;
 mod secrets;
+mod service;
 mod threading;
 mod write;
 
@@ -217,7 +218,7 @@ pub(crate) fn plan(facts: ReplyFacts, text: &str) -> ReplyPlan {
 }
 
 pub(crate) fn part(text: &str) -> ReplyPart {
-    ReplyPart { text: text.to_owned(), html: None, attachments: true }
+    ReplyPart { text: text.to_owned(), html: None, attachments: vec![0, 1, 2] }
 }
 
 pub(crate) async fn open(url: &str, keys: &MasterKeys, access: Access) -> Store {
@@ -321,6 +322,7 @@ pub(crate) fn mail(from: &str, id: &str) -> Inbound {
     Inbound {
         remote_id: RemoteId::new(id),
         digest: format!("digest of {id}"),
+        part_of: None,
         form: Form::Message,
         sender: Sender {
             address: Some(Address::email(from)),
@@ -354,7 +356,7 @@ pub(crate) fn answer(from: &str, id: &str, parents: &[&str]) -> Inbound {
 pub(crate) const fn capabilities(resend: Resend) -> Capabilities {
     Capabilities {
         text: TextLimit { max: 4096, unit: TextUnit::Utf16 },
-        media: MediaLimit { bytes_max: 1_000_000, count_max: 10 },
+        media: MediaLimit { bytes_max: 1_000_000, count_max: 10, apart: false },
         subject: true,
         html: true,
         copies: true,

@@ -30,7 +30,7 @@ fn filter(q: &str) -> TicketFilter {
     }
 }
 
-async fn found(kit: &Kit, q: &str) -> Vec<i64> {
+pub(super) async fn found(kit: &Kit, q: &str) -> Vec<i64> {
     let found = kit.store.tickets(&filter(q)).await.unwrap();
     found.iter().map(|ticket| ticket.number).collect()
 }

@@ -96,6 +96,7 @@ pub fn outbound(to: &str, text: &str) -> Outbound {
         media: vec![],
         author: Some("Bob".to_owned()),
         automated: false,
+        customer_wrote_at: None,
     }
 }
 

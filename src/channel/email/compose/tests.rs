@@ -37,6 +37,7 @@ fn outbound() -> Outbound {
         media: vec![],
         author: Some("Bob".to_owned()),
         automated: false,
+        customer_wrote_at: None,
     }
 }
 

@@ -80,7 +80,8 @@ export const attachment = (id) => `${PREFIX}/attachments/${id}`;
 export const raw = (id) => `${PREFIX}/messages/${id}/raw`;
 
 const KINDS = [
-  "ticket.created", "ticket.updated", "message.created", "message.edited", "message.deleted",
+  "ticket.created", "ticket.updated", "message.created", "message.edited", "message.deleted", "message.extended",
+  "message.reaction", "ticket.moved", "contact.standing",
   "message.arrived_again", "attachment.updated", "delivery.updated", "ticket.deleted", "ticket.merged",
   "ticket.absorbed", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",

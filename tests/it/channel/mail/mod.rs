@@ -48,9 +48,13 @@ fn read_raw(raw: &Raw) -> (Inbound, Vec<Receipt>) {
         match event {
             Event::Message(inbound) => message = Some(*inbound),
             Event::Receipt(receipt) => receipts.push(receipt),
-            Event::Edit { .. } | Event::Delete { .. } | Event::Rating(_) => {
-                panic!("no mail edits, deletes or judges")
-            }
+            Event::Edit { .. }
+            | Event::Delete { .. }
+            | Event::Rating(_)
+            | Event::Echo(_)
+            | Event::Reaction(_)
+            | Event::Standing(_)
+            | Event::Moved(_) => panic!("no mail does that"),
         }
     }
     (message.expect("a mail always gives a message"), receipts)

@@ -282,6 +282,7 @@ fn outbound(text: String) -> Outbound {
         media: Vec::new(),
         author: None,
         automated: false,
+        customer_wrote_at: None,
     }
 }
 

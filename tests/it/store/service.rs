@@ -1,0 +1,260 @@
+//! What services tell beside messages: later parts of one thing, what one of ours wrote elsewhere, signs, who may
+//! be written to, and new names for old conversations.
+
+use bytes::Bytes;
+use tributary::model::{
+    Address, DeliveryStatus, Echo, Event, Form, Inbound, Meaning, Media, MediaSource, Moved, Reach,
+    Reaction, ReceiptState, RemoteId, Standing, ThreadKey,
+};
+use tributary::store::{Ending, OutboxFilter};
+
+use super::ingest::chat;
+use super::receipts::receipt;
+use super::search::found;
+use super::{
+    ANNA, BOB, Kit, channel_with, chat_channel, later, message, name, on_both, start, ticket_of,
+};
+
+on_both! {
+    parts_become_one_message_in_whatever_batches_they_come
+    a_recording_turns_a_call_into_a_voicemail
+    what_was_written_elsewhere_is_an_answer_and_opens_nothing
+    an_echo_of_our_own_sending_settles_it
+    a_sign_is_noted_with_its_message
+    who_stops_is_not_written_to_unasked_until_they_start_again
+    a_moved_conversation_goes_on_under_its_new_name
+    a_move_into_a_conversation_that_is_there_already_leaves_both
+}
+
+fn picture(file: &str) -> Media {
+    Media {
+        name: file.to_owned(),
+        mime: "image/png".to_owned(),
+        inline: false,
+        content_id: None,
+        source: MediaSource::Inline(Bytes::from(file.to_owned())),
+    }
+}
+
+fn part(id: &str, text: &str) -> Inbound {
+    Inbound {
+        part_of: Some(RemoteId::new("album:7")),
+        media: vec![picture(&format!("{id}.png"))],
+        text: text.to_owned(),
+        text_full: text.to_owned(),
+        ..chat(id, "a")
+    }
+}
+
+async fn parts_become_one_message_in_whatever_batches_they_come(kit: Kit) {
+    let channel = chat_channel("chat");
+    let together = [part("p1", "look"), part("p2", "and here")];
+    let events = together.map(|inbound| Event::Message(Box::new(inbound)));
+    let first = kit.apply(&channel, Ok(Meaning::Events(events.into())), start()).await;
+    assert_eq!((first.messages.len(), first.new), (2, 1));
+    let (ticket, whole) = first.messages[0];
+    assert_eq!(first.messages[1], (ticket, whole));
+    // A late one, and the same again.
+    for (new, id) in [(0, "p3"), (0, "p3"), (0, "p1")] {
+        let later = kit.arrive_at(&channel, part(id, "密码"), later(1)).await;
+        assert_eq!((later.new, &later.messages), (new, &vec![(ticket, whole)]), "{id}");
+        assert_eq!(later.ending, Some(Ending::Applied));
+    }
+    let messages = kit.store.ticket_messages(ticket.uuid(), 0, 10).await.unwrap();
+    let [message] = messages.as_slice() else { panic!("{messages:?}") };
+    assert_eq!(message.text, "look\nand here\n密码");
+    let files: Vec<&str> = message.attachments.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(files, ["p1.png", "p2.png", "p3.png"]);
+    assert_eq!(kit.number("SELECT COUNT(*) FROM attachment").await, 3);
+    assert_eq!(found(&kit, "密码").await.len(), 1, "the late words are found");
+    // Another album is another message.
+    let other = Inbound { part_of: Some(RemoteId::new("album:8")), ..part("q1", "") };
+    assert_eq!(kit.arrive(&channel, other).await.new, 1);
+}
+
+async fn a_recording_turns_a_call_into_a_voicemail(kit: Kit) {
+    let channel = chat_channel("phone");
+    let whole = Some(RemoteId::new("call:CA1"));
+    let call = Inbound { form: Form::Call, part_of: whole.clone(), ..chat("CA1", "CA1") };
+    let ticket = ticket_of(&kit.arrive(&channel, call).await);
+    let kind = |kit: &Kit| {
+        let store = kit.store.clone();
+        async move { store.ticket_messages(ticket.uuid(), 0, 10).await.unwrap().remove(0).kind }
+    };
+    assert_eq!(kind(&kit).await, "call");
+    let recording = Inbound { form: Form::Voicemail, part_of: whole, ..part("RE1", "") };
+    kit.arrive(&channel, recording).await;
+    assert_eq!(kind(&kit).await, "voicemail");
+}
+
+fn echo(message: Inbound, delivery: Option<tributary::model::DeliveryId>) -> Meaning {
+    let by = Some("Page inbox".to_owned());
+    Meaning::Events(vec![Event::Echo(Echo { message: Box::new(message), delivery, by })])
+}
+
+async fn what_was_written_elsewhere_is_an_answer_and_opens_nothing(kit: Kit) {
+    let channel = channel_with("chat", "chat", super::acknowledging());
+    // Nobody wrote before: a ticket in which the customer is to write next, and no machine answers it.
+    let opened = kit.apply(&channel, Ok(echo(chat("e0", "new"), None)), start()).await;
+    let ticket = kit.ticket(ticket_of(&opened)).await;
+    assert_eq!((ticket.status.as_str(), ticket.last_inbound_at), ("pending", None));
+    assert_eq!(kit.number("SELECT COUNT(*) FROM delivery").await, 0);
+    // An answer in an open ticket.
+    let channel = chat_channel("chat");
+    let id = ticket_of(&kit.arrive(&channel, chat("1", "a")).await);
+    let meaning = || Ok(echo(chat("e1", "a"), None));
+    let first = kit.apply(&channel, meaning(), later(1)).await;
+    assert_eq!((ticket_of(&first), first.new), (id, 1));
+    let again = kit.apply(&channel, meaning(), later(2)).await;
+    assert_eq!((ticket_of(&again), again.new), (id, 0));
+    let answer = kit.store.ticket_messages(id.uuid(), 0, 10).await.unwrap().remove(1);
+    assert_eq!((answer.direction.as_str(), answer.author.kind.as_str()), ("out", "agent"));
+    assert_eq!((answer.author.name.as_str(), answer.author.address), ("Page inbox", None));
+    let ticket = kit.ticket(id).await;
+    assert_eq!((ticket.status.as_str(), ticket.message_count), ("open", 2));
+    assert!(ticket.first_response_at.is_some() && ticket.last_outbound_at.is_some());
+    assert_eq!(ticket.last_inbound_at, Some(start()));
+    // The next reply still goes to the customer.
+    let facts = kit.store.reply_facts(id).await.unwrap();
+    let (_, _, routing) = facts.answers.unwrap();
+    assert_eq!(routing.answer_to().unwrap().address, Address::email(ANNA));
+    // It can be changed and taken back like any other.
+    let delete = Event::Delete { target: RemoteId::new("e1") };
+    kit.apply(&channel, Ok(Meaning::Events(vec![delete])), later(3)).await;
+    let answer = kit.store.ticket_messages(id.uuid(), 0, 10).await.unwrap().remove(1);
+    assert_eq!(answer.deleted_at, Some(later(3)));
+}
+
+async fn states(kit: &Kit) -> Vec<(DeliveryStatus, Option<String>)> {
+    let filter =
+        OutboxFilter { status: DeliveryStatus::ALL.to_vec(), limit: 100, ..Default::default() };
+    let rows = kit.store.outbox(&filter).await.unwrap();
+    rows.into_iter().map(|row| (row.status, row.external_id)).collect()
+}
+
+/// A reply whose outcome nobody knows.
+async fn unconfirmed(
+    kit: &Kit,
+    remote: &str,
+) -> (tributary::model::TicketId, tributary::model::DeliveryId) {
+    let channel = channel_with("mail", "email", super::policy());
+    let ticket = ticket_of(&kit.arrive(&channel, chat(remote, remote)).await);
+    kit.reply(ticket, "an answer").await;
+    let fence = kit.store.take_lease(&name("mail")).await.unwrap().expect("our own");
+    let due = kit.store.due_deliveries(&name("mail"), 10, start()).await.unwrap().remove(0);
+    let id = due.delivery.outbound.delivery;
+    assert!(due.delivery.outbound.customer_wrote_at.is_some());
+    assert!(kit.store.begin_delivery(&fence, id, None, start()).await.unwrap());
+    let state = tributary::model::DeliveryState::Unconfirmed { cause: "cut".to_owned() };
+    kit.store.settle_delivery(&fence, id, (state, None), later(1)).await.unwrap();
+    (ticket, id)
+}
+
+async fn an_echo_of_our_own_sending_settles_it(kit: Kit) {
+    let channel = channel_with("mail", "email", super::policy());
+    let (ticket, id) = unconfirmed(&kit, "1").await;
+    let repeated = kit.apply(&channel, Ok(echo(chat("out 1", "1"), Some(id))), later(2)).await;
+    assert_eq!((repeated.new, repeated.ending), (0, Some(Ending::Applied)));
+    assert_eq!(states(&kit).await, [(DeliveryStatus::Sent, Some("out 1".to_owned()))]);
+    // The same by its name alone, and by a receipt.
+    let again = kit.apply(&channel, Ok(echo(chat("out 1", "1"), None)), later(3)).await;
+    assert_eq!(again.new, 0);
+    assert_eq!(kit.ticket(ticket).await.message_count, 2);
+    let (_, second) = unconfirmed(&kit, "2").await;
+    let sent = ReceiptState::Sent { remote_id: RemoteId::new("out 2") };
+    kit.apply(&channel, Ok(receipt(second, sent)), later(4)).await;
+    let named: Vec<_> = states(&kit).await.into_iter().filter_map(|(_, named)| named).collect();
+    assert!(named.contains(&"out 2".to_owned()), "{named:?}");
+}
+
+async fn a_sign_is_noted_with_its_message(kit: Kit) {
+    let channel = chat_channel("chat");
+    let (ticket, id) = kit.arrive(&channel, chat("1", "a")).await.messages[0];
+    let sign = |target: &str, emoji: Option<&str>| {
+        let target = RemoteId::new(target);
+        let (by, emoji) = (Address::email(ANNA), emoji.map(str::to_owned));
+        Ok(Meaning::Events(vec![Event::Reaction(Reaction { target, by, emoji })]))
+    };
+    for emoji in [Some("👍"), None] {
+        let ending = kit.apply(&channel, sign("1", emoji), later(1)).await.ending;
+        assert_eq!(ending, Some(Ending::Applied));
+    }
+    let trail = kit.store.ticket_events(ticket.uuid(), 0, 20).await.unwrap();
+    let signs: Vec<_> = trail.iter().filter(|event| event.kind == "message.reaction").collect();
+    assert_eq!(signs.len(), 2);
+    assert_eq!((signs[0].message, &signs[0].data["emoji"]), (Some(id.uuid()), &"👍".into()));
+    assert!(signs[1].data["emoji"].is_null());
+    assert_eq!(kit.apply(&channel, sign("unknown", Some("👍")), start()).await.ending, None);
+}
+
+async fn who_stops_is_not_written_to_unasked_until_they_start_again(kit: Kit) {
+    let channel = channel_with("chat", "chat", super::acknowledging());
+    let stand = |reach: Reach, said: &str| {
+        let (address, said) = (Address::email(ANNA), said.to_owned());
+        Ok(Meaning::Events(vec![Event::Standing(Standing { address, reach, said })]))
+    };
+    kit.apply(&channel, stand(Reach::OptedOut, "STOP"), start()).await;
+    let ticket = ticket_of(&kit.arrive(&channel, chat("1", "a")).await);
+    assert_eq!(kit.number("SELECT COUNT(*) FROM delivery").await, 0, "no acknowledgement");
+    kit.apply(&channel, stand(Reach::OptedIn, "START"), later(1)).await;
+    kit.arrive(&channel, chat("2", "b")).await;
+    assert_eq!(kit.number("SELECT COUNT(*) FROM delivery").await, 1);
+    kit.apply(&channel, stand(Reach::Unreachable, "blocked the bot"), later(2)).await;
+    let newest = kit.store.events_after(0, 100).await.unwrap();
+    let told: Vec<_> = newest.iter().filter(|event| event.kind == "contact.standing").collect();
+    let said: Vec<_> = told.iter().map(|event| event.data["said"].as_str().unwrap()).collect();
+    assert_eq!(said, ["STOP", "START", "blocked the bot"]);
+    assert_eq!(told[0].ticket, None, "nobody knew them then");
+    assert_eq!(told[1].ticket, Some(ticket.uuid()));
+    assert_eq!(told[2].data["reach"], "unreachable");
+}
+
+fn moved() -> Meaning {
+    Meaning::Events(vec![Event::Moved(Moved {
+        from: Address::email(ANNA),
+        to: Address::email(BOB),
+        threads: vec![(ThreadKey::new("a"), ThreadKey::new("b"))],
+    })])
+}
+
+async fn a_moved_conversation_goes_on_under_its_new_name(kit: Kit) {
+    let channel = channel_with("mail", "email", super::policy());
+    let ticket = ticket_of(&kit.arrive(&channel, chat("1", "a")).await);
+    kit.reply(ticket, "waits for its turn").await;
+    kit.apply(&channel, Ok(moved()), later(1)).await;
+    let due = kit.store.due_deliveries(&name("mail"), 10, later(1)).await.unwrap().remove(0);
+    let outbound = due.delivery.outbound;
+    assert_eq!(outbound.to.address, Address::email(BOB));
+    assert_eq!(outbound.thread, Some(ThreadKey::new("b")));
+    let mut next = chat("2", "b");
+    next.sender.address = Some(Address::email(BOB));
+    assert_eq!(ticket_of(&kit.arrive_at(&channel, next, later(2)).await), ticket);
+    let row = kit.ticket(ticket).await;
+    let values: Vec<&str> = row.contact.identities.iter().map(|one| one.value.as_str()).collect();
+    assert_eq!(values, [BOB]);
+    // One that was not answered yet is answered at the new address.
+    let facts = kit.store.reply_facts(ticket).await.unwrap();
+    let (_, _, routing) = facts.answers.unwrap();
+    assert_eq!(routing.answer_to().unwrap().address, Address::email(BOB));
+    // The news a second time changes nothing.
+    let version = kit.ticket(ticket).await.version;
+    kit.apply(&channel, Ok(moved()), later(3)).await;
+    assert_eq!(kit.ticket(ticket).await.version, version);
+}
+
+async fn a_move_into_a_conversation_that_is_there_already_leaves_both(kit: Kit) {
+    let channel = channel_with("mail", "email", super::policy());
+    let old = ticket_of(&kit.arrive(&channel, chat("1", "a")).await);
+    let mut there = chat("2", "b");
+    there.sender.address = Some(Address::email(BOB));
+    let new = ticket_of(&kit.apply(&channel, Ok(message(there)), start()).await);
+    assert_ne!(old, new);
+    kit.apply(&channel, Ok(moved()), later(1)).await;
+    assert_eq!(kit.ticket(old).await.status, "open");
+    let facts = kit.store.reply_facts(old).await.unwrap();
+    let (_, _, routing) = facts.answers.unwrap();
+    assert_eq!(routing.answer_to().unwrap().address, Address::email(BOB), "answers reach them");
+    let mut next = chat("3", "b");
+    next.sender.address = Some(Address::email(BOB));
+    assert_eq!(ticket_of(&kit.arrive_at(&channel, next, later(2)).await), new);
+}
