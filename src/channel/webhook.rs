@@ -152,6 +152,7 @@ fn capabilities() -> Capabilities {
         resend: Resend::Safe,
         opens: false,
         reply_window: None,
+        templates: false,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 1 },
     }
 }

@@ -1,5 +1,7 @@
 //! May we answer now, and in how many parts?
 
+use std::time::Duration;
+
 use super::split;
 use crate::model::{Capabilities, Timestamp};
 
@@ -16,6 +18,8 @@ pub struct Draft {
     pub copies: usize,
     /// Towards somebody who has not written on this channel.
     pub opens: bool,
+    /// It is a message that the service approved beforehand.
+    pub template: bool,
 }
 
 /// One delivery of a reply.
@@ -49,6 +53,21 @@ pub enum CannotReply {
     /// The service's window is over.
     #[error("the customer last wrote too long ago: the service lets nothing through any more")]
     WindowClosed,
+    /// The service's window is over, but for what it approved beforehand.
+    #[error(
+        "the customer has not written within the last {hours} hours: until they do, the service lets through \
+         nothing but a `template` that it has approved"
+    )]
+    NeedsTemplate {
+        /// How long the window is.
+        hours: u64,
+    },
+    /// The channel has no such thing.
+    #[error("this channel has no templates")]
+    NoTemplates,
+    /// A template is complete in itself.
+    #[error("a template takes no attachments: name them in its components")]
+    TemplateFiles,
     /// The channel has no copies.
     #[error("this channel has no copies to others")]
     Copies,
@@ -57,7 +76,7 @@ pub enum CannotReply {
     Text,
 }
 
-/// The parts in which a draft goes out, in order.
+/// The parts in which a draft goes out, in order. `now`: when it is to go out, if that is later.
 pub fn parts(
     draft: &Draft,
     can: &Capabilities,
@@ -76,14 +95,20 @@ pub fn parts(
     if draft.copies > 0 && !can.copies {
         return Err(CannotReply::Copies);
     }
+    if draft.template {
+        return template(draft, can);
+    }
     let bytes: u64 = draft.attachments.iter().sum();
     if bytes > can.media.bytes_max || draft.attachments.len() > usize::from(can.media.count_max) {
         let (count_max, bytes_max) = (can.media.count_max, can.media.bytes_max);
         return Err(CannotReply::Attachments { count_max, bytes_max });
     }
-    let open = |window| last_inbound_at.is_some_and(|at| now < at + window);
-    if can.reply_window.is_some_and(|window| !open(window)) {
-        return Err(CannotReply::WindowClosed);
+    let open = |window: Duration| last_inbound_at.is_some_and(|at| now < at + window);
+    if let Some(window) = can.reply_window.filter(|window| !open(*window)) {
+        return Err(match can.templates {
+            true => CannotReply::NeedsTemplate { hours: window.as_secs() / 3600 },
+            false => CannotReply::WindowClosed,
+        });
     }
     let texts = split(&draft.text, can.text);
     let only = texts.len() == 1;
@@ -107,10 +132,19 @@ pub fn parts(
     Ok(texts.into_iter().enumerate().map(with_files).collect())
 }
 
+/// What was approved beforehand goes out as it is, in one delivery, whatever the window.
+fn template(draft: &Draft, can: &Capabilities) -> Result<Vec<ReplyPart>, CannotReply> {
+    if !can.templates {
+        return Err(CannotReply::NoTemplates);
+    }
+    if !draft.attachments.is_empty() {
+        return Err(CannotReply::TemplateFiles);
+    }
+    Ok(vec![ReplyPart { text: draft.text.clone(), html: None, attachments: Vec::new() }])
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use chrono::TimeZone as _;
 
     use super::*;
@@ -133,6 +167,7 @@ mod tests {
             resend: Resend::Safe,
             opens: false,
             reply_window: Some(Duration::from_secs(3600)),
+            templates: false,
             rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 1 },
         }
     }
@@ -144,6 +179,7 @@ mod tests {
             attachments: Vec::new(),
             copies: 0,
             opens: false,
+            template: false,
         }
     }
 
@@ -178,6 +214,28 @@ mod tests {
         assert_eq!(parts(&draft("hi"), &can(), None, now()), Err(CannotReply::WindowClosed));
         let free = Capabilities { reply_window: None, ..can() };
         assert!(parts(&draft("hi"), &free, None, now()).is_ok());
+    }
+
+    /// COMPLAINTS M3, M8: outside the window agents are told what goes through, and that does.
+    #[test]
+    fn m3_m8_a_template_goes_through_a_closed_window_and_nothing_else_does() {
+        let none = can();
+        let can = Capabilities { templates: true, opens: true, ..can() };
+        let late = now() + chrono::Duration::hours(2);
+        let at = |draft: &Draft, wrote| parts(draft, &can, wrote, late);
+        let needs = CannotReply::NeedsTemplate { hours: 1 };
+        assert!(needs.to_string().contains("`template`"));
+        assert_eq!(at(&draft("hi"), Some(now())), Err(needs));
+        let template =
+            Draft { template: true, ..draft("[welcome, en_US]\nAnna and many more words") };
+        let opens = Draft { opens: true, ..template.clone() };
+        for (draft, wrote) in [(&template, Some(now())), (&template, None), (&opens, None)] {
+            let parts = at(draft, wrote).unwrap();
+            assert_eq!(parts.len(), 1, "longer than a text may be, and whole");
+        }
+        let files = Draft { attachments: vec![1], ..template.clone() };
+        assert_eq!(at(&files, None), Err(CannotReply::TemplateFiles));
+        assert_eq!(plan(&template, &none), Err(CannotReply::NoTemplates));
     }
 
     #[test]

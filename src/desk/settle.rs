@@ -150,6 +150,7 @@ mod tests {
                 author: None,
                 automated: false,
                 customer_wrote_at: None,
+                template: None,
             },
             channel: ChannelName::try_from("mail".to_owned()).unwrap(),
             ticket: TicketId::new(),

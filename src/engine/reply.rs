@@ -6,7 +6,7 @@ use super::{Engine, failpoint};
 use crate::channel::Channel;
 use crate::desk::{self, CannotReply, Draft};
 use crate::model::{
-    Actor, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, TicketId,
+    Actor, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, Template, TicketId,
     TicketStatus, Timestamp,
 };
 use crate::store::{
@@ -28,6 +28,9 @@ pub struct ReplyRequest {
     pub html: Option<String>,
     /// Uploads with their sizes.
     pub uploads: Vec<(Uuid, u64)>,
+    /// What goes out instead of the text, approved by the service beforehand; an empty text then becomes what
+    /// the template says of itself.
+    pub template: Option<Template>,
     /// Another channel than the customer's.
     pub via: Option<ChannelName>,
     /// Not before this moment.
@@ -186,14 +189,19 @@ fn plan(
         None => Vec::new(),
     };
     let html = request.html.as_deref().map(ammonia::clean);
+    let shown = request.template.as_ref().filter(|_| request.text.trim().is_empty());
+    let text = shown.map_or(request.text, Template::shown);
     let draft = Draft {
-        text: request.text.clone(),
+        text: text.clone(),
         html: html.clone(),
         attachments: request.uploads.iter().map(|(_, size)| *size).collect(),
         copies: cc.len(),
         opens: answers.is_none(),
+        template: request.template.is_some(),
     };
-    let parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, now)?;
+    // What is planned for later has to find the window open then.
+    let goes_out = request.send_at.map_or(now, |at| at.max(now));
+    let parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, goes_out)?;
     Ok(ReplyPlan {
         message: request.message,
         ticket: facts.ticket,
@@ -201,7 +209,7 @@ fn plan(
         channel: channel.name.clone(),
         realm: channel.realm.clone(),
         actor: request.actor,
-        text: request.text,
+        text,
         html,
         parts,
         uploads: request.uploads.into_iter().map(|(id, _)| id).collect(),
@@ -213,6 +221,7 @@ fn plan(
         held: request.held,
         unless_answered: request.unless_answered,
         automated: false,
+        template: request.template,
         once: request.once,
     })
 }

@@ -27,6 +27,9 @@ pub struct Capabilities {
     pub opens: bool,
     /// How long after the customer's last message we may still answer.
     pub reply_window: Option<Duration>,
+    /// Are there messages that the service approved beforehand ([`Template`](super::Template))? They go out
+    /// whatever the window.
+    pub templates: bool,
     /// How fast we may send.
     pub rate: Rate,
 }

@@ -44,6 +44,37 @@ pub struct Outbound {
     pub automated: bool,
     /// When the customer last wrote in this ticket: some services let through less, the longer that is ago.
     pub customer_wrote_at: Option<Timestamp>,
+    /// Send this instead of the text, which then only says to people here what it is.
+    pub template: Option<Template>,
+}
+
+/// A message that the service approved beforehand: some let nothing else through to whoever has not written
+/// for long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// Its name at the service.
+    pub name: String,
+    /// Which of its translations, as the service writes it: `en_US`.
+    pub language: String,
+    /// What goes into its blanks, in the service's own form.
+    #[serde(default)]
+    pub components: Vec<serde_json::Value>,
+}
+
+impl Template {
+    /// What it is, for people: its name, and the words that go into its blanks.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut shown = format!("[{}, {}]", self.name, self.language);
+        for word in self.components.iter().flat_map(|component| {
+            let parameters = component.get("parameters").and_then(serde_json::Value::as_array);
+            parameters.into_iter().flatten().filter_map(|parameter| parameter.get("text")?.as_str())
+        }) {
+            shown.push('\n');
+            shown.push_str(word);
+        }
+        shown
+    }
 }
 
 /// An attachment that goes out.

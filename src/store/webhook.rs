@@ -174,6 +174,7 @@ fn row(
         author: None,
         automated: true,
         customer_wrote_at: None,
+        template: None,
     };
     let mut row = delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -153,6 +153,7 @@ fn capabilities(at_once: u16) -> Capabilities {
         resend: Resend::Safe,
         opens: true,
         reply_window: None,
+        templates: false,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: at_once },
     }
 }

@@ -92,6 +92,7 @@ fn capabilities(send: Option<&Submission>) -> Capabilities {
         resend: Resend::MayDuplicate,
         opens: true,
         reply_window: None,
+        templates: false,
         rate: Rate {
             per_minute: send.map_or(0, |send| send.rate_per_minute),
             per_recipient: Duration::ZERO,

@@ -87,6 +87,7 @@ const fn capabilities() -> Capabilities {
         // There is nobody to write to before somebody came.
         opens: false,
         reply_window: None,
+        templates: false,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 16 },
     }
 }

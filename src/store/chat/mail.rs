@@ -180,6 +180,7 @@ async fn queue(
         author: Some(unread.author.clone()),
         automated: false,
         customer_wrote_at: None,
+        template: None,
     };
     let queued = outbox::delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -210,6 +210,7 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
             author: stored.author,
             automated: stored.automated,
             customer_wrote_at: stored.customer_wrote_at,
+            template: stored.template,
         },
         channel: row.channel.parse().map_err(database)?,
         ticket: row.ticket.into(),

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::entity::{delivery, message};
 use super::{StoreError, millis};
 use crate::model::{
-    Actor, DeliveryState, Direction, Inbound, MessageKind, Party, RemoteId, ThreadKey, Timestamp,
+    Actor, DeliveryState, Direction, Inbound, MessageKind, Party, RemoteId, Template, ThreadKey,
+    Timestamp,
 };
 
 pub use lane::Due;
@@ -74,6 +75,7 @@ impl Routing {
             author: None,
             automated: false,
             customer_wrote_at: None,
+            template: None,
         }
     }
 
@@ -109,6 +111,9 @@ pub(super) struct StoredOutbound {
     /// Absent in rows of older versions.
     #[serde(default)]
     pub(super) customer_wrote_at: Option<Timestamp>,
+    /// Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) template: Option<Template>,
 }
 
 /// A row of the outbox to be written.

@@ -21,7 +21,7 @@ use super::{NewDelivery, NewMessage, Routing, StoredOutbound, delivery_row, mess
 use crate::desk::ReplyPart;
 use crate::model::{
     Actor, ActorKind, Address, ChannelName, ContactId, DeliveryId, MessageId, Party, Priority,
-    Realm, TicketId, TicketStatus, Timestamp,
+    Realm, Template, TicketId, TicketStatus, Timestamp,
 };
 
 /// What is needed to plan a reply.
@@ -86,6 +86,8 @@ pub struct ReplyPlan {
     pub unless_answered: bool,
     /// Written by a program: marked so on the wire.
     pub automated: bool,
+    /// What goes out instead of the text.
+    pub template: Option<Template>,
     /// The same wish twice is one reply.
     pub once: Option<Once>,
 }
@@ -344,6 +346,7 @@ async fn write_deliveries(
                 .collect(),
             author: Some(plan.actor.name.clone()),
             automated: plan.automated,
+            template: plan.template.clone(),
             ..answer.clone()
         };
         let id = DeliveryId::new().uuid();

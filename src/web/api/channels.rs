@@ -116,6 +116,8 @@ struct CapabilitiesView {
     media_count_max: u16,
     /// How long after the customer's last message we may still answer, in seconds.
     reply_window_seconds: Option<u64>,
+    /// Are there templates, which go out even after that?
+    templates: bool,
 }
 
 /// What a channel did and what waits there.
@@ -334,6 +336,7 @@ fn capabilities(channel: &Channel) -> CapabilitiesView {
         media_bytes_max: can.media.bytes_max,
         media_count_max: can.media.count_max,
         reply_window_seconds: can.reply_window.map(|window| window.as_secs()),
+        templates: can.templates,
     }
 }
 

@@ -1,6 +1,10 @@
 //! What people write, held to limits: no text that a list, a mail header or a database would stumble over.
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
 use super::super::Problem;
+use crate::model::Template;
 
 /// A text of one line: a subject, a name, a tag. Blanks around it are cut away.
 pub(super) fn line(field: &str, text: &str, chars_max: usize) -> Result<String, Problem> {
@@ -59,6 +63,41 @@ pub(super) fn html(field: &str, html: Option<String>) -> Result<Option<String>, 
     Ok(Some(html))
 }
 
+/// A message that the channel's service approved beforehand; it goes out instead of the text.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenTemplate {
+    /// Its name at the service.
+    name: String,
+    /// Which of its translations, as the service writes it: `en_US`.
+    language: String,
+    /// What goes into its blanks, in the service's own form.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    components: Vec<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A template: whether it exists, and what fits into it, says the service.
+pub(super) fn template(
+    field: &str,
+    given: Option<GivenTemplate>,
+) -> Result<Option<Template>, Problem> {
+    const COMPONENTS_BYTES_MAX: usize = 64 * 1024;
+    let Some(given) = given else { return Ok(None) };
+    let components: Vec<_> = given.components.into_iter().map(serde_json::Value::Object).collect();
+    let size: usize = components.iter().map(|component| component.to_string().len()).sum();
+    if size > COMPONENTS_BYTES_MAX {
+        let field = format!("{field}.components");
+        let detail = format!("{field}: {COMPONENTS_BYTES_MAX} bytes at most");
+        return Err(Problem::invalid(&field, detail));
+    }
+    Ok(Some(Template {
+        name: line(&format!("{field}.name"), &given.name, 512)?,
+        language: line(&format!("{field}.language"), &given.language, 35)?,
+        components,
+    }))
+}
+
 /// Tags. No commas: lists of them are separated by those.
 pub(super) fn tags(tags: &[String]) -> Result<Vec<String>, Problem> {
     const COUNT_MAX: usize = 50;
@@ -97,6 +136,22 @@ mod tests {
         for bad in ["", "  ", "a\r\nBcc: b@example.com", "a\u{1b}[31m", "far too long for it"] {
             assert_eq!(line("subject", bad, 10).unwrap_err().field.as_deref(), Some("subject"));
         }
+    }
+
+    #[test]
+    fn a_template_is_named_and_not_endless() {
+        let given = |name: &str, components: serde_json::Value| {
+            let body =
+                serde_json::json!({ "name": name, "language": "en", "components": components });
+            template("template", Some(serde_json::from_value(body).unwrap()))
+        };
+        assert!(given("hello", serde_json::json!([{ "type": "body" }])).unwrap().is_some());
+        assert_eq!(
+            given(" ", serde_json::json!([])).unwrap_err().field.as_deref(),
+            Some("template.name")
+        );
+        let long = given("hello", serde_json::json!([{ "type": "x".repeat(70_000) }]));
+        assert_eq!(long.unwrap_err().field.as_deref(), Some("template.components"));
     }
 
     #[test]

@@ -196,13 +196,16 @@ enum Sort {
 struct NewMessage {
     /// `reply` goes to the customer, `note` stays here.
     kind: Sort,
-    /// Plain text.
+    /// Plain text. Beside a `template` it only says to people here what the template says; it may be left out.
+    #[serde(default)]
     text: String,
     /// The same as HTML; it is sanitised.
     html: Option<String>,
     /// Ids of uploads.
     #[serde(default)]
     attachments: Vec<Uuid>,
+    /// Send this instead, where the channel has templates: it goes out even where the reply window is over.
+    template: Option<check::GivenTemplate>,
     /// Another channel than the customer's.
     #[schema(value_type = Option<String>)]
     via: Option<ChannelName>,
@@ -220,6 +223,7 @@ impl NewMessage {
     /// A note goes nowhere, so nothing can be said of its way.
     fn check_note(&self) -> Result<(), Problem> {
         for (field, given) in [
+            ("template", self.template.is_some()),
             ("via", self.via.is_some()),
             ("send_at", self.send_at.is_some()),
             ("held", self.held),
@@ -276,6 +280,7 @@ async fn write_message(
                 text: value.text,
                 html: value.html,
                 uploads,
+                template: check::template("template", value.template)?,
                 via: value.via,
                 send_at: value.send_at,
                 held: value.held,

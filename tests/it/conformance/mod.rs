@@ -91,6 +91,7 @@ impl Fixture {
             author: Some("Agent".to_owned()),
             automated: false,
             customer_wrote_at: None,
+            template: None,
         }
     }
 }

@@ -213,6 +213,7 @@ pub(crate) fn plan(facts: ReplyFacts, text: &str) -> ReplyPlan {
         held: false,
         unless_answered: false,
         automated: false,
+        template: None,
         once: None,
     }
 }
@@ -366,6 +367,7 @@ pub(crate) const fn capabilities(resend: Resend) -> Capabilities {
         resend,
         opens: true,
         reply_window: None,
+        templates: false,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 4 },
     }
 }

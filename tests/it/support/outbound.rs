@@ -97,6 +97,7 @@ pub fn outbound(to: &str, text: &str) -> Outbound {
         author: Some("Bob".to_owned()),
         automated: false,
         customer_wrote_at: None,
+        template: None,
     }
 }
 

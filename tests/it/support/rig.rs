@@ -143,6 +143,7 @@ impl Rig {
             text: text.to_owned(),
             html: None,
             uploads: Vec::new(),
+            template: None,
             via: None,
             send_at: None,
             held: false,

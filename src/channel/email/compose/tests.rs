@@ -38,6 +38,7 @@ fn outbound() -> Outbound {
         author: Some("Bob".to_owned()),
         automated: false,
         customer_wrote_at: None,
+        template: None,
     }
 }
 

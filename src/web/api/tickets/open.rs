@@ -60,13 +60,17 @@ struct Recipient {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct FirstMessage {
-    /// Plain text.
+    /// Plain text. Beside a `template` it only says to people here what the template says; it may be left out.
+    #[serde(default)]
     text: String,
     /// The same as HTML; it is sanitised.
     html: Option<String>,
     /// Ids of uploads.
     #[serde(default)]
     attachments: Vec<Uuid>,
+    /// Send this instead, where the channel has templates: some services let through nothing else to somebody
+    /// who has not written.
+    template: Option<check::GivenTemplate>,
     /// Not before this moment.
     send_at: Option<DateTime<Utc>>,
     /// Wait until somebody releases it.
@@ -180,6 +184,7 @@ async fn reply(
         text: check::text("message.text", first.text)?,
         html: check::html("message.html", first.html)?,
         uploads,
+        template: check::template("message.template", first.template)?,
         via: None,
         send_at: first.send_at,
         held: first.held,

@@ -283,6 +283,7 @@ fn outbound(text: String) -> Outbound {
         author: None,
         automated: false,
         customer_wrote_at: None,
+        template: None,
     }
 }
 

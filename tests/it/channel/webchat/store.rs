@@ -45,6 +45,7 @@ async fn queue(app: &App, ticket: TicketId, text: &str) -> Uuid {
         text: text.to_owned(),
         html: None,
         uploads: Vec::new(),
+        template: None,
         via: None,
         send_at: None,
         held: false,
