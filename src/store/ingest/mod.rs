@@ -15,6 +15,7 @@ mod moved;
 mod part;
 mod reach;
 mod receipt;
+mod row;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
