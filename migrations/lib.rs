@@ -14,6 +14,7 @@ mod m20261124_000001_first;
 mod m20261126_000002_tries_and_raws;
 mod m20261126_000010_visitor;
 mod m20261126_000020_webhooks;
+mod m20261126_000041_unscanned;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000002_tries_and_raws::Migration),
             Box::new(m20261126_000010_visitor::Migration),
             Box::new(m20261126_000020_webhooks::Migration),
+            Box::new(m20261126_000041_unscanned::Migration),
         ]
     }
 }

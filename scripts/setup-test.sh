@@ -10,6 +10,7 @@ need dovecot-core /usr/sbin/dovecot
 need dovecot-imapd /usr/lib/dovecot/imap
 need dovecot-lmtpd /usr/lib/dovecot/lmtp
 need postfix /usr/sbin/postfix
+need clamav-daemon /usr/sbin/clamd
 need systemd /usr/bin/systemd-analyze
 need util-linux /usr/bin/setpriv
 need chromium /usr/bin/chromium

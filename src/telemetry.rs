@@ -29,6 +29,8 @@ pub const DELIVERIES: &str = "tributary_deliveries_total";
 pub const HOOKS_REFUSED: &str = "tributary_hooks_refused_total";
 /// Attempts at files that messages only named, by `channel` and `outcome`.
 pub const MEDIA: &str = "tributary_media_total";
+/// Files that the virus scanner was asked about, by `outcome` (`clean`, `infected`, `too_large`, `allowed`, `down`).
+pub const SCANNED: &str = "tributary_scanned_total";
 /// Ends of connections by a fault, by `channel` and `part`.
 pub const CHANNEL_ERRORS: &str = "tributary_channel_errors_total";
 /// 1 while the part of the channel runs, by `channel` and `part`.
@@ -161,6 +163,7 @@ fn describe() {
     describe_counter!(DELIVERIES, "Attempts to send");
     describe_counter!(HOOKS_REFUSED, "Hook requests that were not from the service");
     describe_counter!(MEDIA, "Attempts to fetch files that messages only named");
+    describe_counter!(SCANNED, "Files that the virus scanner was asked about");
     describe_counter!(CHANNEL_ERRORS, "Connections that ended by a fault");
     describe_gauge!(CHANNEL_UP, "1 while the part of the channel runs");
     describe_gauge!(SINCE_SUCCESS, Unit::Seconds, "Since the part of the channel last worked");

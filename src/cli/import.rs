@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Failure;
 use super::ingest::raw;
 use super::open::Installation;
-use crate::engine::{Clock, Engine, EngineSettings};
+use crate::engine::{Clock, Engine};
 use crate::model::{ChannelName, Raw, Transport};
 use crate::store::Access;
 
@@ -42,7 +42,8 @@ pub(super) async fn run(
         return Err(Failure::Usage(format!("there is no channel {channel} in the configuration")));
     }
     let store = installation.store.clone();
-    let engine = Engine::idle(store.clone(), channels, EngineSettings::usual(), Clock::system());
+    let engine =
+        Engine::idle(store.clone(), channels, installation.engine_settings(), Clock::system());
     let mut progress = Progress::new(source.size);
     let mut done = Done::default();
     let mut batch: Vec<Raw> = Vec::new();

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Failure;
 use super::open::Installation;
-use crate::engine::{Clock, Engine, EngineSettings};
+use crate::engine::{Clock, Engine};
 use crate::model::{ChannelName, DedupeKey, Raw, RawId, Transport};
 use crate::store::{Access, JournalRow, Store, StoreError};
 
@@ -67,7 +67,8 @@ async fn store_raw(
         return Err(Failure::Usage(format!("there is no channel {channel} in the configuration")));
     }
     let store = installation.store.clone();
-    let engine = Engine::idle(store.clone(), channels, EngineSettings::usual(), Clock::system());
+    let engine =
+        Engine::idle(store.clone(), channels, installation.engine_settings(), Clock::system());
     let appended = engine.take_raws(channel, vec![raw("ingest", body, Transport::new())]).await?;
     let id = appended.ids.first().copied();
     Ok((store, engine, id.ok_or_else(|| anyhow::anyhow!("the store took nothing"))?))

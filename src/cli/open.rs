@@ -2,15 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::Failure;
 use crate::channel::shared::sign::Signer;
 use crate::channel::{Channel, Site, Vault};
-use crate::engine::{Clock, Webhook};
+use crate::engine::{Clock, EngineSettings, Scanner, Webhook, Without};
 use crate::model::{Cause, Secret};
-use crate::settings::{self, Environment, Fault, Loaded, MasterKeySource, Place, Settings};
+use crate::settings::{
+    self, Environment, Fault, Loaded, MasterKeySource, Place, ScanSection, Settings, WhenDown,
+};
 use crate::store::{Access, BadMasterKey, MasterKeys, Store};
 
 /// Checked settings with an open store.
@@ -37,6 +40,9 @@ impl Installation {
         let keys = master_keys(&loaded)?;
         let signer = Signer::new(keys.derive("tributary:tokens"));
         let store = Store::open(&loaded.settings.store_settings(), keys, access).await?;
+        if loaded.settings.scan.clamd.is_some() {
+            store.scan_first();
+        }
         if loaded.settings.store.auto_migrate {
             store.migrate().await?;
         } else if store.pending_migrations().await? > 0 {
@@ -58,6 +64,12 @@ impl Installation {
         &self.loaded.settings
     }
 
+    /// Limits and times of the engine's loops.
+    pub(super) fn engine_settings(&self) -> EngineSettings {
+        let scanner = scanner(&self.settings().scan);
+        EngineSettings { scanner, ..EngineSettings::usual() }
+    }
+
     /// All outgoing webhooks.
     pub(super) fn webhooks(&self) -> Result<Vec<Webhook>, Failure> {
         self.loaded.build_webhooks().map_err(|faults| Failure::Config(faults.to_string()))
@@ -67,6 +79,18 @@ impl Installation {
     pub(super) fn channels(&self) -> Result<Vec<Channel>, Failure> {
         self.loaded.build_channels(&self.site).map_err(|faults| Failure::Config(faults.to_string()))
     }
+}
+
+/// The virus scanner, if the settings name one.
+pub(super) fn scanner(scan: &ScanSection) -> Option<Scanner> {
+    Some(Scanner {
+        address: scan.clamd.clone()?,
+        time_max: Duration::from_secs(scan.seconds_max),
+        without: match scan.when_down {
+            WhenDown::Hold => Without::Hold,
+            WhenDown::Allow => Without::Allow,
+        },
+    })
 }
 
 /// The keys that seal what is kept, made at the first start.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::Failure;
 use super::open::{Installation, load};
 use crate::channel::{self, Site, Table};
-use crate::engine::{Clock, Engine, EngineSettings, Webhook};
+use crate::engine::{Clock, Engine, Webhook};
 use crate::model::ChannelName;
 use crate::settings::{Loaded, Settings};
 use crate::store::{Access, Store};
@@ -49,7 +49,8 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     let listener = listener.map_err(|error| anyhow::anyhow!("http.listen {listen}: {error}"))?;
     let address = format!("http://{}", listener.local_addr()?);
     let store = installation.store.clone();
-    let engine = Engine::start(store.clone(), channels, EngineSettings::usual(), Clock::system());
+    let engine =
+        Engine::start(store.clone(), channels, installation.engine_settings(), Clock::system());
     let webhooks = installation.webhooks()?;
     engine.change_webhooks(webhooks, Vec::new()).await?;
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());

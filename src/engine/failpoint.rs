@@ -12,6 +12,7 @@ pub const STEPS: &[&str] = &[
     "ingest.interpreted",
     "ingest.applied",
     "media.fetched",
+    "scan.done",
     "reply.queued",
     "webhook.queued",
     "lane.begun",

@@ -18,6 +18,7 @@ mod media;
 mod pause;
 mod pull;
 mod reply;
+mod scan;
 mod silence;
 mod supervisor;
 mod webhook;
@@ -35,6 +36,7 @@ use tokio_util::task::TaskTracker;
 pub use clock::Clock;
 pub use health::{Health, Part, PartHealth, State};
 pub use reply::{ReplyError, ReplyRequest, TicketRequest};
+pub use scan::{NotKept, Scanner, Verdict, Without};
 pub use webhook::Webhook;
 
 use crate::channel::Channel;
@@ -55,6 +57,8 @@ pub struct EngineSettings {
     pub stop_max: Duration,
     /// Connections of one listening channel at once.
     pub connections_max: usize,
+    /// Who looks at files before anybody gets them.
+    pub scanner: Option<Scanner>,
 }
 
 impl EngineSettings {
@@ -67,6 +71,7 @@ impl EngineSettings {
             interpret_max: Duration::from_secs(10),
             stop_max: Duration::from_secs(20),
             connections_max: 64,
+            scanner: None,
         }
     }
 }
@@ -129,6 +134,7 @@ impl Engine {
         }
         engine.tasks.spawn(engine.clone().again_after_panic("ingest", Self::run_ingest));
         engine.tasks.spawn(engine.clone().again_after_panic("media", Self::run_media));
+        engine.tasks.spawn(engine.clone().again_after_panic("scan", Self::run_scan));
         engine
             .tasks
             .spawn(engine.clone().again_after_panic("housekeeping", Self::run_housekeeping));

@@ -160,11 +160,11 @@ impl Loading<'_> {
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
         let mut store = sections.store;
         store.url = Secret::new(url);
-        let Sections { http, mut log, console, .. } = sections;
+        let Sections { http, mut log, console, scan, .. } = sections;
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
         }
-        Some(Settings { state_dir, store, http, log, console, channels, webhooks })
+        Some(Settings { state_dir, store, http, log, console, scan, channels, webhooks })
     }
 
     /// Puts the secrets in. A failure leaves something harmless in place and is noted.
@@ -320,6 +320,21 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
     }
     if !(1..=64).contains(&sections.store.readers) {
         return fault("store.readers", "must be from 1 to 64".to_owned());
+    }
+    if !(1..=600).contains(&sections.scan.seconds_max) {
+        return fault("scan.seconds_max", "must be from 1 to 600".to_owned());
+    }
+    if let Some(given) = &sections.scan.clamd {
+        let port = |at: &str| {
+            at.rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+            })
+        };
+        let path = |at: &str| at.strip_prefix("unix:").is_some_and(|path| path.starts_with('/'));
+        if !path(given) && !port(given) {
+            let reason = "expected unix:/path/to/socket or host:port".to_owned();
+            return fault("scan.clamd", reason);
+        }
     }
     if let Some(given) = &sections.http.public_url {
         let url = url::Url::parse(given).ok().filter(|url| {

@@ -21,7 +21,7 @@ pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
 pub use schema::schema;
-pub use sections::{ConsoleSection, HttpSection, Network, StoreSection};
+pub use sections::{ConsoleSection, HttpSection, Network, ScanSection, StoreSection, WhenDown};
 pub use webhook::WebhookSection;
 
 use crate::channel::Table;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[console]`.
     pub console: ConsoleSection,
+    /// `[scan]`.
+    pub scan: ScanSection,
     /// `[channels.<name>]`, secrets put in; each builds without a fault.
     pub channels: BTreeMap<ChannelName, Table>,
     /// `[webhooks.<name>]` by the name of the lane, `webhook_<name>`; each builds without a fault.
@@ -85,6 +87,7 @@ impl Settings {
             ("http", self.http != other.http),
             ("log", self.log != other.log),
             ("console", self.console != other.console),
+            ("scan", self.scan != other.scan),
         ];
         differing.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

@@ -26,6 +26,8 @@ pub(super) struct Sections {
     pub(super) log: LogSettings,
     /// The console for agents in the browser.
     pub(super) console: ConsoleSection,
+    /// The virus scanner.
+    pub(super) scan: ScanSection,
 }
 
 /// `[store]`: the database.
@@ -63,6 +65,29 @@ pub struct HttpSection {
 pub struct ConsoleSection {
     /// Is it served?
     pub enabled: bool,
+}
+
+/// `[scan]`: the virus scanner that sees every file before anybody gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScanSection {
+    /// Where a `clamd` (ClamAV) listens: `unix:/run/clamav/clamd.ctl` or `host:port`. Absent: no file is scanned.
+    pub clamd: Option<String>,
+    /// What becomes of files that it cannot look at.
+    pub when_down: WhenDown,
+    /// Seconds that one file may take.
+    #[schemars(range(min = 1, max = 600))]
+    pub seconds_max: u64,
+}
+
+/// What becomes of files that the virus scanner cannot look at: it is down, or they are too large for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenDown {
+    /// Nobody gets them until it can.
+    Hold,
+    /// They are given out.
+    Allow,
 }
 
 /// An address, or all addresses that begin with the same bits: `10.0.0.0/8`.

@@ -33,7 +33,7 @@ pub struct DueMedia {
 impl Store {
     /// Is there a file to be fetched now?
     pub async fn has_due_media(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let one = due(now).limit(1).one(self.reader()).await?;
+        let one = due("pending", now).limit(1).one(self.reader()).await?;
         Ok(one.is_some())
     }
 
@@ -45,7 +45,7 @@ impl Store {
     ) -> Result<Vec<DueMedia>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let rows = due(now)
+                let rows = due("pending", now)
                     .order_by_asc(attachment::Column::CreatedAt)
                     .limit(limit)
                     .lock_exclusive()
@@ -73,6 +73,7 @@ impl Store {
         let inline = packed.inline.take();
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         let kept = Arc::new((seal, packed, inline));
+        let state = self.arrived();
         self.write(move |tx| {
             let kept = kept.clone();
             Box::pin(async move {
@@ -84,13 +85,14 @@ impl Store {
                     .await?;
                 blob::insert(tx, packed).await?;
                 let mut changed = row.clone().into_active_model();
-                changed.state = Set("stored".to_owned());
+                changed.state = Set(state.to_owned());
+                changed.attempts = Set(0);
                 changed.size = Set(size);
                 changed.seal = Set(seal.id);
                 changed.sealed = Set(inline.clone());
                 changed.retry_at = Set(None);
                 attachment::Entity::update(changed).exec(tx).await?;
-                tell(tx, &row, json!({ "attachment": row.id, "state": "stored" }), now).await?;
+                tell(tx, &row, json!({ "attachment": row.id, "state": state }), now).await?;
                 Ok(true)
             })
         })
@@ -139,8 +141,9 @@ impl Store {
     }
 }
 
-fn due(now: Timestamp) -> sea_orm::Select<attachment::Entity> {
-    attachment::Entity::find().filter(attachment::Column::State.eq("pending")).filter(
+/// Files that wait in this state for something to be done now.
+pub(super) fn due(state: &str, now: Timestamp) -> sea_orm::Select<attachment::Entity> {
+    attachment::Entity::find().filter(attachment::Column::State.eq(state)).filter(
         Condition::any()
             .add(attachment::Column::RetryAt.is_null())
             .add(attachment::Column::RetryAt.lte(millis(now))),
@@ -193,7 +196,7 @@ async fn channel_of(
 }
 
 /// The event that tells what became of a file.
-async fn tell(
+pub(super) async fn tell(
     tx: &DatabaseTransaction,
     row: &attachment::Model,
     data: serde_json::Value,

@@ -97,7 +97,8 @@ pub struct AttachmentView {
     pub inline: bool,
     /// For `cid:` in the HTML.
     pub content_id: Option<String>,
-    /// `stored`, or `pending` while it is being fetched.
+    /// `stored`; `pending` while it is being fetched, `unscanned` until the virus scanner has seen it, `infected`
+    /// if that found something, `failed` if it cannot be had.
     pub state: String,
 }
 

@@ -21,6 +21,7 @@ mod migrate;
 mod outbox;
 mod people;
 mod rewrap;
+mod scan;
 mod seal;
 mod search;
 mod stats;
@@ -31,6 +32,7 @@ mod webhook;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::TimeZone as _;
@@ -55,6 +57,7 @@ pub use message::{
 };
 pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
 pub use people::{ApiToken, Person, Principal, TOKEN_PREFIX};
+pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
 pub use ticket::{Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView};
@@ -117,6 +120,8 @@ struct Inner {
     keys: MasterKeys,
     node: NodeId,
     sqlite_lock: Option<std::fs::File>,
+    /// Files are given out only after a virus scanner has seen them.
+    scans: AtomicBool,
 }
 
 /// What another program may do to the same SQLite file meanwhile.
@@ -141,7 +146,8 @@ impl Store {
         }
         let writer = Writer::open(&settings.url).await?;
         let reader = Database::connect(reader_options(settings)).await?;
-        Ok(Self(Arc::new(Inner { reader, writer, keys, node: NodeId::new(), sqlite_lock })))
+        let (node, scans) = (NodeId::new(), AtomicBool::new(false));
+        Ok(Self(Arc::new(Inner { reader, writer, keys, node, sqlite_lock, scans })))
     }
 
     /// Can it be read and written? Used by `/readyz` and the watchdog.

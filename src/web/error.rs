@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::engine::ReplyError;
+use crate::engine::{NotKept, ReplyError};
 use crate::store::StoreError;
 
 /// What the client is told.
@@ -87,6 +87,18 @@ impl IntoResponse for Problem {
             _ => {}
         }
         response
+    }
+}
+
+impl From<NotKept> for Problem {
+    fn from(error: NotKept) -> Self {
+        let (status, code) = match error {
+            NotKept::Store(error) => return error.into(),
+            NotKept::Infected(_) => (StatusCode::UNPROCESSABLE_ENTITY, "infected"),
+            NotKept::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            NotKept::Down => (StatusCode::SERVICE_UNAVAILABLE, "scanner_down"),
+        };
+        Self::new(status, code, error.to_string())
     }
 }
 

@@ -20,6 +20,7 @@ mod mail_accounts;
 mod mail_faults;
 mod mail_loops;
 mod mail_round_trip;
+mod scan;
 mod sending;
 mod running;
 mod servers;

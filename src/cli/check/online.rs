@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::{Check, Outcome};
 use crate::channel::shared::sign::Signer;
 use crate::channel::{Channel, DeliverError, PullError, Site, Vault};
-use crate::cli::open::StoreVault;
+use crate::cli::open::{StoreVault, scanner};
 use crate::model::{Cause, Secret};
 use crate::settings::Loaded;
 use crate::store::{self, Access, MasterKeys, Store};
@@ -45,6 +45,12 @@ pub(super) async fn run(loaded: &Loaded, keys: Option<MasterKeys>) -> Vec<Check>
             outcome: Outcome::Failed,
             detail: fault.to_string(),
         })),
+    }
+    if let Some(scanner) = scanner(&loaded.settings.scan) {
+        checks.push(match scanner.scan(b"Is anybody there?").await {
+            Ok(_) => ok("scan", "clamd", format!("{} looks at files", scanner.address)),
+            Err(error) => failed("scan", "clamd", format!("{}: {error}", scanner.address)),
+        });
     }
     // What is wrong with their settings was said before anything was tried.
     let webhooks = loaded.build_webhooks().unwrap_or_default();

@@ -8,6 +8,7 @@
 mod acknowledge;
 mod apply;
 mod clean;
+mod contact;
 mod echo;
 mod facts;
 mod flush;
@@ -292,7 +293,7 @@ impl Store {
                 size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
                 inline: media.inline,
                 content_id: media.content_id.map(clean::text),
-                state: if source.is_some() { "pending" } else { "stored" }.to_owned(),
+                state: if source.is_some() { "pending" } else { self.arrived() }.to_owned(),
                 source,
                 attempts: 0,
                 retry_at: None,

@@ -85,7 +85,7 @@ async fn upload_file(
     let file = file.ok_or_else(|| Problem::invalid("file", "file: there is none in the form"))?;
     let told = [file.name.as_bytes(), file.media_type.as_bytes(), &file.bytes];
     let once = wish.once(&caller, fingerprint(&told), StatusCode::CREATED);
-    let kept = state.engine.store.keep_upload(file, once, state.engine.clock.now()).await?;
+    let kept = state.engine.keep_upload(file, once).await?;
     answered(kept, StatusCode::CREATED)
 }
 
@@ -163,11 +163,22 @@ async fn download_attachment(
 ) -> Result<Response, Problem> {
     let file = state.engine.store.attachment(id.of("attachment")?).await?;
     let Some(bytes) = file.bytes else {
-        if file.view.state == "pending" {
-            let text = "the file is still being fetched from the service; try again";
-            return Err(Problem::new(StatusCode::CONFLICT, "pending", text));
-        }
-        return Err(gone());
+        let (status, code, text) = match file.view.state.as_str() {
+            "pending" => {
+                let text = "the file is still being fetched from the service; try again";
+                (StatusCode::CONFLICT, "pending", text)
+            }
+            "unscanned" => {
+                let text = "the virus scanner has not seen the file yet; try again";
+                (StatusCode::CONFLICT, "unscanned", text)
+            }
+            "infected" => {
+                let text = "the virus scanner found something in the file";
+                (StatusCode::FORBIDDEN, "infected", text)
+            }
+            _ => return Err(gone()),
+        };
+        return Err(Problem::new(status, code, text));
     };
     let (name, media_type) = (&file.view.name, &file.view.media_type);
     let kept = Kept { name, media_type, bytes: Bytes::from(bytes) };

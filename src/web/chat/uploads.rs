@@ -76,8 +76,7 @@ async fn keep(
         return Err(Problem::new(status, "file_type", why).into());
     }
     let new = NewUpload { name, media_type: media_type.to_owned(), bytes };
-    let now = state.engine.clock.now();
-    let upload = match state.engine.store.keep_upload(new, None, now).await? {
+    let upload = match state.engine.keep_upload(new, None).await? {
         Answer::Fresh(upload) => upload,
         Answer::Replayed { .. } | Answer::KeyReused => return Err(Refusal::nothing_here()),
     };

@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod app;
 pub mod browser;
+pub mod clamav;
 pub mod daemon;
 pub mod desk;
 pub mod dns;

@@ -1,7 +1,7 @@
 //! What users of other desks complained of, line by line: the mails of the corpus that show it, and what
 //! has to hold for them. The numbers are those of our list of complaints.
 //!
-//! Not here: E14 (a virus scanner's hook), since there is none; W11 (which group may be answered into), since
+//! Not here: E14 (a virus scanner's hook), which `scan.rs` tries on every channel; W11 (which group may be answered into), since
 //! that is the desk's rule and no mail's.
 
 use std::collections::BTreeMap;
