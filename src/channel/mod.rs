@@ -11,6 +11,7 @@ pub mod email;
 pub mod shared;
 pub mod webchat;
 pub mod webhook;
+pub mod whatsapp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -310,7 +311,7 @@ pub struct Kind {
 pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel>;
 
 /// Every kind there is. To add one, write its module and add its line here.
-pub const KINDS: &[Kind] = &[api::KIND, email::KIND, webchat::KIND];
+pub const KINDS: &[Kind] = &[api::KIND, email::KIND, webchat::KIND, whatsapp::KIND];
 
 /// A channel's settings are wrong. The text names the key.
 #[derive(Debug, thiserror::Error)]

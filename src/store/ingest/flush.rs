@@ -247,7 +247,15 @@ impl Work {
 
     async fn write_receipts(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
         for moved in self.deliveries.drain(..) {
-            outbox::set_state(tx, moved.id, &moved.state, self.now).await?;
+            let row = outbox::set_state(tx, moved.id, &moved.state, self.now).await?;
+            if let Some(name) = moved.name.filter(|_| row.remote_id.is_none()) {
+                let named = delivery::ActiveModel {
+                    id: Set(row.id),
+                    remote_id: Set(Some(name)),
+                    ..Default::default()
+                };
+                delivery::Entity::update(named).exec(tx).await?;
+            }
         }
         for suppressed in self.suppressions.drain(..) {
             reach::suppress(tx, suppressed, millis(self.now)).await?;

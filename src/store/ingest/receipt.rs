@@ -14,6 +14,8 @@ use crate::model::{Actor, DeliveryState, Receipt, ReceiptState};
 pub(super) struct Moved {
     pub(super) id: Uuid,
     pub(super) state: DeliveryState,
+    /// The service's name for it, if nobody had told it before: the answer to our call got lost.
+    pub(super) name: Option<String>,
 }
 
 /// An address to which nothing is sent unasked any more.
@@ -36,6 +38,9 @@ impl Work {
             let key = (one.channel.realm.0.clone(), receipt.target.as_ref()?.0.clone());
             self.facts.delivery_by_remote.get(&key).copied()
         };
+        let named =
+            by_id.is_none_or(|id| self.facts.delivery_by_remote.values().any(|known| *known == id));
+        let name = receipt.target.as_ref().filter(|_| !named).map(|name| name.0.clone());
         let Some(delivery) =
             by_id.or_else(by_remote).and_then(|id| self.facts.deliveries.get_mut(&id))
         else {
@@ -75,7 +80,10 @@ impl Work {
             state.status().as_str().clone_into(&mut delivery.state);
             let (id, ticket, automated) = (delivery.id, delivery.ticket, delivery.automated);
             let bounced = matches!(state, DeliveryState::Bounced { .. });
-            self.deliveries.push(Moved { id, state });
+            if let Some(name) = &name {
+                self.facts.delivery_by_remote.insert((realm.clone(), name.clone()), id);
+            }
+            self.deliveries.push(Moved { id, state, name });
             if bounced && !automated {
                 self.act_on(one, ticket);
             }

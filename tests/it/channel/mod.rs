@@ -12,3 +12,4 @@ mod smtp;
 mod smtp_login;
 mod smtp_server;
 mod webchat;
+mod whatsapp;

@@ -5,6 +5,7 @@
 mod api;
 mod email;
 mod webchat;
+mod whatsapp;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) struct Fixture {
     forged: fn() -> Vec<http::Request<Bytes>>,
 }
 
-const FIXTURES: &[Fixture] = &[api::FIXTURE, email::FIXTURE, webchat::FIXTURE];
+const FIXTURES: &[Fixture] = &[api::FIXTURE, email::FIXTURE, webchat::FIXTURE, whatsapp::FIXTURE];
 
 /// Stands in every fixture where a password or token does; must be seen nowhere.
 const SECRET: &str = "conformance-secret-of-many-letters";

@@ -19,6 +19,7 @@ pub mod daemon;
 pub mod desk;
 pub mod dns;
 pub mod dovecot;
+pub mod graph;
 pub mod imap_client;
 pub mod imap_script;
 pub mod ledger;

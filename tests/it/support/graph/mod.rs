@@ -1,0 +1,3 @@
+//! Meta's Graph API, one module for each product.
+
+pub mod whatsapp;
