@@ -11,11 +11,13 @@ use tokio_util::task::AbortOnDropHandle;
 use super::supervisor::{Backoff, Stopped};
 use super::{Engine, Part, failpoint};
 use crate::channel::{Pull, PullError, PullSession};
-use crate::model::{Batch, Cursor};
+use crate::model::{Batch, Cursor, Timestamp};
 use crate::store::Fence;
 
 /// A session that says nothing for so long is dead, whatever it believes.
 const SILENCE_MAX: Duration = Duration::from_secs(720);
+/// A service may be slow to hand over what it counts, but not for so long.
+const MISSING_MAX: chrono::Duration = chrono::Duration::minutes(15);
 const CONNECT_MAX: Duration = Duration::from_secs(180);
 
 impl Engine {
@@ -47,6 +49,7 @@ impl Engine {
         })
         .await?;
         self.health.success(channel, Part::Receive, self.clock.now());
+        let mut missing = Missing::default();
         loop {
             let (back, batch) = guarded(async move {
                 let next =
@@ -59,14 +62,17 @@ impl Engine {
             failpoint::hit("pull.fetched");
             self.health.backlog(channel, session.backlog(), self.clock.now());
             let cursor = batch.cursor.clone();
-            if self.append(fence, batch).await? > 0 {
+            let new = self.append(fence, batch).await?;
+            if new > 0 {
                 backoff.worked();
             }
             if let Some(cursor) = cursor {
                 session = committed(session, cursor).await?;
                 failpoint::hit("pull.committed");
             }
-            self.health.working(channel, Part::Receive, session.trouble(), self.clock.now());
+            let now = self.clock.now();
+            let trouble = session.trouble().or_else(|| missing.look(session.backlog(), new, now));
+            self.health.working(channel, Part::Receive, trouble, now);
         }
     }
 
@@ -85,6 +91,30 @@ impl Engine {
             .increment((received - appended.new) as u64);
         self.journal.notify_one();
         Ok(appended.new)
+    }
+}
+
+/// Notices messages that the service counts and does not hand over: nothing fails, and yet they do not come.
+#[derive(Default)]
+struct Missing {
+    /// How many there were when they last became fewer, and when that was.
+    least: Option<(u64, Timestamp)>,
+}
+
+impl Missing {
+    /// What a human should hear of it. `new`: how many messages came just now.
+    fn look(&mut self, backlog: Option<u64>, new: usize, now: Timestamp) -> Option<String> {
+        let held = backlog.unwrap_or_default();
+        let (least, since) = match self.least {
+            Some((least, since)) if least > 0 && held >= least && new == 0 => (least, since),
+            _ => (held, now),
+        };
+        self.least = Some((least, since));
+        let waited = now - since;
+        (held > 0 && waited > MISSING_MAX).then(|| {
+            let minutes = waited.num_minutes();
+            format!("the service holds {held} messages of which none came in {minutes} minutes")
+        })
     }
 }
 
@@ -129,5 +159,33 @@ async fn guarded<T: Send + 'static>(
                 if error.is_panic() { "the adapter panicked" } else { "the step was ended" };
             Err(Stopped::Retry { cause: cause.to_owned(), after: None })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// COMPLAINTS L10: the numbers of the server and ours do not match, and somebody is told.
+    #[test]
+    fn messages_that_are_counted_and_do_not_come_are_told() {
+        let start = Timestamp::UNIX_EPOCH;
+        let at = |minutes: i64| start + chrono::Duration::minutes(minutes);
+        let mut missing = Missing::default();
+        assert_eq!(missing.look(Some(3), 0, at(0)), None);
+        assert_eq!(missing.look(Some(3), 0, at(14)), None);
+        let told = missing.look(Some(4), 0, at(16)).expect("nobody is told");
+        assert!(told.contains("holds 4 messages") && told.contains("16 minutes"), "{told}");
+        // One came, or there are fewer: it goes on, and the time begins anew.
+        assert_eq!(missing.look(Some(4), 1, at(17)), None);
+        assert_eq!(missing.look(Some(4), 0, at(31)), None);
+        assert_eq!(missing.look(Some(2), 0, at(40)), None);
+        assert!(missing.look(Some(2), 0, at(56)).is_some());
+        assert_eq!(missing.look(Some(0), 0, at(57)), None);
+        assert_eq!(missing.look(Some(1), 0, at(90)), None, "it is new");
+        // A service that does not count is no matter for alarm.
+        let mut silent = Missing::default();
+        assert_eq!(silent.look(None, 0, at(0)), None);
+        assert_eq!(silent.look(None, 0, at(99)), None);
     }
 }
