@@ -1,8 +1,9 @@
 //! May we answer now, and in how many parts?
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::split;
+use super::{Scanner, SecretSort, split};
 use crate::model::{Capabilities, Timestamp};
 
 /// What an agent (or a program in our name) wants to send.
@@ -71,9 +72,28 @@ pub enum CannotReply {
     /// The channel has no copies.
     #[error("this channel has no copies to others")]
     Copies,
+    /// What nobody may ever send, whoever asked for it.
+    #[error("the reply holds a {0}: such a thing is never sent; whoever has it has the money")]
+    Secret(&'static str),
     /// Something within the text.
     #[error("the text holds a character that cannot be sent (NUL)")]
     Text,
+}
+
+/// What opens a wallet. Codes and passwords may be what a reply is for.
+static NEVER_SENT: LazyLock<Scanner> = LazyLock::new(|| {
+    let sorts = [SecretSort::SeedPhrase, SecretSort::PrivateKey, SecretSort::Keystore];
+    Scanner::new(sorts.into(), Vec::new())
+});
+
+/// What opens a wallet in a draft, if anything does.
+fn secret_in(draft: &Draft) -> Option<&'static str> {
+    let in_text = NEVER_SENT.scan(&draft.text).first().map(|find| find.sort);
+    let in_html = || {
+        let masked = NEVER_SENT.mask_html(draft.html.as_deref()?)?;
+        masked.sorts.first().copied()
+    };
+    in_text.or_else(in_html).map(SecretSort::words)
 }
 
 /// The parts in which a draft goes out, in order. `now`: when it is to go out, if that is later.
@@ -88,6 +108,9 @@ pub fn parts(
     }
     if draft.text.contains('\0') {
         return Err(CannotReply::Text);
+    }
+    if let Some(secret) = secret_in(draft) {
+        return Err(CannotReply::Secret(secret));
     }
     if draft.opens && !can.opens {
         return Err(CannotReply::Opens);
@@ -201,6 +224,20 @@ mod tests {
             assert_eq!(plan(&heavy, &can()), Err(limit.clone()));
         }
         assert!(plan(&Draft { attachments: vec![50, 50], ..draft("") }, &can()).is_ok());
+    }
+
+    #[test]
+    fn what_opens_a_wallet_is_never_sent() {
+        let phrase = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+        let refused = Err(CannotReply::Secret("seed phrase"));
+        assert_eq!(plan(&draft(phrase), &can()), refused);
+        let html = Some(format!("<p>{}</p>", phrase.replace(' ', "</p><p>")));
+        assert_eq!(plan(&Draft { html, ..draft("see") }, &can()), refused);
+        let key = "your key: 5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ";
+        assert_eq!(plan(&draft(key), &can()), Err(CannotReply::Secret("private key")));
+        for harmless in ["code 123456", "never tell it"] {
+            assert!(plan(&draft(harmless), &can()).is_ok(), "{harmless}");
+        }
     }
 
     #[test]

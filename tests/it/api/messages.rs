@@ -131,6 +131,10 @@ async fn what_cannot_be_sent_is_told_at_once() {
     let told = post(&id, json!({ "kind": "reply", "text": "hi", "via": "nowhere" }));
     refused(told, 422, "cannot_reply").await;
     refused(post(&id, json!({ "kind": "reply", "text": "  " })), 422, "cannot_reply").await;
+    let phrase = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+    let told = refused(post(&id, json!({ "kind": "reply", "text": phrase })), 422, "cannot_reply");
+    let told = told.await;
+    assert!(told.contains("seed phrase") && !told.contains("sausage"), "{told}");
     refused(post(&id, json!({ "kind": "reply", "text": "a\u{0}b" })), 422, "invalid").await;
     for (body, field) in [
         (json!({ "kind": "note", "text": " " }), "text"),

@@ -1,0 +1,272 @@
+//! Words of a wallet: BIP-39 in its ten languages, SLIP-39, Electrum; in one line, numbered, one on each line.
+//!
+//! A run is a row of words of one list with nothing between them but blanks, numbers and punctuation. If any
+//! part of it that has a phrase's length passes the checksum, all of the run is the secret: where the phrase
+//! begins cannot be told for sure, and too much is masked rather than too little.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use bip39::Language;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256, Sha512};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::context::{Context, Word};
+use super::{Find, SecretSort};
+
+const SLIP39: &str = include_str!("slip39.txt");
+
+const LANGUAGES: [Language; 10] = [
+    Language::English,
+    Language::SimplifiedChinese,
+    Language::TraditionalChinese,
+    Language::Czech,
+    Language::French,
+    Language::Italian,
+    Language::Japanese,
+    Language::Korean,
+    Language::Portuguese,
+    Language::Spanish,
+];
+const ENGLISH: usize = 0;
+const SHARES: usize = LANGUAGES.len();
+const LISTS: usize = SHARES + 1;
+
+/// In how many words a phrase may be written, longest first.
+const LENGTHS: [usize; 5] = [24, 21, 18, 15, 12];
+const SHORTEST: usize = 12;
+/// SLIP-39: shares of 128 to 256 bits.
+const SHARE_LENGTHS: [usize; 5] = [20, 23, 27, 30, 33];
+/// Numbers, punctuation and blanks between two words of one phrase.
+const GAP_MAX: usize = 48;
+/// No list has a longer word.
+const LETTERS_MAX: usize = 16;
+
+/// Each folded word with the lists that have it, and where in them.
+static WORDS: LazyLock<HashMap<String, Vec<(usize, u16)>>> = LazyLock::new(|| {
+    let mut words: HashMap<String, Vec<(usize, u16)>> = HashMap::new();
+    let mut buffer = String::new();
+    let mut add = |list: usize, place: usize, word: &str| {
+        fold(word, &mut buffer);
+        let place = u16::try_from(place).unwrap_or(u16::MAX);
+        words.entry(buffer.clone()).or_default().push((list, place));
+    };
+    for (list, language) in LANGUAGES.iter().enumerate() {
+        for (place, word) in language.word_list().iter().enumerate() {
+            add(list, place, word);
+        }
+    }
+    for (place, word) in SLIP39.lines().enumerate() {
+        add(SHARES, place, word);
+    }
+    words
+});
+
+/// Lower case, decomposed (NFKD), without the accents of Latin letters: people leave them out.
+fn fold(word: &str, folded: &mut String) {
+    folded.clear();
+    if word.is_ascii() {
+        folded.extend(word.chars().map(|c| c.to_ascii_lowercase()));
+        return;
+    }
+    let letters = word.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c));
+    folded.extend(letters.flat_map(char::to_lowercase));
+}
+
+/// Words that number the others: «Word 1: …», «第1个词».
+const NUMBERING: &[&str] =
+    &["word", "wort", "mot", "palabra", "parola", "no", "nr", "第", "个", "個", "词", "詞"];
+
+#[derive(Debug, Default, Clone)]
+struct Run {
+    words: Vec<(u16, Range<usize>)>,
+    /// Characters of Chinese without anything between them.
+    dense: bool,
+}
+
+pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
+    // A share of the work is to see that there are twelve words at all.
+    let mut runs: Vec<Run> = vec![Run::default(); LISTS];
+    let seed = context.has(Word::Seed);
+    let mut buffer = String::new();
+    let mut tokens = Tokens { text, at: 0 };
+    let mut end_before = 0;
+    while let Some((token, han)) = tokens.next() {
+        let word = text.get(token.clone()).unwrap_or_default();
+        let gap = text.get(end_before..token.start).unwrap_or_default();
+        if is_numbering(text, word, &token, gap) {
+            continue;
+        }
+        end_before = token.end;
+        let known = (word.chars().take(LETTERS_MAX + 1).count() <= LETTERS_MAX)
+            .then(|| {
+                fold(word, &mut buffer);
+                WORDS.get(buffer.as_str())
+            })
+            .flatten();
+        for (list, run) in runs.iter_mut().enumerate() {
+            let place = known.and_then(|known| known.iter().find(|(one, _)| *one == list));
+            let Some((_, place)) = place else {
+                end(text, list, run, seed, finds);
+                continue;
+            };
+            let dense = han && gap.is_empty();
+            if gap.len() > GAP_MAX || (run.words.len() > 1 && run.dense != dense && han) {
+                let last = run.words.last().cloned().filter(|_| dense);
+                end(text, list, run, seed, finds);
+                run.words.extend(last);
+            }
+            run.dense = dense;
+            run.words.push((*place, token.clone()));
+        }
+    }
+    for (list, run) in runs.iter_mut().enumerate() {
+        end(text, list, run, seed, finds);
+    }
+}
+
+/// The letters of a text: words, and each Chinese character for itself.
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Tokens<'_> {
+    fn next(&mut self) -> Option<(Range<usize>, bool)> {
+        let rest = self.text.get(self.at..)?;
+        let skipped = rest.find(is_letter)?;
+        let start = self.at + skipped;
+        let rest = self.text.get(start..)?;
+        let first = rest.chars().next()?;
+        let han = is_han(first);
+        let length = if han {
+            first.len_utf8()
+        } else {
+            rest.find(|c| !is_letter(c) || is_han(c)).unwrap_or(rest.len())
+        };
+        self.at = start + length;
+        Some((start..self.at, han))
+    }
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic()
+        || (!c.is_ascii()
+            && (c.is_alphabetic()
+                || ('\u{300}'..='\u{36f}').contains(&c)
+                || matches!(c, '\u{3099}' | '\u{309a}')))
+}
+
+fn is_han(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
+}
+
+/// A word beside a number, that numbers and is no part of the phrase.
+fn is_numbering(text: &str, word: &str, token: &Range<usize>, gap: &str) -> bool {
+    if !NUMBERING.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+        return false;
+    }
+    let behind = text.get(token.end..).unwrap_or_default();
+    let behind = behind.trim_start_matches([' ', '#', '.', '°']);
+    let number = |c: char| c.is_ascii_digit();
+    behind.starts_with(number) || gap.trim_end_matches([' ', '.']).ends_with(number)
+}
+
+/// The run is over: was it a phrase?
+fn end(text: &str, list: usize, run: &mut Run, seed: bool, finds: &mut Vec<Find>) {
+    let words = std::mem::take(&mut run.words);
+    let dense = std::mem::take(&mut run.dense);
+    if words.len() < SHORTEST {
+        return;
+    }
+    let places: Vec<u16> = words.iter().map(|(place, _)| *place).collect();
+    let chinese = matches!(list, 1 | 2);
+    let found = if list == SHARES {
+        windows(&places, &SHARE_LENGTHS, is_share)
+    } else if dense && chinese {
+        // Prose of Chinese is made of nothing else: it has to be told, and to be exact.
+        seed && LENGTHS.contains(&places.len()) && checks(&places)
+    } else {
+        let told = seed && !chinese;
+        told || windows(&places, &LENGTHS, checks) || (list == ENGLISH && electrum(text, &words))
+    };
+    let ends = words.first().zip(words.last());
+    if let Some((first, last)) = ends.filter(|_| found) {
+        finds.push(Find { sort: SecretSort::SeedPhrase, span: first.1.start..last.1.end });
+    }
+}
+
+fn windows(places: &[u16], lengths: &[usize], check: impl Fn(&[u16]) -> bool) -> bool {
+    lengths.iter().any(|length| places.windows(*length).any(&check))
+}
+
+/// BIP-39: eleven bits a word; behind the entropy stand the first bits of its hash.
+fn checks(places: &[u16]) -> bool {
+    let mut bytes = [0_u8; 33];
+    for (number, place) in places.iter().enumerate() {
+        for bit in (0..11).filter(|bit| place >> (10 - bit) & 1 == 1) {
+            let at = number * 11 + bit;
+            if let Some(byte) = bytes.get_mut(at / 8) {
+                *byte |= 0x80 >> (at % 8);
+            }
+        }
+    }
+    let (entropy, check) = (places.len() * 4 / 3, places.len() / 3);
+    let Some((entropy, rest)) = bytes.split_at_checked(entropy) else { return false };
+    let hash = Sha256::digest(entropy);
+    let shift = 8 - check.min(8);
+    let first = |bytes: &[u8]| bytes.first().map(|byte| byte >> shift);
+    first(rest) == first(&hash)
+}
+
+/// SLIP-39: a Reed-Solomon code over words of ten bits.
+fn is_share(places: &[u16]) -> bool {
+    let sum = |prefix: &[u8]| {
+        let prefix = prefix.iter().map(|byte| u32::from(*byte));
+        let values = prefix.chain(places.iter().map(|place| u32::from(*place)));
+        values.fold(1_u32, |sum, value| {
+            let top = sum >> 20;
+            let sum = ((sum & 0x000f_ffff) << 10) ^ value;
+            RS1024
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| top >> bit & 1 == 1)
+                .fold(sum, |sum, (_, one)| sum ^ one)
+        })
+    };
+    sum(b"shamir") == 1 || sum(b"shamir_extendable") == 1
+}
+
+const RS1024: [u32; 10] = [
+    0x00e0_e040,
+    0x01c1_c080,
+    0x0383_8100,
+    0x0707_0200,
+    0x0e0e_0009,
+    0x1c0c_2412,
+    0x3808_6c24,
+    0x3090_fc48,
+    0x21b1_f890,
+    0x03f3_f120,
+];
+
+/// Electrum, since 2.0: the version is in the hash of the words.
+fn electrum(text: &str, words: &[(u16, Range<usize>)]) -> bool {
+    let spelled = |window: &[(u16, Range<usize>)]| {
+        let words = window.iter().filter_map(|(_, span)| text.get(span.clone()));
+        words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
+    };
+    [24, 13, 12].iter().any(|length| {
+        words.windows(*length).any(|window| {
+            let Ok(mut mac) = Hmac::<Sha512>::new_from_slice(b"Seed version") else { return false };
+            mac.update(spelled(window).as_bytes());
+            let hash = mac.finalize().into_bytes();
+            let first =
+                hash.iter().take(2).fold(0_u16, |value, byte| value << 8 | u16::from(*byte));
+            // Standard; segwit; two-factor; two-factor segwit.
+            first >> 8 == 0x01 || matches!(first >> 4, 0x100..=0x102)
+        })
+    })
+}
