@@ -42,6 +42,30 @@ fn a_phrase_is_found_in_every_language_and_form() {
     }
 }
 
+/// The examples of SLIP-39 and of Electrum's own tests; neither is a phrase of BIP-39.
+#[test]
+fn shares_and_phrases_of_electrum_are_found() {
+    let share = "duckling enlarge academic academic agency result length solution fridge kidney coal \
+                 piece deal husband erode duke ajar critical decision keyboard";
+    for text in [
+        share,
+        "cram swing cover prefer miss modify ritual silly deliver chunk behind inform able",
+        "bitter grass shiver impose acquire brush forget axis eager alone wine silver",
+    ] {
+        assert_eq!(sorts(text), [SecretSort::SeedPhrase], "{text}");
+    }
+    assert_eq!(sorts(&share.replace("keyboard", "kernel")), []);
+}
+
+#[test]
+fn a_wallets_key_file_is_found_and_other_json_stays() {
+    let file = r#"{"version":3,"id":"x","crypto":{"ciphertext":"aa","cipher":"aes-128-ctr",
+        "cipherparams":{"iv":"bb"},"kdf":"scrypt","mac":"cc"}}"#;
+    assert_eq!(masked(&format!("my file: {file} thanks")), "my file: [keystore removed] thanks");
+    let other = r#"{"version":3,"id":"x","items":[{"name":"a"},{"name":"b"}]}"#;
+    assert_eq!(sorts(other), []);
+}
+
 #[test]
 fn keys_with_a_checksum_are_found_anywhere_and_bare_ones_where_they_are_named() {
     for key in [
