@@ -65,13 +65,27 @@ username = "support@example.com"
 password = "correct horse"
 "#;
 
+/// What systemd would give: a file for each credential that the example names.
+fn credentials(example: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for named in example.split("credential = \"").skip(1) {
+        let name = named.split('"').next().unwrap();
+        let file = folder.path().join(name);
+        fs::write(&file, "an-example-of-a-secret-long-enough").unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    folder
+}
+
 #[test]
 fn every_example_of_a_channel_can_be_built() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/channels");
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
-        let loaded = Folder::new().load(&text, &[]);
+        let credentials = credentials(&text);
+        let given = [("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap())];
+        let loaded = Folder::new().load(&text, &given);
         let loaded = loaded.unwrap_or_else(|faults| panic!("{}: {faults}", path.display()));
         assert!(!loaded.settings.channels.is_empty(), "{} configures nothing", path.display());
     }
