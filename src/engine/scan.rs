@@ -63,6 +63,28 @@ pub enum Verdict {
     TooLarge,
 }
 
+/// What follows from the scanner's verdict, or from its silence, by the settings. Counted under these words.
+enum Ruling {
+    Clean,
+    Infected(String),
+    TooLarge,
+    /// The scanner did not look, and the file is given out all the same.
+    Allowed,
+    Down,
+}
+
+impl Ruling {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Infected(_) => "infected",
+            Self::TooLarge => "too_large",
+            Self::Allowed => "allowed",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// Why a file that somebody brings is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum NotKept {
@@ -91,6 +113,22 @@ impl Scanner {
         };
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
         tokio::time::timeout(self.time_max, asking).await.map_err(late)?
+    }
+
+    /// Asks about one file, and says what becomes of it.
+    async fn rule(&self, bytes: &[u8]) -> Ruling {
+        let ruling = match (self.scan(bytes).await, self.without) {
+            (Ok(Verdict::Clean), _) => Ruling::Clean,
+            (Ok(Verdict::Infected(name)), _) => Ruling::Infected(name),
+            (Ok(Verdict::TooLarge) | Err(_), Without::Allow) => Ruling::Allowed,
+            (Ok(Verdict::TooLarge), Without::Hold) => Ruling::TooLarge,
+            (Err(error), Without::Hold) => {
+                tracing::warn!(%error, "the virus scanner does not answer: files wait for it");
+                Ruling::Down
+            }
+        };
+        counter!(SCANNED, "outcome" => ruling.as_str()).increment(1);
+        ruling
     }
 }
 
@@ -167,22 +205,17 @@ impl Engine {
 
     async fn scan_one(&self, scanner: &Scanner, file: &DueScan) -> Result<(), StoreError> {
         let Some(bytes) = self.store.unscanned(file.id).await? else { return Ok(()) };
-        let (end, outcome) = match (scanner.scan(&bytes).await, scanner.without) {
-            (Ok(Verdict::Clean), _) => (ScanEnd::Clean, "clean"),
-            (Ok(Verdict::Infected(name)), _) => (ScanEnd::Infected(name), "infected"),
-            (Ok(Verdict::TooLarge), Without::Hold) => (ScanEnd::TooLarge, "too_large"),
-            (Ok(Verdict::TooLarge), Without::Allow) | (Err(_), Without::Allow) => {
-                (ScanEnd::Allowed, "allowed")
-            }
-            (Err(error), Without::Hold) => {
+        let end = match scanner.rule(&bytes).await {
+            Ruling::Clean => ScanEnd::Clean,
+            Ruling::Allowed => ScanEnd::Allowed,
+            Ruling::Infected(name) => ScanEnd::Infected(name),
+            Ruling::TooLarge => ScanEnd::TooLarge,
+            Ruling::Down => {
                 let wait = DELAY_MIN.saturating_mul(1 << file.attempt.clamp(1, 10)).min(DELAY_MAX);
-                tracing::warn!(%error, "the virus scanner does not answer: files wait for it");
-                let retry_at = self.clock.now() + wait;
-                (ScanEnd::NotYet { retry_at }, "down")
+                ScanEnd::NotYet { retry_at: self.clock.now() + wait }
             }
         };
         failpoint::hit("scan.done");
-        counter!(SCANNED, "outcome" => outcome).increment(1);
         self.store.end_scan(file.id, end, self.clock.now()).await
     }
 
@@ -193,24 +226,11 @@ impl Engine {
         once: Option<Once>,
     ) -> Result<Answer<Upload>, NotKept> {
         if let Some(scanner) = &self.settings.scanner {
-            let allowed = scanner.without == Without::Allow;
-            let verdict = scanner.scan(&new.bytes).await;
-            let outcome = match &verdict {
-                Ok(Verdict::Clean) => "clean",
-                Ok(Verdict::Infected(_)) => "infected",
-                Ok(Verdict::TooLarge) | Err(_) if allowed => "allowed",
-                Ok(Verdict::TooLarge) => "too_large",
-                Err(_) => "down",
-            };
-            counter!(SCANNED, "outcome" => outcome).increment(1);
-            match verdict {
-                Ok(Verdict::Infected(name)) => return Err(NotKept::Infected(name)),
-                Ok(Verdict::TooLarge) if !allowed => return Err(NotKept::TooLarge),
-                Err(error) if !allowed => {
-                    tracing::warn!(%error, "the virus scanner does not answer: a file was not taken");
-                    return Err(NotKept::Down);
-                }
-                Ok(Verdict::Clean | Verdict::TooLarge) | Err(_) => {}
+            match scanner.rule(&new.bytes).await {
+                Ruling::Clean | Ruling::Allowed => {}
+                Ruling::Infected(name) => return Err(NotKept::Infected(name)),
+                Ruling::TooLarge => return Err(NotKept::TooLarge),
+                Ruling::Down => return Err(NotKept::Down),
             }
         }
         Ok(self.store.keep_upload(new, once, self.clock.now()).await?)

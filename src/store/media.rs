@@ -45,15 +45,10 @@ impl Store {
     ) -> Result<Vec<DueMedia>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let rows = due("pending", now)
-                    .order_by_asc(attachment::Column::CreatedAt)
-                    .limit(limit)
-                    .lock_exclusive()
-                    .all(tx)
-                    .await?;
+                let rows = take_due(tx, "pending", limit, (now, now + TAKEN_FOR)).await?;
                 let mut taken = Vec::with_capacity(rows.len());
                 for row in rows {
-                    taken.extend(take(tx, row, now).await?);
+                    taken.extend(to_fetch(tx, row).await?);
                 }
                 Ok(taken)
             })
@@ -158,26 +153,47 @@ async fn pending(
     Ok(row.filter(|row| row.state == "pending"))
 }
 
+/// Takes the oldest files that wait in this state; until `until` nobody else takes them. The attempt that
+/// begins is counted.
+pub(super) async fn take_due(
+    tx: &DatabaseTransaction,
+    state: &str,
+    limit: u64,
+    (now, until): (Timestamp, Timestamp),
+) -> Result<Vec<attachment::Model>, StoreError> {
+    let mut rows = due(state, now)
+        .order_by_asc(attachment::Column::CreatedAt)
+        .limit(limit)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    for row in &mut rows {
+        row.attempts += 1;
+        row.retry_at = Some(millis(until));
+        let taken = attachment::ActiveModel {
+            id: Set(row.id),
+            attempts: Set(row.attempts),
+            retry_at: Set(row.retry_at),
+            ..Default::default()
+        };
+        attachment::Entity::update(taken).exec(tx).await?;
+    }
+    Ok(rows)
+}
+
 /// `None`: its message is gone.
-async fn take(
+async fn to_fetch(
     tx: &DatabaseTransaction,
     row: attachment::Model,
-    now: Timestamp,
 ) -> Result<Option<DueMedia>, StoreError> {
-    let attempt = row.attempts + 1;
-    let (id, source) = (row.id, row.source.clone());
     let channel = channel_of(tx, row.message).await?;
-    let mut taken = row.into_active_model();
-    taken.attempts = Set(attempt);
-    taken.retry_at = Set(Some(millis(now + TAKEN_FOR)));
-    attachment::Entity::update(taken).exec(tx).await?;
-    let Some((channel, source)) = channel.zip(source) else { return Ok(None) };
+    let Some((channel, source)) = channel.zip(row.source) else { return Ok(None) };
     let channel = channel.parse().map_err(|error| StoreError::Database(Box::new(error)))?;
     Ok(Some(DueMedia {
-        id: id.into(),
+        id: row.id.into(),
         channel,
         source: MediaRef(source),
-        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+        attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
     }))
 }
 

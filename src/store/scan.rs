@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    QuerySelect as _,
 };
 use serde_json::json;
 
 use super::entity::attachment;
-use super::media::{due, tell};
+use super::media::{due, take_due, tell};
 use super::{Store, StoreError, blob, millis};
 use crate::model::{AttachmentId, Timestamp};
 
@@ -65,23 +65,12 @@ impl Store {
     ) -> Result<Vec<DueScan>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let rows = due("unscanned", now)
-                    .order_by_asc(attachment::Column::CreatedAt)
-                    .limit(limit)
-                    .lock_exclusive()
-                    .all(tx)
-                    .await?;
-                let mut taken = Vec::with_capacity(rows.len());
-                for row in rows {
-                    let (id, attempts) = (row.id, row.attempts + 1);
-                    let mut row = row.into_active_model();
-                    row.attempts = Set(attempts);
-                    row.retry_at = Set(Some(millis(until)));
-                    attachment::Entity::update(row).exec(tx).await?;
-                    let attempt = u32::try_from(attempts).unwrap_or(u32::MAX);
-                    taken.push(DueScan { id: id.into(), attempt });
-                }
-                Ok(taken)
+                let rows = take_due(tx, "unscanned", limit, (now, until)).await?;
+                let taken = rows.into_iter().map(|row| DueScan {
+                    id: row.id.into(),
+                    attempt: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+                });
+                Ok(taken.collect())
             })
         })
         .await

@@ -159,15 +159,10 @@ impl Reader {
     /// Somebody wrote, or changed what they wrote.
     fn message(&self, change: &Change<'_>, message: &Value) -> Read {
         let person = Person::of(change.value, message, "/from", "/from_user_id");
-        let original = |kind: &str| {
-            let id = look::word(message, &format!("/{kind}/original_message_id"));
-            id.map(RemoteId)
-                .ok_or(Nothing::Unreadable("a change of a message that it does not name"))
-        };
         match look::text(message, "/type").unwrap_or_default() {
             "reaction" => self.reaction(&person, message),
-            "edit" => Ok(vec![edit(message, original("edit")?)]),
-            "revoke" => Ok(vec![Event::Delete { target: original("revoke")? }]),
+            "edit" => Ok(vec![edit(message, original(message, "edit")?)]),
+            "revoke" => Ok(vec![Event::Delete { target: original(message, "revoke")? }]),
             "system" => self.system(change, &person, message),
             "request_welcome" => {
                 Err(Nothing::Ignored("the chat was opened, and nothing written yet"))
@@ -181,14 +176,9 @@ impl Reader {
 
     /// One of ours wrote in the app on the phone.
     fn echo(&self, change: &Change<'_>, echo: &Value) -> Read {
-        let original = |kind: &str| {
-            let id = look::word(echo, &format!("/{kind}/original_message_id"));
-            id.map(RemoteId)
-                .ok_or(Nothing::Unreadable("a change of a message that it does not name"))
-        };
         match look::text(echo, "/type").unwrap_or_default() {
-            "edit" => return Ok(vec![edit(echo, original("edit")?)]),
-            "revoke" => return Ok(vec![Event::Delete { target: original("revoke")? }]),
+            "edit" => return Ok(vec![edit(echo, original(echo, "edit")?)]),
+            "revoke" => return Ok(vec![Event::Delete { target: original(echo, "revoke")? }]),
             "reaction" => {
                 return Err(Nothing::Ignored("a sign that one of ours put under a message"));
             }
@@ -386,6 +376,12 @@ fn unused(field: &str) -> Option<&'static str> {
 fn thread(person: &Person, message: &Value) -> Option<ThreadKey> {
     let group = look::word(message, "/group_id").map(|group| ThreadKey(format!("g:{group}")));
     group.or_else(|| person.thread())
+}
+
+/// The message that another one changes.
+fn original(message: &Value, kind: &str) -> Result<RemoteId, Nothing> {
+    let id = look::word(message, &format!("/{kind}/original_message_id"));
+    id.map(RemoteId).ok_or(Nothing::Unreadable("a change of a message that it does not name"))
 }
 
 /// A message reads differently now.

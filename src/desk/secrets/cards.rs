@@ -49,7 +49,7 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
             before = Some(c);
             chars.next();
         }
-        look(text, context, &run, finds);
+        look(context, &run, finds);
     }
 }
 
@@ -63,7 +63,7 @@ fn digit(c: char) -> Option<u8> {
 }
 
 /// Tries what begins with a group and ends with one.
-fn look(text: &str, context: &Context, run: &Run, finds: &mut Vec<Find>) {
+fn look(context: &Context, run: &Run, finds: &mut Vec<Find>) {
     if run.glued || run.digits.len() < 12 {
         return;
     }
@@ -80,10 +80,9 @@ fn look(text: &str, context: &Context, run: &Run, finds: &mut Vec<Find>) {
             let span = digits.first()?.1.start..digits.last()?.1.end;
             let values: Vec<u8> = digits.iter().map(|(digit, _)| *digit).collect();
             let issuer = issuer(&values).filter(|_| luhn(&values))?;
-            is_meant(text, context, &span, issuer, groups).then_some((end, span))
+            is_meant(context, &span, issuer, groups).then_some((end, span))
         });
         if let Some((end, span)) = cards.last() {
-            // One digit often means that it is none: 0000…, 1111….
             finds.push(Find { sort: SecretSort::Card, span });
             free = end;
         }
@@ -130,13 +129,7 @@ fn luhn(digits: &[u8]) -> bool {
 }
 
 /// Do the words around it, or its form, say that it is a card?
-fn is_meant(
-    text: &str,
-    context: &Context,
-    span: &Range<usize>,
-    issuer: Issuer,
-    groups: usize,
-) -> bool {
+fn is_meant(context: &Context, span: &Range<usize>, issuer: Issuer, groups: usize) -> bool {
     let words = [Word::Card, Word::SecurityCode, Word::Public];
     let before = context.before(span.start, &words).map(|(word, _)| word);
     let card = context.has(Word::Card) || context.has(Word::SecurityCode);
@@ -145,7 +138,7 @@ fn is_meant(
         Some(Word::Public) => grouped && card,
         Some(_) => true,
         None => {
-            let alone = text.trim().len() == span.end - span.start;
+            let alone = context.length == span.end - span.start;
             let behind =
                 context.after(span.end, &words).is_some_and(|(word, _)| word != Word::Public);
             grouped || behind || (alone && issuer == Issuer::Large)

@@ -1,5 +1,6 @@
 //! The words around a number: what the writer says that it is. Found in one pass.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -8,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use super::{Find, SecretSort};
 
 /// What a word says of what follows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Word {
     Seed,
     Key,
@@ -316,22 +317,31 @@ const CONNECTOR_MAX: usize = 40;
 /// The words of a text that tell what its numbers are, in order.
 pub(super) struct Context {
     words: Vec<(Word, Range<usize>)>,
+    /// The classes of them: asked for at every number, so looked up and not looked for.
+    classes: BTreeSet<Word>,
+    /// Bytes of the text without the blanks around it.
+    pub(super) length: usize,
 }
 
 impl Context {
     pub(super) fn of(text: &str) -> Self {
-        let Some((finder, classes)) = FINDER.as_ref() else { return Self { words: Vec::new() } };
+        let length = text.trim().len();
+        let Some((finder, classes)) = FINDER.as_ref() else {
+            return Self { words: Vec::new(), classes: BTreeSet::new(), length };
+        };
         let found = finder.find_iter(text).filter_map(|found| {
             let class = *classes.get(found.pattern().as_usize())?;
             let span = found.range();
             stands_alone(text, &span).then_some((class, span))
         });
-        Self { words: found.collect() }
+        let words: Vec<_> = found.collect();
+        let classes = words.iter().map(|(class, _)| *class).collect();
+        Self { words, classes, length }
     }
 
     /// Is there a word of this class anywhere?
     pub(super) fn has(&self, class: Word) -> bool {
-        self.words.iter().any(|(word, _)| *word == class)
+        self.classes.contains(&class)
     }
 
     /// The last of these words before a place.

@@ -50,19 +50,6 @@ impl SecretSort {
         Self::Password,
     ];
 
-    /// Its word in settings, tags and the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SeedPhrase => "seed_phrase",
-            Self::PrivateKey => "private_key",
-            Self::Keystore => "keystore",
-            Self::Card => "card",
-            Self::Code => "code",
-            Self::Password => "password",
-        }
-    }
-
     /// What people call it.
     #[must_use]
     pub const fn words(self) -> &'static str {

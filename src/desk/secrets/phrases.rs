@@ -87,7 +87,6 @@ struct Run {
 }
 
 pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
-    // A share of the work is to see that there are twelve words at all.
     let mut runs: Vec<Run> = vec![Run::default(); LISTS];
     let seed = context.has(Word::Seed);
     let mut buffer = String::new();

@@ -136,22 +136,7 @@ impl Rig {
 
     /// Queues a reply.
     pub async fn reply(&self, ticket: Uuid, text: &str) -> MessageView {
-        let request = ReplyRequest {
-            message: MessageId::new(),
-            ticket: TicketId::from(ticket),
-            version: None,
-            text: text.to_owned(),
-            html: None,
-            uploads: Vec::new(),
-            template: None,
-            via: None,
-            send_at: None,
-            held: false,
-            unless_answered: false,
-            actor: Actor { kind: ActorKind::Agent, id: None, name: "Ben".to_owned() },
-            once: None,
-        };
-        let queued = self.engine.reply(request).await.unwrap();
+        let queued = self.engine.reply(reply_request(ticket, text)).await.unwrap();
         let Answer::Fresh(message) = queued else { panic!("without a key it is always fresh") };
         message
     }
@@ -175,5 +160,24 @@ impl Rig {
     /// The time as the engine sees it.
     pub fn now(&self) -> Timestamp {
         clock().now()
+    }
+}
+
+/// What an agent who answers in words alone asks for.
+pub fn reply_request(ticket: Uuid, text: &str) -> ReplyRequest {
+    ReplyRequest {
+        message: MessageId::new(),
+        ticket: TicketId::from(ticket),
+        version: None,
+        text: text.to_owned(),
+        html: None,
+        uploads: Vec::new(),
+        template: None,
+        via: None,
+        send_at: None,
+        held: false,
+        unless_answered: false,
+        actor: Actor { kind: ActorKind::Agent, id: None, name: "Ben".to_owned() },
+        once: None,
     }
 }

@@ -5,35 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tributary::engine::{ReplyError, ReplyRequest, TicketRequest};
-use tributary::model::{
-    Actor, ActorKind, Address, DeliveryStatus, MessageId, Party, Priority, Scheme, Template,
-    TicketId,
-};
+use tributary::model::{Address, DeliveryStatus, Party, Priority, Scheme, Template, TicketId};
 use uuid::Uuid;
 
 use super::{ANN, start, take, written};
 use crate::support::graph::whatsapp::{Act, WhatsApp, failed, refusal, status};
 use crate::support::receiver::Does;
-use crate::support::rig::{PATIENCE, Rig, pass};
+use crate::support::rig::{PATIENCE, Rig, pass, reply_request};
 use crate::support::wait_until;
-
-fn request(ticket: Uuid, text: &str) -> ReplyRequest {
-    ReplyRequest {
-        message: MessageId::new(),
-        ticket: TicketId::from(ticket),
-        version: None,
-        text: text.to_owned(),
-        html: None,
-        uploads: Vec::new(),
-        template: None,
-        via: None,
-        send_at: None,
-        held: false,
-        unless_answered: false,
-        actor: Actor { kind: ActorKind::Agent, id: None, name: "Ben".to_owned() },
-        once: None,
-    }
-}
 
 fn template() -> Template {
     Template {
@@ -260,11 +239,11 @@ async fn m3_m8_after_a_day_only_a_template_goes_through_and_agents_are_told() {
     let (rig, service) = start().await;
     let ticket = written(&rig, ANN, "wamid.1", "hello").await;
     pass(Duration::from_secs(24 * 3600 + 60));
-    let refused = rig.engine.reply(request(ticket, "too late")).await;
+    let refused = rig.engine.reply(reply_request(ticket, "too late")).await;
     let Err(ReplyError::Cannot(why)) = refused else { panic!("{refused:?}") };
     assert!(why.to_string().contains("24 hours") && why.to_string().contains("template"), "{why}");
     rig.engine
-        .reply(ReplyRequest { template: Some(template()), ..request(ticket, "") })
+        .reply(ReplyRequest { template: Some(template()), ..reply_request(ticket, "") })
         .await
         .unwrap();
     rig.wait_deliveries(1, DeliveryStatus::Sent).await;
@@ -287,7 +266,7 @@ async fn whatsapp_we_write_first_by_template_only() {
     let address = Address { scheme: Scheme::Tel, scope: None, value: format!("+{ANN}") };
     let open = |template: Option<Template>| {
         let ticket = TicketId::new();
-        let request = ReplyRequest { template, ..request(ticket.uuid(), "your order") };
+        let request = ReplyRequest { template, ..reply_request(ticket.uuid(), "your order") };
         let wanted = TicketRequest {
             ticket,
             channel: super::channel(),
@@ -322,7 +301,7 @@ async fn whatsapp_files_of_ours_go_up_first_and_then_out_one_by_one() {
         let kept = super::keep_upload(&rig, name, mime, bytes).await;
         uploads.push((kept, bytes.len() as u64));
     }
-    rig.engine.reply(ReplyRequest { uploads, ..request(ticket, "here") }).await.unwrap();
+    rig.engine.reply(ReplyRequest { uploads, ..reply_request(ticket, "here") }).await.unwrap();
     rig.wait_deliveries(3, DeliveryStatus::Sent).await;
     let sent = service.taken();
     let kinds: Vec<&str> = sent.iter().map(|body| body["type"].as_str().unwrap()).collect();
