@@ -96,6 +96,14 @@ pub enum StoreError {
     /// It makes no sense in the present state; the text says why, for the person who asked.
     #[error("{0}")]
     Refused(String),
+    /// A field of the change names something that is not there; the text says what.
+    #[error("{field}: {why}")]
+    Unknown {
+        /// The field, as the caller named it.
+        field: &'static str,
+        /// One sentence.
+        why: String,
+    },
     /// Another transaction came between: run it again. [`Store::write`] does that by itself.
     #[error("another transaction came between")]
     Conflict,

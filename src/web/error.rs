@@ -110,6 +110,7 @@ impl From<StoreError> for Problem {
                 Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", error.to_string())
             }
             StoreError::Refused(why) => Self::new(StatusCode::CONFLICT, "refused", why),
+            StoreError::Unknown { field, .. } => Self::invalid(field, error.to_string()),
             StoreError::Conflict | StoreError::LeaseLost(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy",

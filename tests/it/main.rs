@@ -18,6 +18,7 @@ mod engine;
 mod kill;
 mod mail_accounts;
 mod mail_faults;
+mod mail_handed;
 mod mail_loops;
 mod mail_round_trip;
 mod scan;

@@ -141,7 +141,7 @@ async fn apply(
     set_fields(&mut changes, &row, &patch);
     if let Some(assignee) = patch.assignee {
         let assignee = match assignee {
-            Some(who) => Some(person_of(tx, &who).await?),
+            Some(who) => Some(person_of(tx, &who).await.map_err(unknown_assignee)?),
             None => None,
         };
         if changes.note("assignee", json!(row.assignee), json!(assignee)) {
@@ -247,6 +247,14 @@ fn set_fields(changes: &mut Changes, row: &ticket::Model, patch: &TicketPatch) {
     {
         changes.row.snoozed_until = Set(until);
     }
+}
+
+/// Who names nobody has made a fault in the request; the ticket has nothing to do with it.
+fn unknown_assignee(error: StoreError) -> StoreError {
+    if let StoreError::Refused(why) = error {
+        return StoreError::Unknown { field: "assignee", why };
+    }
+    error
 }
 
 /// A person by id, mail address or name, who still works here.

@@ -17,7 +17,7 @@ const SESSION: &str = "session";
 const ABOUT: &str = "Every customer message, on whatever channel, as a ticket. \
     Lists come in pages: `limit` (200 at most) and `cursor`. Errors are RFC 9457 problem details. \
     A `POST` that creates takes an `Idempotency-Key`: the same key again gives the same answer and does \
-    nothing. A change of a ticket or contact takes `If-Match` with its `version`: 412 when it has \
+    nothing (not where the answer shows a secret once: nothing keeps that to show it again). A change of a ticket or contact takes `If-Match` with its `version`: 412 when it has \
     changed since.";
 
 /// The document without its paths.

@@ -1,7 +1,6 @@
-//! A real Postfix that delivers into the test's Dovecot.
+//! A real Postfix that delivers by LMTP: into the test's Dovecot, or to the program under test.
 //!
-//! Whatever it accepts goes to Dovecot by LMTP; for a recipient whom Dovecot does not know, Postfix
-//! sends a real bounce to the sender. Its master process wants to be root: as another user it runs
+//! For a recipient whom the other side does not know, Postfix sends a real bounce to the sender. Its master process wants to be root: as another user it runs
 //! in a user namespace of its own (which needs the package uidmap).
 
 use std::fs;
@@ -39,6 +38,15 @@ impl Postfix {
 
     /// The same with a flawed certificate.
     pub fn start_with(dovecot: &Dovecot, flaw: Flaw) -> Self {
+        Self::start_to(dovecot.lmtp_port(), dovecot, flaw)
+    }
+
+    /// Hands what it takes to the LMTP server at that port; `dovecot` only checks who logs in.
+    pub fn handing_to(lmtp: u16, dovecot: &Dovecot) -> Self {
+        Self::start_to(lmtp, dovecot, Flaw::None)
+    }
+
+    fn start_to(lmtp: u16, dovecot: &Dovecot, flaw: Flaw) -> Self {
         let folder = open_folder("postfix");
         let certificate = dovecot.authority().write_certificate(folder.path(), flaw);
         let mut server = Self {
@@ -48,7 +56,7 @@ impl Postfix {
             smtps: free_port(),
             process: None,
         };
-        server.write_configuration(dovecot, &certificate);
+        server.write_configuration(lmtp, dovecot, &certificate);
         server.start_again();
         server
     }
@@ -102,13 +110,13 @@ impl Postfix {
         self.folder.path().join("log")
     }
 
-    fn write_configuration(&self, dovecot: &Dovecot, certificate: &CertificateFiles) {
+    fn write_configuration(&self, lmtp: u16, dovecot: &Dovecot, certificate: &CertificateFiles) {
         let folder = self.folder.path();
         fs::create_dir(folder.join("conf")).unwrap();
         fs::write(self.log_file(), "").unwrap();
         let fill = |text: &str| {
             text.replace("@FOLDER@", folder.to_str().unwrap())
-                .replace("@LMTP@", &dovecot.lmtp_port().to_string())
+                .replace("@LMTP@", &lmtp.to_string())
                 .replace("@AUTH@", dovecot.auth_socket().to_str().unwrap())
                 .replace("@CERTIFICATE@", certificate.certificate.to_str().unwrap())
                 .replace("@KEY@", certificate.key.to_str().unwrap())
