@@ -1,6 +1,7 @@
 //! What several kinds need. Knows no kind.
 
 pub mod endpoint;
+pub mod graph;
 pub mod html;
 pub mod http;
 pub mod sign;

@@ -2,16 +2,10 @@
 //! took and could not deliver. The codes are those of the Cloud API's list of errors. They are not
 //! those of Messenger: one code may mean something else there.
 
-/// What follows from a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Follows {
-    /// Nothing went out, and later it may.
-    Later,
-    /// This one will never go out; the next one may.
-    Never,
-    /// Nothing goes out until somebody has acted on the account.
-    Human,
-}
+use crate::channel::shared::graph::code::{Codes, Follows, Known, common};
+
+/// The table, for calls.
+pub(super) const CODES: Codes = Codes { service: "WhatsApp", known };
 
 /// A code, what follows, and what a person should know or do.
 type Row = (u64, Follows, &'static str);
@@ -121,32 +115,20 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// What is known of a code; `None`: it is new to us.
-pub(super) fn known(code: u64) -> Option<(Follows, &'static str)> {
+fn known(code: u64, subcode: u64) -> Option<Known> {
+    if (code, subcode) == (100, 33) {
+        // «Does not exist, or may not be seen»: it is our own number that was called.
+        return Some((Follows::Human, "the number does not exist, or the token may not see it"));
+    }
     match ROWS.iter().find(|(known, ..)| *known == code) {
         Some((_, follows, words)) => Some((*follows, words)),
-        None => match code {
-            200..300 => Some((Follows::Human, "the token lacks a permission, or lost it")),
-            // The Graph API's own, for apps, users and each of its products.
-            17 | 32 | 613 | 80_000..=80_014 => Some((Follows::Later, "too many calls")),
-            _ => None,
-        },
+        None => common(code),
     }
 }
 
-/// What a person is told: our words, the code, and the service's own words.
-pub(super) fn told(code: Option<u64>, service: &str) -> String {
-    const CHARS_MAX: usize = 300;
-    let plain = service.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let service: String = plain.take(CHARS_MAX).collect();
-    let code = code.map(|code| (code, known(code)));
-    match (code, service.trim()) {
-        (Some((code, Some((_, words)))), "") => format!("{words} (code {code})"),
-        (Some((code, Some((_, words)))), service) => format!("{words} (code {code}: {service})"),
-        (Some((code, None)), service) => format!("WhatsApp refused it (code {code}: {service})"),
-        (None, "") => "WhatsApp refused it, and did not say why".to_owned(),
-        (None, service) => format!("WhatsApp refused it: {service}"),
-    }
+/// What a person is told of an error in the news.
+pub(super) fn told(code: Option<u64>, words: &str) -> String {
+    CODES.told(code.map(|code| (code, 0)), words)
 }
 
 #[cfg(test)]
@@ -164,9 +146,8 @@ mod tests {
         assert!(told_of(131_047).contains("template"), "{}", told_of(131_047));
         assert!(told_of(131_047).ends_with("(code 131047: Re-engagement message)"));
         assert!(told_of(999_999).contains("999999"));
-        assert_eq!(known(999_999), None);
-        assert_eq!(known(230).map(|(follows, _)| follows), Some(Follows::Human));
-        assert_eq!(told(None, ""), "WhatsApp refused it, and did not say why");
-        assert!(told(Some(190), &"x".repeat(1000)).len() < 500);
+        assert_eq!(known(999_999, 0), None);
+        assert_eq!(known(100, 33).map(|(follows, _)| follows), Some(Follows::Human));
+        assert_eq!(known(100, 0).map(|(follows, _)| follows), Some(Follows::Never));
     }
 }

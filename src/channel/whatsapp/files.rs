@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::account::Account;
-use super::look;
 use super::words::Kept;
+use crate::channel::shared::graph::look;
 use crate::channel::shared::http::downloaded;
 use crate::channel::{Download, DownloadError};
 use crate::model::{MediaRef, OutboundMedia};

@@ -1,15 +1,13 @@
 //! WhatsApp by its Cloud API: one number of ours.
 //!
-//! `hook` takes in what the service pushes, `cut` cuts it into pieces, `read` understands them (`person` who,
-//! `words` what, `status` news of what we sent, `notice` news of the account), `send` answers, `files` carries files
-//! in both directions, `account` makes the calls, `code` knows what the service's errors mean.
+//! What Meta's products have in common is in `shared::graph`: it takes in what is pushed, and makes the calls.
+//! `read` understands what came in (`person` who, `words` what, `status` news of what we sent, `notice` news of
+//! the account), `send` answers, `files` carries files in both directions, `account` calls for our number,
+//! `code` knows what the service's errors mean.
 
 mod account;
 mod code;
-mod cut;
 mod files;
-mod hook;
-mod look;
 mod notice;
 mod person;
 mod read;

@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 
-use super::cut::is_about;
-use super::look;
+use crate::channel::shared::graph::is_about;
+use crate::channel::shared::graph::look;
+pub(super) use crate::channel::shared::graph::notice::by_id as by_user;
 use crate::model::{Address, ChannelName, Party, Scheme, ThreadKey};
 
 /// Somebody on WhatsApp.
@@ -97,10 +98,6 @@ impl Person {
             (None, None) => None,
         }
     }
-}
-
-pub(super) fn by_user(channel: &ChannelName, user: &str) -> Address {
-    Address { scheme: Scheme::Meta, scope: Some(channel.clone()), value: user.to_owned() }
 }
 
 /// A number as other channels write it, so that one person is one contact.

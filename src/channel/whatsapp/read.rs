@@ -7,19 +7,17 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::look;
 use super::notice;
 use super::person::{Person, by_number, by_user, number_thread, user_thread};
-use super::status::{self, Nothing};
+use super::status;
 use super::words::{self, Words};
+use crate::channel::shared::graph::heard::{self, Heard, LATE};
+use crate::channel::shared::graph::{Nothing, Read, look};
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
     ChannelName, Echo, Event, Flag, Form, Inbound, Meaning, Moved, Raw, Reach, Reaction, RemoteId,
     Sender, Standing, ThreadHint, ThreadKey, Timestamp, Trust, Wishes,
 };
-
-/// What comes this much after it was written is marked.
-const LATE: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
 /// Reads what is for one number of ours.
 pub(super) struct Reader {
@@ -28,16 +26,6 @@ pub(super) struct Reader {
     pub(super) phone_number_id: String,
     /// The business account of our number, if it is told.
     pub(super) business: Option<String>,
-}
-
-/// What was found in a raw.
-#[derive(Default)]
-struct Heard {
-    events: Vec<Event>,
-    /// The first reason for which something is nothing for us.
-    ignored: Option<&'static str>,
-    /// What could not be read, and why.
-    unreadable: Vec<(Value, &'static str)>,
 }
 
 /// One change, with when the service made it.
@@ -53,35 +41,16 @@ struct Change<'v> {
 
 impl Interpret for Reader {
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
-        let body: Value = serde_json::from_slice(&raw.body).map_err(|error| {
-            // The parser's own words could quote what was read.
-            let place = format!("line {} column {}", error.line(), error.column());
-            Unreadable(format!("not JSON, at {place}").into())
-        })?;
+        let body = heard::json(raw)?;
         // The journal gives each of its raws a time.
         let received_at = raw.received_at.unwrap_or_default();
         let mut heard = Heard::default();
         self.envelope(&body, received_at, &mut heard);
-        self.meaning(heard, received_at)
+        heard.meaning(&notice::SERVICE, &self.channel, received_at)
     }
 }
 
 impl Reader {
-    fn meaning(&self, heard: Heard, at: Timestamp) -> Result<Meaning, Unreadable> {
-        let Heard { mut events, ignored, unreadable } = heard;
-        match (events.is_empty(), unreadable.first(), ignored) {
-            (true, Some((_, why)), _) => Err(Unreadable((*why).into())),
-            (true, None, Some(why)) => Ok(Meaning::Ignore(why)),
-            (true, None, None) => Ok(Meaning::Ignore("a request in which there is nothing")),
-            (false, ..) => {
-                events.extend(unreadable.iter().map(|(part, why)| {
-                    Event::Message(Box::new(notice::unreadable(&self.channel, (part, why), at)))
-                }));
-                Ok(Meaning::Events(events))
-            }
-        }
-    }
-
     fn envelope(&self, body: &Value, received_at: Timestamp, heard: &mut Heard) {
         if let Some(object) = look::text(body, "/object")
             && object != "whatsapp_business_account"
@@ -337,26 +306,6 @@ impl Reader {
         inbound.part_of = Some(RemoteId(format!("call:{id}")));
         inbound.form = Form::Call;
         Ok(vec![Event::Message(Box::new(inbound))])
-    }
-}
-
-type Read = Result<Vec<Event>, Nothing>;
-
-impl Heard {
-    fn ignore(&mut self, why: &'static str) {
-        self.ignored.get_or_insert(why);
-    }
-
-    fn bad(&mut self, part: &Value, why: &'static str) {
-        self.unreadable.push((part.clone(), why));
-    }
-
-    fn take(&mut self, part: &Value, read: Read) {
-        match read {
-            Ok(events) => self.events.extend(events),
-            Err(Nothing::Ignored(why)) => self.ignore(why),
-            Err(Nothing::Unreadable(why)) => self.bad(part, why),
-        }
     }
 }
 

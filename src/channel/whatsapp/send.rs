@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::account::{Account, accepted};
+use super::account::Account;
 use super::files;
-use super::look;
-use crate::channel::shared::http::{Answer, HttpError};
+use crate::channel::shared::graph::look;
+use crate::channel::shared::http::Answer;
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::model::{Outbound, Party, RemoteId, Scheme, Template};
 
@@ -40,7 +40,7 @@ impl Deliver for Sender {
         body.insert("type".to_owned(), json!(kind));
         body.insert(kind.to_owned(), content);
         let body = Value::Object(body);
-        taken(self.account.post(&["messages"], &body).await)
+        taken(self.account.graph.accepted(self.account.post(&["messages"], &body).await))
     }
 
     async fn probe(&self) -> Result<(), DeliverError> {
@@ -106,8 +106,8 @@ fn template(given: &Template) -> Value {
 }
 
 /// What an answer to a message says.
-fn taken(result: Result<Answer, HttpError>) -> Result<Accepted, DeliverError> {
-    let answer = accepted(result)?;
+fn taken(result: Result<Answer, DeliverError>) -> Result<Accepted, DeliverError> {
+    let answer = result?;
     let told = answer.json::<Value>().map_err(|error| DeliverError::Unknown(error.into()))?;
     let Some(id) = look::word(&told, "/messages/0/id") else {
         let cause = "WhatsApp took it, as it seems, and gave it no id";

@@ -5,8 +5,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::code;
-use super::look;
 use super::person::Person;
+use crate::channel::shared::graph::{Nothing, look};
 use crate::model::{
     ChannelName, DeliveryId, Event, Reach, Receipt, ReceiptState, RemoteId, Standing, Timestamp,
 };
@@ -50,15 +50,6 @@ pub(super) fn read(
         }));
     }
     Ok(events)
-}
-
-/// Why something makes no event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nothing {
-    /// It is nothing for us.
-    Ignored(&'static str),
-    /// We should have understood it.
-    Unreadable(&'static str),
 }
 
 /// The delivery that a text names. Only ours are looked up, so any text may stand there.

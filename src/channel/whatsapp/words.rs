@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::look;
+use crate::channel::shared::graph::look;
 use crate::channel::shared::sign::hex;
 use crate::model::{Media, MediaRef, MediaSource};
 

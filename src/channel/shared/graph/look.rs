@@ -12,7 +12,7 @@ const TEXT_CHARS_MAX: usize = 100_000;
 const SECONDS_MAX: i64 = 99_999_999_999;
 
 /// A text that is not empty.
-pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+pub fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
     let text = value.pointer(pointer)?.as_str()?;
     let text = match text.char_indices().nth(TEXT_CHARS_MAX) {
         Some((end, _)) => text.get(..end)?,
@@ -22,7 +22,7 @@ pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
 }
 
 /// A text or a number: ids are written in both ways.
-pub(super) fn word(value: &Value, pointer: &str) -> Option<String> {
+pub fn word(value: &Value, pointer: &str) -> Option<String> {
     match value.pointer(pointer)? {
         Value::Number(number) => Some(number.to_string()),
         Value::String(_) => text(value, pointer).map(|text| text.trim().to_owned()),
@@ -31,12 +31,12 @@ pub(super) fn word(value: &Value, pointer: &str) -> Option<String> {
 }
 
 /// The elements of a list; nothing, if there is none.
-pub(super) fn list<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> {
+pub fn list<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> {
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A moment: seconds since 1970 as text or number; some fields give milliseconds.
-pub(super) fn moment(value: &Value, pointer: &str) -> Option<Timestamp> {
+pub fn moment(value: &Value, pointer: &str) -> Option<Timestamp> {
     let number: i64 = word(value, pointer)?.parse().ok()?;
     if number > SECONDS_MAX {
         DateTime::from_timestamp_millis(number)

@@ -1,8 +1,8 @@
 //! One request → one raw for each thing that it tells of, so that one bad element never costs its neighbours.
 //!
-//! A request holds entries, an entry changes, and a change a list of messages or of news. Each element gets
-//! an envelope of its own around its bytes as they came, with what the change says about all of them.
-//! What cannot be cut stays as it came, for a person to look at.
+//! A request holds entries; an entry holds messages, or changes; and a change may hold a list of messages or of
+//! news. Each element gets an envelope of its own around its bytes as they came, with what the change says
+//! about all of them. What cannot be cut stays as it came, for a person to look at.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,11 @@ struct Entry<'b> {
     #[serde(borrow)]
     time: Option<&'b RawValue>,
     #[serde(borrow)]
-    changes: Vec<&'b RawValue>,
+    messaging: Option<Vec<&'b RawValue>>,
+    #[serde(borrow)]
+    standby: Option<Vec<&'b RawValue>>,
+    #[serde(borrow)]
+    changes: Option<Vec<&'b RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -53,38 +57,54 @@ pub(super) fn pieces(body: &Bytes) -> Vec<Bytes> {
     };
     let mut pieces = Vec::new();
     for raw in &envelope.entry {
-        let Ok(entry) = serde_json::from_str::<Entry<'_>>(raw.get()) else {
-            pieces.push(around_entry(&envelope, raw.get()));
-            continue;
-        };
-        for raw in &entry.changes {
-            let around = |change: &str| around_entry(&envelope, &around_change(&entry, change));
-            let Some((change, mut fields)) = read_change(raw) else {
-                pieces.push(around(raw.get()));
-                continue;
-            };
-            let lists: Vec<(&str, Vec<&RawValue>)> = LISTS
-                .iter()
-                .filter_map(|name| {
-                    let list = serde_json::from_str(fields.get(*name)?.get()).ok()?;
-                    fields.remove(*name).map(|_| (*name, list))
-                })
-                .collect();
-            let elements =
-                lists.iter().flat_map(|(name, list)| list.iter().map(|one| (*name, *one)));
-            let elements: Vec<_> = elements.collect();
-            if elements.is_empty() {
-                pieces.push(around(raw.get()));
+        match serde_json::from_str::<Entry<'_>>(raw.get()) {
+            Ok(entry) => {
+                let elements = elements(&entry);
+                if elements.is_empty() {
+                    pieces.push(around_entry(&envelope, raw.get()));
+                }
+                for (list, element) in elements {
+                    let whole = around_list(&entry, list, &element);
+                    pieces.push(around_entry(&envelope, &whole));
+                }
             }
-            for (name, element) in elements {
-                pieces.push(around(&around_element(&change, &fields, name, element.get())));
-            }
-            if pieces.len() > PIECES_MAX {
-                return vec![body.clone()];
-            }
+            Err(_) => pieces.push(around_entry(&envelope, raw.get())),
+        }
+        if pieces.len() > PIECES_MAX {
+            return vec![body.clone()];
         }
     }
     if pieces.is_empty() { vec![body.clone()] } else { pieces }
+}
+
+/// The elements of an entry, each with the name of the list that it stands in.
+fn elements(entry: &Entry<'_>) -> Vec<(&'static str, String)> {
+    let mut elements = Vec::new();
+    for (name, list) in [("messaging", &entry.messaging), ("standby", &entry.standby)] {
+        let list = list.iter().flatten().map(|one| (name, one.get().to_owned()));
+        elements.extend(list);
+    }
+    for change in entry.changes.iter().flatten() {
+        elements.extend(changes(change).into_iter().map(|change| ("changes", change)));
+    }
+    elements
+}
+
+/// One change for each element of its lists; itself, if it has none.
+fn changes(raw: &RawValue) -> Vec<String> {
+    let Some((change, mut fields)) = read_change(raw) else { return vec![raw.get().to_owned()] };
+    let mut lists: Vec<(&str, Vec<&RawValue>)> = Vec::new();
+    for name in LISTS {
+        let list = fields.get(*name).and_then(|list| serde_json::from_str(list.get()).ok());
+        if let Some(list) = list {
+            fields.remove(*name);
+            lists.push((name, list));
+        }
+    }
+    let elements = lists.iter().flat_map(|(name, list)| list.iter().map(|one| (*name, *one)));
+    let cut = elements.map(|(name, one)| around_element(&change, &fields, name, one.get()));
+    let cut: Vec<String> = cut.collect();
+    if cut.is_empty() { vec![raw.get().to_owned()] } else { cut }
 }
 
 fn read_change<'b>(raw: &'b RawValue) -> Option<(Change<'b>, Fields<'b>)> {
@@ -98,10 +118,10 @@ fn around_entry(envelope: &Envelope<'_>, entry: &str) -> Bytes {
     Bytes::from(format!("{{\"object\":{object},\"entry\":[{entry}]}}"))
 }
 
-fn around_change(entry: &Entry<'_>, change: &str) -> String {
+fn around_list(entry: &Entry<'_>, list: &str, element: &str) -> String {
     let (id, time) =
         (entry.id.map_or("null", RawValue::get), entry.time.map_or("null", RawValue::get));
-    format!("{{\"id\":{id},\"time\":{time},\"changes\":[{change}]}}")
+    format!("{{\"id\":{id},\"time\":{time},\"{list}\":[{element}]}}")
 }
 
 fn around_element(change: &Change<'_>, fields: &Fields<'_>, name: &str, element: &str) -> String {
@@ -132,8 +152,8 @@ fn contacts_of(contacts: &RawValue, element: &str) -> String {
     format!("[{}]", kept.join(","))
 }
 
-/// Is the contact the person who wrote the element, or to whom it was written?
-pub(super) fn is_about(contact: &Value, element: &Value) -> bool {
+/// Is the contact of a change the person who wrote the element, or to whom it was written?
+pub fn is_about(contact: &Value, element: &Value) -> bool {
     let of = |keys: &[&str]| -> Vec<String> {
         keys.iter().filter_map(|key| look::word(element, key)).collect()
     };
@@ -189,6 +209,25 @@ mod tests {
         assert_eq!(pieces[3]["entry"][0]["changes"][0]["value"]["statuses"][0]["id"], "s");
         assert_eq!(pieces[5]["entry"][0]["changes"][0]["value"]["event"], "X");
         assert_eq!(pieces[6]["entry"][0]["odd"], true);
+    }
+
+    #[test]
+    fn messages_of_pages_are_pieces_by_themselves() {
+        let body = json!({ "object": "page", "entry": [
+            { "id": "1", "time": 5, "messaging": [{ "message": { "mid": "a" } }, 7] },
+            { "id": "2", "standby": [{ "message": { "mid": "b" } }],
+              "changes": [{ "field": "feed", "value": { "item": "comment" } }] },
+            { "id": "3", "messaging": [] },
+        ]});
+        let pieces = cut(&body);
+        assert_eq!(pieces.len(), 5);
+        let first = json!({ "id": "1", "time": 5, "messaging": [{ "message": { "mid": "a" } }] });
+        assert_eq!(pieces[0]["entry"], json!([first]));
+        assert_eq!(pieces[1]["entry"][0]["messaging"], json!([7]));
+        assert_eq!(pieces[2]["entry"][0]["standby"][0]["message"]["mid"], "b");
+        assert_eq!(pieces[3]["entry"][0]["changes"][0]["value"]["item"], "comment");
+        assert_eq!(pieces[4]["entry"][0]["messaging"], json!([]));
+        assert!(pieces.iter().all(|piece| piece["object"] == "page"));
     }
 
     #[test]

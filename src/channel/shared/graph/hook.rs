@@ -17,10 +17,10 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature-256");
 const CHALLENGE_BYTES_MAX: usize = 256;
 
 /// How the service proves that it is itself.
-pub(super) struct Door {
+pub struct Door {
     /// The app's secrets, any of which may have signed.
-    pub(super) secrets: Vec<Secret>,
-    pub(super) verify_token: Secret,
+    pub secrets: Vec<Secret>,
+    pub verify_token: Secret,
 }
 
 impl Hook for Door {
