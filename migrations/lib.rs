@@ -15,6 +15,7 @@ mod m20261126_000002_tries_and_raws;
 mod m20261126_000010_visitor;
 mod m20261126_000020_webhooks;
 mod m20261126_000041_unscanned;
+mod m20261126_000050_language;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000010_visitor::Migration),
             Box::new(m20261126_000020_webhooks::Migration),
             Box::new(m20261126_000041_unscanned::Migration),
+            Box::new(m20261126_000050_language::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@
 
 mod autoreply;
 mod continued;
+pub mod language;
 mod reply;
 mod route;
 mod secrets;

@@ -39,6 +39,8 @@ pub struct MessageView {
     pub author: Author,
     /// Its own subject (mail).
     pub subject: Option<String>,
+    /// The language that it is written in, where that can be told: `en`, `zh-Hans`.
+    pub language: Option<String>,
     /// The new words: quotes and signatures of a mail are cut away.
     pub text: String,
     /// All of it.
@@ -372,6 +374,7 @@ fn shown(
             address: row.author_value,
         },
         subject: row.subject,
+        language: row.language,
         text_full: row.text_full.unwrap_or_else(|| row.text.clone()),
         text: row.text,
         html: row.html,

@@ -53,6 +53,8 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub why: String,
     pub raw: Option<Uuid>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub language: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -387,6 +387,7 @@ impl Work {
     ) {
         let inbound = &prepared.inbound;
         let mut row = message_row(one, prepared, (ticket, contact), decision, self.now);
+        row.language = self.language(prepared, (ticket, contact), ours);
         if let Some(actor) = ours {
             said_by_us(&mut row, actor);
         }

@@ -4,9 +4,11 @@ use uuid::Uuid;
 
 use super::super::entity::{contact, identity};
 use super::super::millis;
+use super::PreparedMessage;
 use super::apply::Work;
 use super::facts::{AddressKey, Kept, address_key};
-use crate::model::{Inbound, Trust};
+use crate::desk::language::{self, Clue};
+use crate::model::{Actor, Form, Inbound, Trust};
 
 impl Work {
     pub(super) fn contact(&mut self, inbound: &Inbound) -> Uuid {
@@ -18,6 +20,38 @@ impl Work {
             }
         }
         contact
+    }
+
+    /// The language of a message. What it says for sure holds for the ticket from now on, and for a contact
+    /// of whom nobody knew; a text that says too little is in the language that was known.
+    pub(super) fn language(
+        &mut self,
+        prepared: &PreparedMessage,
+        (ticket, contact): (Uuid, Uuid),
+        ours: Option<&Actor>,
+    ) -> Option<String> {
+        let guess = prepared.language;
+        if ours.is_some() || prepared.inbound.form == Form::Notice {
+            return language::settle(guess, None);
+        }
+        let of_contact = self.facts.contacts.get(&contact);
+        let of_contact = of_contact.and_then(|kept| kept.row.language.clone());
+        let kept = self.facts.tickets.get_mut(&ticket)?;
+        let known = kept.row.language.clone().or(of_contact.clone());
+        let settled = language::settle(guess, known.as_deref());
+        if kept.row.language != settled {
+            kept.row.language.clone_from(&settled);
+            kept.changed = true;
+        }
+        let sure = guess.is_some_and(|guess| guess.clue != Clue::Weak);
+        if of_contact.is_none()
+            && sure
+            && let Some(kept) = self.facts.contacts.get_mut(&contact)
+        {
+            kept.row.language.clone_from(&settled);
+            kept.changed = true;
+        }
+        settled
     }
 
     fn contact_by_address(&mut self, inbound: &Inbound) -> Uuid {

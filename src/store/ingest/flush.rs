@@ -267,12 +267,14 @@ impl Work {
         for edit in std::mem::take(&mut self.edits) {
             let row = message::Entity::find_by_id(edit.message).one(tx).await?;
             let Some(row) = row else { continue };
-            let (seq, before) = (row.seq, row.text.clone());
+            let (seq, before, known) = (row.seq, row.text.clone(), row.language.clone());
             let mut row = row.into_active_model();
             search::remove(tx, seq).await?;
             let kind = if let Some(text) = &edit.text {
                 search::index(tx, &[(seq, text.clone())]).await?;
                 row.text = Set(text.clone());
+                let guess = desk::language::detect(text);
+                row.language = Set(desk::language::settle(guess, known.as_deref()));
                 row.edited_at = Set(Some(millis(self.now)));
                 "message.edited"
             } else {
@@ -339,6 +341,7 @@ impl Work {
         let fresh = self.facts.contacts.values().filter(|kept| kept.fresh);
         let fresh = fresh.map(|kept| kept.row.clone()).collect();
         insert(tx, active::<contact::Model, _>(fresh)).await?;
+        self.write_languages(tx).await?;
         insert(tx, active::<identity::Model, _>(std::mem::take(&mut self.identities))).await?;
         let changed: Vec<Uuid> = self
             .facts
@@ -354,6 +357,23 @@ impl Work {
                     ..Default::default()
                 })
                 .filter(identity::Column::Id.is_in(changed))
+                .exec(tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Of contacts that were there before, unless a person has set one meanwhile.
+    async fn write_languages(&self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        let known = self.facts.contacts.values().filter(|kept| kept.changed && !kept.fresh);
+        for kept in known {
+            contact::Entity::update_many()
+                .set(contact::ActiveModel {
+                    language: Set(kept.row.language.clone()),
+                    ..Default::default()
+                })
+                .filter(contact::Column::Id.eq(kept.row.id))
+                .filter(contact::Column::Language.is_null())
                 .exec(tx)
                 .await?;
         }

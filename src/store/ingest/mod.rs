@@ -33,6 +33,7 @@ use super::blob::{self, Packed};
 use super::entity::{attachment, journal, seal};
 use super::event::{self, NewEvent};
 use super::{Ending, Store, StoreError, millis};
+use crate::desk;
 use crate::model::{
     Actor, Address, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound, Meaning,
     MediaSource, MessageId, OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender,
@@ -130,6 +131,8 @@ struct PreparedMessage {
     id: Uuid,
     /// Without the bytes of its media.
     inbound: Inbound,
+    /// What its words say about their language.
+    language: Option<desk::language::Guess>,
     attachments: Vec<PreparedAttachment>,
     /// Files that are here already, with their places.
     uploads: Vec<PreparedUpload>,
@@ -169,7 +172,7 @@ impl Store {
                 for one in prepared.iter() {
                     work.apply(one);
                 }
-                work.flush(tx, &prepared).await
+                Box::pin(work.flush(tx, &prepared)).await
             })
         })
         .await
@@ -303,7 +306,8 @@ impl Store {
             };
             attachments.push(self.seal_attachment(row, &bytes)?);
         }
-        Ok(PreparedMessage { id, inbound, attachments, uploads })
+        let language = language(&inbound);
+        Ok(PreparedMessage { id, inbound, language, attachments, uploads })
     }
 
     fn seal_attachment(
@@ -317,6 +321,16 @@ impl Store {
         row.sealed = packed.inline.take();
         Ok(PreparedAttachment { row, seal, packed })
     }
+}
+
+/// The words decide; a subject counts where they say too little.
+fn language(inbound: &Inbound) -> Option<desk::language::Guess> {
+    let of_text = desk::language::detect(&inbound.text);
+    if of_text.is_some_and(|guess| guess.clue == desk::language::Clue::Sure) {
+        return of_text;
+    }
+    let subject = inbound.subject.as_deref().unwrap_or_default();
+    desk::language::detect(&format!("{}\n{subject}", inbound.text)).or(of_text)
 }
 
 /// Tells programs that something waits for a person.

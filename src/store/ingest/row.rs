@@ -77,6 +77,7 @@ pub(super) fn message_row(
         routing: json!(routing).to_string(),
         why: json!(why(one, inbound, decision, now)).to_string(),
         raw: Some(one.id.uuid()),
+        language: None,
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::entity::{delivery, message};
 use super::{StoreError, millis};
+use crate::desk;
 use crate::model::{
     Actor, DeliveryState, Direction, Inbound, MessageKind, Party, RemoteId, Template, ThreadKey,
     Timestamp,
@@ -204,6 +205,7 @@ pub(super) fn message_row(new: &NewMessage<'_>) -> message::Model {
         routing: "{}".to_owned(),
         why: "[]".to_owned(),
         raw: None,
+        language: desk::language::settle(desk::language::detect(new.text), None),
     }
 }
 

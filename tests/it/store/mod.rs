@@ -5,6 +5,7 @@ mod events;
 mod faults;
 mod ingest;
 mod journal;
+mod language;
 mod lease;
 mod loops;
 mod migrations;

@@ -113,6 +113,7 @@ export class TicketPage {
       h("header", null,
         h("b", null, message.author.name || message.author.address || "–"),
         message.author.address && message.author.address !== message.author.name ? h("span.small", null, message.author.address) : null,
+        message.language && message.language !== this.ticket.language ? h("span.tag", { title: say("written_in") }, message.language) : null,
         h("time.small", { title: moment(message.sent_at) }, ago(message.sent_at), message.edited_at ? ` · ${say("edited")}` : "")),
       message.flags.length ? h("div.flags", null, message.flags.map((flag) => h("span.tag", { class: flag }, say(`flag_${flag}`).replace(/^flag_/, "")))) : null,
       body,
@@ -185,7 +186,7 @@ export class TicketPage {
       line(say("queue"), ticket.queue ?? "", (queue) => this.change({ queue: queue || null })),
       line(say("tags"), ticket.tags.join(", "), (tags) => this.change({ tags: tags.split(/[,，]/).map((tag) => tag.trim()).filter(Boolean) })),
       h("section", null, h("h2", null, say("customer")),
-        h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–")),
+        h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–"), ticket.language ? h("span.tag", { title: say("written_in") }, ticket.language) : null),
         h("ul.plain", null, ticket.contact.identities.map((identity) =>
           h("li", null, identity.value, " ", h("span.tag", { class: identity.trust }, identity.scheme))))),
       h("section.others", null, h("h2", null, say("earlier"))));

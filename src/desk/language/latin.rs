@@ -1,0 +1,365 @@
+//! Languages in Latin letters: by the small words that every sentence has, by letters that few languages
+//! have, and by the trigrams of `whatlang` where there are enough of them.
+
+use whatlang::{Detector, Lang};
+
+use super::{Clue, Guess};
+
+/// A language with its small words, and letters that point to it.
+struct Latin {
+    tag: &'static str,
+    letters: &'static str,
+    words: &'static [&'static str],
+}
+
+/// Below this many letters trigrams say nothing.
+const TRIGRAM_LETTERS_MIN: usize = 24;
+/// So sure must they be to decide alone.
+const TRIGRAM_CONFIDENCE_MIN: f64 = 0.85;
+
+const LANGUAGES: &[Latin] = &[
+    Latin {
+        tag: "en",
+        letters: "",
+        words: &[
+            "the", "and", "is", "my", "i", "to", "of", "it", "you", "your", "have", "has", "not",
+            "this", "that", "with", "for", "was", "are", "how", "what", "when", "why", "where",
+            "who", "can", "can't", "cannot", "i'm", "don't", "doesn't", "didn't", "please", "help",
+            "hello", "hi", "hey", "thanks", "thank", "from", "there", "been", "would", "could",
+            "should", "will", "any", "still", "yes", "but", "they", "we", "be", "just", "someone",
+            "urgent", "need", "want", "an",
+        ],
+    },
+    Latin {
+        tag: "es",
+        letters: "ñ¿¡",
+        words: &[
+            "el", "los", "las", "que", "y", "es", "una", "mi", "mis", "por", "para", "con", "hola",
+            "gracias", "como", "cómo", "qué", "está", "muy", "pero", "puedo", "quiero", "tengo",
+            "necesito", "ayuda", "desde", "del", "al", "cuándo", "dónde", "buenos", "días",
+            "buenas", "usted", "ha", "he", "se", "lo", "su", "favor", "un", "no", "me",
+        ],
+    },
+    Latin {
+        tag: "pt",
+        letters: "ãõ",
+        words: &[
+            "não", "uma", "meu", "minha", "você", "obrigado", "obrigada", "olá", "oi", "com",
+            "para", "por", "que", "está", "estou", "como", "eu", "ajuda", "preciso", "posso",
+            "fazer", "foi", "mas", "muito", "bom", "dia", "do", "da", "os", "em", "isso", "quero",
+            "consigo", "um", "o", "e", "me", "no", "na",
+        ],
+    },
+    Latin {
+        tag: "fr",
+        letters: "œ",
+        words: &[
+            "le", "les", "des", "et", "est", "une", "mon", "ma", "mes", "je", "j'ai", "vous",
+            "nous", "pas", "ne", "pour", "avec", "dans", "sur", "bonjour", "merci", "comment",
+            "pourquoi", "où", "quand", "c'est", "qui", "mais", "plus", "aide", "aidez", "moi",
+            "votre", "été", "suis", "un", "la", "de", "il", "que", "bonsoir", "salut",
+        ],
+    },
+    Latin {
+        tag: "de",
+        letters: "ßäöü",
+        words: &[
+            "der", "die", "das", "und", "ist", "ich", "nicht", "ein", "eine", "mein", "meine",
+            "meinen", "sie", "mit", "auf", "für", "zu", "den", "dem", "von", "wie", "was", "warum",
+            "wann", "wo", "bitte", "hilfe", "hallo", "danke", "guten", "tag", "habe", "kann",
+            "wird", "wurde", "noch", "aber", "auch", "mir", "es", "im", "kein", "keine",
+        ],
+    },
+    Latin {
+        tag: "it",
+        letters: "",
+        words: &[
+            "il",
+            "gli",
+            "che",
+            "è",
+            "e",
+            "un",
+            "una",
+            "mio",
+            "mia",
+            "miei",
+            "non",
+            "per",
+            "con",
+            "sono",
+            "ho",
+            "ciao",
+            "grazie",
+            "buongiorno",
+            "come",
+            "perché",
+            "dove",
+            "quando",
+            "posso",
+            "vorrei",
+            "aiuto",
+            "della",
+            "del",
+            "nel",
+            "alla",
+            "ma",
+            "questo",
+            "mi",
+            "di",
+            "da",
+            "ancora",
+            "salve",
+            "è",
+        ],
+    },
+    Latin {
+        tag: "nl",
+        letters: "",
+        words: &[
+            "het", "een", "en", "ik", "niet", "mijn", "met", "voor", "van", "op", "zijn", "heb",
+            "hallo", "bedankt", "dank", "hoe", "waarom", "wanneer", "waar", "kan", "kunt", "u",
+            "jullie", "naar", "nog", "maar", "ook", "graag", "dit", "dat", "wat", "geen", "te",
+            "is", "wordt", "hulp", "de",
+        ],
+    },
+    Latin {
+        tag: "pl",
+        letters: "łąęśżźćń",
+        words: &[
+            "nie",
+            "się",
+            "jest",
+            "na",
+            "do",
+            "to",
+            "jak",
+            "co",
+            "mój",
+            "moje",
+            "moja",
+            "mam",
+            "proszę",
+            "dzień",
+            "dobry",
+            "dziękuję",
+            "cześć",
+            "pomoc",
+            "dlaczego",
+            "kiedy",
+            "gdzie",
+            "czy",
+            "ale",
+            "od",
+            "po",
+            "w",
+            "z",
+            "i",
+        ],
+    },
+    Latin {
+        tag: "tr",
+        letters: "ğşı",
+        words: &[
+            "ve",
+            "bir",
+            "bu",
+            "için",
+            "merhaba",
+            "teşekkürler",
+            "lütfen",
+            "yardım",
+            "nasıl",
+            "neden",
+            "ne",
+            "zaman",
+            "nerede",
+            "hesabım",
+            "var",
+            "yok",
+            "ama",
+            "çok",
+            "ben",
+            "benim",
+            "değil",
+            "mi",
+            "mı",
+            "ile",
+            "de",
+            "da",
+            "olarak",
+        ],
+    },
+    Latin {
+        tag: "vi",
+        letters: "ơưđạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ",
+        words: &[
+            "tôi", "không", "của", "và", "là", "có", "cho", "được", "xin", "chào", "cảm", "ơn",
+            "giúp", "làm", "sao", "thế", "nào", "khi", "ví", "tiền", "bị", "đã", "này", "mình",
+            "ạ", "em", "anh",
+        ],
+    },
+    Latin {
+        tag: "id",
+        letters: "",
+        words: &[
+            "saya",
+            "tidak",
+            "yang",
+            "dan",
+            "di",
+            "ke",
+            "dari",
+            "untuk",
+            "dengan",
+            "ini",
+            "itu",
+            "bisa",
+            "bagaimana",
+            "kenapa",
+            "mengapa",
+            "kapan",
+            "tolong",
+            "terima",
+            "kasih",
+            "halo",
+            "selamat",
+            "akun",
+            "sudah",
+            "belum",
+            "ada",
+            "dompet",
+            "mohon",
+            "bantu",
+            "apa",
+            "ada",
+            "kami",
+        ],
+    },
+    Latin {
+        tag: "sv",
+        letters: "å",
+        words: &[
+            "jag", "inte", "och", "är", "det", "att", "på", "för", "med", "min", "mitt", "mina",
+            "hej", "tack", "hur", "varför", "när", "kan", "har", "till", "från", "en", "ett",
+            "som", "ni", "hjälp",
+        ],
+    },
+    Latin {
+        tag: "cs",
+        letters: "řěů",
+        words: &[
+            "není", "jsem", "jak", "prosím", "děkuji", "dobrý", "den", "můj", "moje", "mám", "že",
+            "na", "se", "proč", "kdy", "kde", "ale", "pomoc", "ahoj",
+        ],
+    },
+    Latin {
+        tag: "ro",
+        letters: "șțăâ",
+        words: &[
+            "nu",
+            "este",
+            "și",
+            "si",
+            "am",
+            "meu",
+            "mea",
+            "cum",
+            "vă",
+            "va",
+            "rog",
+            "mulțumesc",
+            "multumesc",
+            "bună",
+            "ziua",
+            "pentru",
+            "sunt",
+            "din",
+            "pe",
+            "cu",
+            "de",
+            "ce",
+            "când",
+            "unde",
+        ],
+    },
+];
+
+pub(super) fn detect(words: &[String]) -> Option<Guess> {
+    let mut scores: Vec<(&'static str, u32)> =
+        LANGUAGES.iter().map(|language| (language.tag, score(language, words))).collect();
+    let trigrams = trigrams(words);
+    if let Some((tag, confidence)) = trigrams
+        && let Some((_, score)) = scores.iter_mut().find(|(known, _)| *known == tag)
+    {
+        *score += if confidence > TRIGRAM_CONFIDENCE_MIN { 3 } else { 1 };
+    }
+    scores.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
+    let (best, score) = scores.first().copied()?;
+    let second = scores.get(1).map_or(0, |(_, score)| *score);
+    let guess = |tag, clue| Some(Guess { tag, clue });
+    // A language without a table of its own: only its trigrams can tell.
+    if let Some((tag, confidence)) = trigrams
+        && confidence > TRIGRAM_CONFIDENCE_MIN
+        && score < 3
+    {
+        return guess(tag, Clue::Sure);
+    }
+    if score >= 4 && score * 3 >= second * 4 {
+        return guess(best, Clue::Sure);
+    }
+    if score > second {
+        return guess(best, Clue::Weak);
+    }
+    trigrams.and_then(|(tag, _)| guess(tag, Clue::Weak))
+}
+
+/// A small word counts twice if no other language has it.
+fn score(language: &Latin, words: &[String]) -> u32 {
+    let mut score = 0;
+    for word in words {
+        if language.words.contains(&word.as_str()) {
+            let shared = LANGUAGES
+                .iter()
+                .any(|other| other.tag != language.tag && other.words.contains(&word.as_str()));
+            score += if shared { 1 } else { 2 };
+        } else if word.chars().any(|c| language.letters.contains(c)) {
+            score += 1;
+        }
+    }
+    score
+}
+
+/// The language of the trigrams, and how sure they are.
+fn trigrams(words: &[String]) -> Option<(&'static str, f64)> {
+    let text = words.join(" ");
+    if text.chars().count() < TRIGRAM_LETTERS_MIN {
+        return None;
+    }
+    let known: Vec<Lang> = TAGS.iter().map(|(lang, _)| *lang).collect();
+    let found = Detector::with_allowlist(known).detect(&text)?;
+    let tag = TAGS.iter().find(|(lang, _)| *lang == found.lang())?.1;
+    Some((tag, found.confidence()))
+}
+
+const TAGS: &[(Lang, &str)] = &[
+    (Lang::Eng, "en"),
+    (Lang::Spa, "es"),
+    (Lang::Por, "pt"),
+    (Lang::Fra, "fr"),
+    (Lang::Deu, "de"),
+    (Lang::Ita, "it"),
+    (Lang::Nld, "nl"),
+    (Lang::Pol, "pl"),
+    (Lang::Tur, "tr"),
+    (Lang::Vie, "vi"),
+    (Lang::Ind, "id"),
+    (Lang::Swe, "sv"),
+    (Lang::Dan, "da"),
+    (Lang::Nob, "nb"),
+    (Lang::Fin, "fi"),
+    (Lang::Ces, "cs"),
+    (Lang::Hun, "hu"),
+    (Lang::Ron, "ro"),
+    (Lang::Tgl, "tl"),
+];
