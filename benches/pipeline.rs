@@ -242,6 +242,7 @@ async fn store_alone(kind: Kind, mails: &[Vec<u8>]) -> Duration {
         policy: channel.policy.clone(),
         delivers: false,
         own: Arc::new(OwnAddresses(channel.addresses.iter().cloned().collect())),
+        callbacks: Arc::new(tributary::desk::CallbackPolicy::usual()),
     });
     let mut meanings = meanings.into_iter();
     let began = Instant::now();

@@ -150,6 +150,12 @@ pub struct CallMe {
     pub when: String,
     /// What about.
     pub note: String,
+    /// Not before this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The visitor's time zone, by its IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
 }
 
 /// How they were served.

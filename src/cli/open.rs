@@ -67,7 +67,8 @@ impl Installation {
     /// Limits and times of the engine's loops.
     pub(super) fn engine_settings(&self) -> EngineSettings {
         let scanner = scanner(&self.settings().scan);
-        EngineSettings { scanner, ..EngineSettings::usual() }
+        let callbacks = Arc::new(self.settings().callbacks.policy());
+        EngineSettings { scanner, callbacks, ..EngineSettings::usual() }
     }
 
     /// All outgoing webhooks.

@@ -2,6 +2,7 @@
 //! database, no network.
 
 mod autoreply;
+mod callback;
 mod continued;
 pub mod language;
 mod reply;
@@ -12,6 +13,7 @@ mod split;
 mod wanted;
 
 pub use autoreply::{AckFacts, acknowledge, fill};
+pub use callback::{CallAbout, CallbackPolicy, CallbackTexts, DaySpan, Next};
 pub use continued::continued;
 pub use reply::{CannotReply, Draft, ReplyPart, parts};
 pub use route::{Candidate, Decision, Facts, Route, is_blocked, route, subject};

@@ -14,6 +14,7 @@ pub const STEPS: &[&str] = &[
     "media.fetched",
     "scan.done",
     "reply.queued",
+    "callback.told",
     "webhook.queued",
     "lane.begun",
     "lane.delivered",

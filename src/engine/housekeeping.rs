@@ -58,6 +58,7 @@ impl Engine {
         let now = self.clock.now();
         self.store.wake_snoozed(now).await?;
         self.continue_chats().await?;
+        self.tend_callbacks().await?;
         if self.pulse.borrow().is_multiple_of(FORGET_EVERY_TURNS) {
             self.store.forget_old_keys(now).await?;
             self.store.forget_old_uploads(now).await?;

@@ -4,6 +4,7 @@
 //! what is pushed, on every node; `ingest` turns the journal into tickets; `media` fetches files; `reply`
 //! plans what goes out; `webhook` supplies outgoing webhooks with events; `housekeeping` does what must be done now and then.
 
+mod callback;
 mod chat;
 mod clock;
 mod dispatch;
@@ -40,7 +41,7 @@ pub use scan::{NotKept, Scanner, Verdict, Without};
 pub use webhook::Webhook;
 
 use crate::channel::Channel;
-use crate::desk::Wanted;
+use crate::desk::{CallbackPolicy, Wanted};
 use crate::model::{ChannelName, OwnAddresses};
 use crate::store::{IngestChannel, Store};
 
@@ -59,12 +60,14 @@ pub struct EngineSettings {
     pub connections_max: usize,
     /// Who looks at files before anybody gets them.
     pub scanner: Option<Scanner>,
+    /// What the admin decided about call-backs.
+    pub callbacks: Arc<CallbackPolicy>,
 }
 
 impl EngineSettings {
     /// The limits that suit one node with little memory.
     #[must_use]
-    pub const fn usual() -> Self {
+    pub fn usual() -> Self {
         Self {
             ingest_rows_max: 100,
             ingest_bytes_max: 4 * 1024 * 1024,
@@ -72,6 +75,7 @@ impl EngineSettings {
             stop_max: Duration::from_secs(20),
             connections_max: 64,
             scanner: None,
+            callbacks: Arc::new(CallbackPolicy::usual()),
         }
     }
 }
@@ -311,6 +315,7 @@ impl Engine {
             policy: running.channel.policy.clone(),
             delivers: running.channel.deliver.is_some(),
             own: own.clone(),
+            callbacks: self.settings.callbacks.clone(),
         }))
     }
 }

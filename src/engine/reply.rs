@@ -6,8 +6,8 @@ use super::{Engine, failpoint};
 use crate::channel::Channel;
 use crate::desk::{self, CannotReply, Draft};
 use crate::model::{
-    Actor, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, Template, TicketId,
-    TicketStatus, Timestamp,
+    Actor, ActorKind, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, Template,
+    TicketId, TicketStatus, Timestamp,
 };
 use crate::store::{
     Answer, MessageView, NewTicket, Once, ReplyFacts, ReplyPlan, StoreError, TicketView,
@@ -39,7 +39,7 @@ pub struct ReplyRequest {
     pub held: bool,
     /// Cancel it if the customer writes first.
     pub unless_answered: bool,
-    /// Who writes.
+    /// Who writes. What the daemon itself writes is marked as automatic on the wire.
     pub actor: Actor,
     /// The same wish twice is one reply.
     pub once: Option<Once>,
@@ -202,6 +202,7 @@ fn plan(
     // What is planned for later has to find the window open then.
     let goes_out = request.send_at.map_or(now, |at| at.max(now));
     let parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, goes_out)?;
+    let automated = request.actor.kind == ActorKind::System;
     Ok(ReplyPlan {
         message: request.message,
         ticket: facts.ticket,
@@ -220,7 +221,7 @@ fn plan(
         send_at: request.send_at,
         held: request.held,
         unless_answered: request.unless_answered,
-        automated: false,
+        automated,
         template: request.template,
         once: request.once,
     })

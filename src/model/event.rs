@@ -3,6 +3,10 @@
 /// Every kind there is. `docs/ARCHITECTURE.md` says when each happens.
 pub const EVENT_KINDS: &[&str] = &[
     "attachment.updated",
+    "callback.due",
+    "callback.refused",
+    "callback.requested",
+    "callback.updated",
     "channel.paused",
     "channel.recovered",
     "channel.resumed",

@@ -122,6 +122,8 @@ ids! {
     UploadId
     /// One row of the outbox: one call to a remote service.
     DeliveryId
+    /// A customer's wish to be called.
+    CallbackId
     /// One entry of the audit trail.
     EventId
     /// Somebody who works here.

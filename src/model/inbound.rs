@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, Cursor, DedupeKey, DeliveryId, MediaRef, Priority, RemoteId, ThreadKey, Timestamp,
-    UploadId,
+    Address, CallWish, Cursor, DedupeKey, DeliveryId, MediaRef, Priority, RemoteId, ThreadKey,
+    Timestamp, UploadId,
 };
 
 /// One thing that a remote service told us, exactly as it told us. Bytes now, meaning later.
@@ -151,6 +151,8 @@ pub struct Wishes {
     pub tags: Vec<String>,
     /// The customer's language, as a tag like `zh-CN`.
     pub language: Option<String>,
+    /// They want to be called.
+    pub call: Option<CallWish>,
 }
 
 /// How a message was made.

@@ -2,6 +2,7 @@
 //!
 //! Every other module may use these; these use nothing of the program.
 
+mod callback;
 mod capability;
 mod event;
 mod ids;
@@ -11,6 +12,7 @@ mod policy;
 mod secret;
 mod ticket;
 
+pub use callback::*;
 pub use capability::*;
 pub use event::*;
 pub use ids::*;

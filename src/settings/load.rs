@@ -160,11 +160,11 @@ impl Loading<'_> {
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
         let mut store = sections.store;
         store.url = Secret::new(url);
-        let Sections { http, mut log, console, scan, .. } = sections;
+        let Sections { http, mut log, console, scan, callbacks, .. } = sections;
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
         }
-        Some(Settings { state_dir, store, http, log, console, scan, channels, webhooks })
+        Some(Settings { state_dir, store, http, log, console, scan, callbacks, channels, webhooks })
     }
 
     /// Puts the secrets in. A failure leaves something harmless in place and is noted.
@@ -321,6 +321,7 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
     if !(1..=64).contains(&sections.store.readers) {
         return fault("store.readers", "must be from 1 to 64".to_owned());
     }
+    sections.callbacks.check()?;
     if !(1..=600).contains(&sections.scan.seconds_max) {
         return fault("scan.seconds_max", "must be from 1 to 600".to_owned());
     }

@@ -3,6 +3,7 @@
 //! Only `cli` imports this module; every other module is handed its own part by value. It is also the
 //! only one that looks at the environment. Every fault is reported, all in one go, each with its place.
 
+mod callbacks;
 mod check;
 mod environment;
 mod fault;
@@ -17,6 +18,7 @@ mod webhook;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use callbacks::CallbackSection;
 pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
@@ -47,6 +49,8 @@ pub struct Settings {
     pub console: ConsoleSection,
     /// `[scan]`.
     pub scan: ScanSection,
+    /// `[callbacks]`.
+    pub callbacks: CallbackSection,
     /// `[channels.<name>]`, secrets put in; each builds without a fault.
     pub channels: BTreeMap<ChannelName, Table>,
     /// `[webhooks.<name>]` by the name of the lane, `webhook_<name>`; each builds without a fault.
@@ -88,6 +92,7 @@ impl Settings {
             ("log", self.log != other.log),
             ("console", self.console != other.console),
             ("scan", self.scan != other.scan),
+            ("callbacks", self.callbacks != other.callbacks),
         ];
         differing.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

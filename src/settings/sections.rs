@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::callbacks::CallbackSection;
 use crate::model::Secret;
 use crate::telemetry::LogSettings;
 
@@ -28,6 +29,8 @@ pub(super) struct Sections {
     pub(super) console: ConsoleSection,
     /// The virus scanner.
     pub(super) scan: ScanSection,
+    /// When and how customers are called back.
+    pub(super) callbacks: CallbackSection,
 }
 
 /// `[store]`: the database.

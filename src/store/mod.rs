@@ -5,6 +5,7 @@
 //! SQLite and PostgreSQL run the same code; `search.rs` and [`now_sql`] hold what differs.
 
 mod blob;
+mod callback;
 mod channel_figures;
 mod channel_state;
 mod chat;
@@ -40,6 +41,9 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
 
+pub use callback::{
+    CallNotice, CallNoticeKind, CallbackContact, CallbackFilter, CallbackView, NewCallback,
+};
 pub use channel_figures::ChannelFigures;
 pub use channel_state::{ChannelNote, ChannelState};
 pub use chat::{ChatItem, ChatPage, Guest, Unread, UnreadMail, VisitorState, Window};

@@ -11,7 +11,7 @@ use super::{WebChat, address};
 use crate::channel::chat::{CallMe, Form as Answers, Judgement, Said, SentFile, Words};
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
-    Event, Form, Inbound, Meaning, Media, MediaSource, Priority, Rating, Raw, Receipt,
+    CallWish, Event, Form, Inbound, Meaning, Media, MediaSource, Priority, Rating, Raw, Receipt,
     ReceiptState, RemoteId, Sender, ThreadHint, ThreadKey, Timestamp, Trust, Wishes,
 };
 
@@ -91,6 +91,13 @@ impl WebChat {
         let mut inbound = self.inbound(who, ("c", &wish.client_id), text.clone(), at);
         inbound.digest = digest(&text, &[]);
         inbound.wishes.tags.push(CALLBACK_TAG.to_owned());
+        inbound.wishes.call = Some(CallWish {
+            phone: wish.phone.clone(),
+            at: wish.at,
+            when: wish.when.clone(),
+            note: wish.note.clone(),
+            time_zone: wish.time_zone.clone(),
+        });
         name_them(&mut inbound, who);
         Event::Message(Box::new(inbound))
     }

@@ -349,10 +349,13 @@ fn a_call_back_a_judgement_and_receipts_have_their_meanings() {
         phone: "+86 138-0013-8000".to_owned(),
         when: "今天下午".to_owned(),
         note: String::new(),
+        ..CallMe::default()
     };
     let message = inbound(&channel, &visitor, Said::Callback(wish));
     assert_eq!(message.text, "请给我回电：+8613800138000\n今天下午");
     assert_eq!(message.wishes.tags, ["callback"]);
+    let call = message.wishes.call.as_ref().unwrap();
+    assert_eq!(call.time_zone, None, "Mars has none");
     assert_eq!(message.wishes.language.as_deref(), Some("zh-CN"));
     let judgement =
         Judgement { client_id: "2".to_owned(), score: 4, comment: "quick\u{0}".to_owned() };

@@ -11,7 +11,7 @@ use crate::channel::Chat;
 use crate::channel::chat::{
     CallMe, ChatRules, Form, Judgement, Knock, Said, Unwelcome, Visitor, Words,
 };
-use crate::model::{DedupeKey, Raw, Timestamp, Transport, UploadId};
+use crate::model::{DedupeKey, Raw, Timestamp, Transport, UploadId, phone_number};
 
 const CLIENT_ID_BYTES_MAX: usize = 64;
 const COMMENT_CHARS_MAX: usize = 2_000;
@@ -215,11 +215,13 @@ impl WebChat {
             return Err(wrong("no_callback", "nobody is called back on this channel"));
         }
         check_client_id(&wish.client_id)?;
-        wish.phone = text::phone(&wish.phone).ok_or_else(|| {
+        wish.phone = phone_number(&wish.phone).ok_or_else(|| {
             wrong("bad_phone", "`phone` must have its country code, like +86 138 0013 8000")
         })?;
         wish.when = text::line(&wish.when, 200).unwrap_or_default();
         wish.note = text::line(&wish.note, 500).unwrap_or_default();
+        // A browser's word for its zone may be newer than our list: then none is known.
+        wish.time_zone = wish.time_zone.filter(|zone| zone.parse::<chrono_tz::Tz>().is_ok());
         Ok(wish)
     }
 

@@ -9,6 +9,7 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::callback::forget_callbacks;
 use super::super::entity::{
     attachment, autoreply, contact, delivery, event, idempotency, identity, journal, message,
     participant, seal, suppression, ticket, visitor,
@@ -142,6 +143,7 @@ pub(in crate::store) async fn forget_ticket(
     };
     ticket::Entity::update(change).exec(tx).await?;
     participant::Entity::delete_many().filter(participant::Column::Ticket.eq(id)).exec(tx).await?;
+    forget_callbacks(tx, id).await?;
     // The order of events stays; the words in them go.
     event::Entity::update_many()
         .col_expr(event::Column::Data, Expr::value("{\"erased\":true}"))

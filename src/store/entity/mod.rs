@@ -5,6 +5,7 @@
 pub(super) mod attachment;
 pub(super) mod autoreply;
 pub(super) mod blob;
+pub(super) mod callback;
 pub(super) mod channel_state;
 pub(super) mod contact;
 pub(super) mod cursor;

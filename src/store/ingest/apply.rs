@@ -1,5 +1,7 @@
 //! Decides on each message of a batch in order, in memory; `flush` writes what came of it.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -13,9 +15,10 @@ use super::part::{Addition, Files};
 use super::reach::Said;
 use super::row::{author, message_row, said_by_us, searchable};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
-use crate::desk::{self, Candidate, Decision, Route};
+use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route};
 use crate::model::{
-    Actor, ActorKind, Flag, Form, Inbound, MessageId, Rating, TicketId, Timestamp, Token, Trust,
+    Actor, ActorKind, CallWish, Flag, Form, Inbound, MessageId, Rating, TicketId, Timestamp, Token,
+    Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -47,6 +50,16 @@ pub(super) struct Work {
     pub(super) deliveries: Vec<super::receipt::Moved>,
     pub(super) suppressions: Vec<super::receipt::Suppressed>,
     pub(super) edits: Vec<Edit>,
+    pub(super) calls: Vec<Call>,
+}
+
+/// Somebody wants to be called.
+pub(super) struct Call {
+    pub(super) wish: CallWish,
+    pub(super) ticket: Uuid,
+    pub(super) message: Uuid,
+    pub(super) policy: Arc<CallbackPolicy>,
+    pub(super) by: Actor,
 }
 
 /// A change of a message that was there before.
@@ -80,6 +93,7 @@ impl Work {
             deliveries: Vec::new(),
             suppressions: Vec::new(),
             edits: Vec::new(),
+            calls: Vec::new(),
         }
     }
 
@@ -407,6 +421,11 @@ impl Work {
             self.join(one, ticket, inbound);
         }
         let actor = ours.cloned().unwrap_or_else(|| author(inbound, contact));
+        if let Some(wish) = inbound.wishes.call.clone().filter(|_| ours.is_none()) {
+            let (message, by) = (row.id, actor.clone());
+            let policy = one.channel.callbacks.clone();
+            self.calls.push(Call { wish, ticket, message, policy, by });
+        }
         let mut event = NewEvent::of(ticket, "message.created", actor);
         event.message = Some(row.id);
         event.channel = Some(row.channel.clone());

@@ -4,8 +4,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{
-    Address, Inbound, Moved, Party, Rating, Reaction, Receipt, ReceiptState, RemoteId, Standing,
-    ThreadKey,
+    Address, CallWish, Inbound, Moved, Party, Rating, Reaction, Receipt, ReceiptState, RemoteId,
+    Standing, ThreadKey,
 };
 
 /// PostgreSQL refuses keys of more than about 2,700 bytes, and a key may have three parts.
@@ -103,6 +103,13 @@ pub(super) fn inbound(mut inbound: Inbound) -> Inbound {
     wishes.queue = wishes.queue.take().map(text);
     wishes.language = wishes.language.take().map(text);
     wishes.tags = std::mem::take(&mut wishes.tags).into_iter().map(text).collect();
+    wishes.call = wishes.call.take().map(|call| CallWish {
+        phone: text(call.phone),
+        at: call.at,
+        when: text(call.when),
+        note: text(call.note),
+        time_zone: call.time_zone,
+    });
     inbound
 }
 

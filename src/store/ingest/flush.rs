@@ -15,9 +15,9 @@ use super::super::entity::{
 };
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::outbox::{self, NewDelivery};
-use super::super::{StoreError, blob, millis, search};
+use super::super::{StoreError, blob, callback, millis, search};
 use super::acknowledge::Ack;
-use super::apply::{NO_NUMBER, Work};
+use super::apply::{Call, NO_NUMBER, Work};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE, part, reach};
 use crate::desk;
 use crate::model::{Actor, DeliveryId, MessageId};
@@ -69,6 +69,11 @@ impl Work {
         self.write_people(tx).await?;
         self.write_tickets(tx).await?;
         event::record(tx, std::mem::take(&mut self.events), self.now).await?;
+        // They count in their tickets' trails by themselves: the tickets are written by now.
+        for Call { wish, ticket, message, policy, by } in self.calls.drain(..) {
+            let place = (ticket, message);
+            callback::note_wish(tx, &wish, place, &policy, (by, self.now)).await?;
+        }
         self.end_rows(tx).await?;
         Ok(self.results)
     }

@@ -33,7 +33,7 @@ use super::blob::{self, Packed};
 use super::entity::{attachment, journal, seal};
 use super::event::{self, NewEvent};
 use super::{Ending, Store, StoreError, millis};
-use crate::desk;
+use crate::desk::{self, CallbackPolicy};
 use crate::model::{
     Actor, Address, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound, Meaning,
     MediaSource, MessageId, OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender,
@@ -68,6 +68,8 @@ pub struct IngestChannel {
     pub delivers: bool,
     /// Our own addresses on all channels.
     pub own: Arc<OwnAddresses>,
+    /// What the admin decided about call-backs.
+    pub callbacks: Arc<CallbackPolicy>,
 }
 
 /// What became of a row.

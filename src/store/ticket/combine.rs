@@ -12,6 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::super::callback::move_callbacks;
 use super::super::entity::{delivery, message, participant, seen, ticket};
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::idempotency::{Answer, By};
@@ -84,6 +85,7 @@ async fn merge(
         return Err(StoreError::Refused(text));
     }
     move_messages(tx, Which::All(from.id), into.id).await?;
+    move_callbacks(tx, from.id, into.id).await?;
     copy_participants(tx, from.id, into.id).await?;
     let known: HashSet<String> = tags_of(tx, into.id).await?.into_iter().collect();
     let tags = tags_of(tx, from.id).await?.into_iter().filter(|tag| !known.contains(tag));

@@ -5,6 +5,7 @@
 //! route that is not described cannot be reached.
 
 pub(super) mod access;
+mod callbacks;
 mod channels;
 mod check;
 mod contacts;
@@ -41,6 +42,7 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(files::routes(upload_bytes_max))
         .merge(contacts::routes())
         .merge(channels::routes())
+        .merge(callbacks::routes())
         .merge(outbox::routes())
         .merge(quarantine::routes())
         .merge(events::routes())

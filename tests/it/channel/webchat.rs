@@ -224,7 +224,7 @@ async fn choices_a_call_back_and_a_judgement_reach_the_agents() {
     let daemon = Daemon::start(
         &format!(
             "{CHAT}[[channels.web.topics]]\nid = \"withdrawal\"\nlabel = \"Withdrawal\"\n\
-         queue = \"payments\"\ntags = [\"money\"]\n"
+         queue = \"payments\"\ntags = [\"money\"]\n[callbacks]\nconfirm = false\n"
         )
         .replace(
             "kind = \"webchat\"",
@@ -256,6 +256,34 @@ async fn choices_a_call_back_and_a_judgement_reach_the_agents() {
     assert_eq!(messages.len(), 3, "nothing twice: {messages:#?}");
     assert!(messages[0]["text_full"].as_str().unwrap().contains("lei@example.com"));
     assert_eq!(visitor.read().await.len(), 2, "the judgement is not theirs to read");
+    let calls = api.all("/callbacks").await;
+    let [call] = calls.as_slice() else { panic!("{calls:#?}") };
+    assert_eq!((&call["phone"], &call["wanted"]), (&json!("+8613800138000"), &json!("tomorrow")));
+    assert_eq!((&call["ticket_id"], &call["contact"]["name"]), (&ticket["id"], &json!("李雷")));
+}
+
+#[tokio::test]
+async fn a_call_back_is_confirmed_once_though_we_are_killed_meanwhile() {
+    let mut daemon =
+        Daemon::prepare(&CHAT.replace("kind = \"webchat\"", "kind = \"webchat\"\ncallback = true"));
+    daemon.set_environment("TRIBUTARY_FAILPOINT", "callback.told");
+    daemon.start_again().await;
+    let knock = json!({ "language": "zh-CN" });
+    let visitor = Visitor::with(daemon.port(), "web", &knock).await;
+    let wish =
+        json!({ "client_id": "1", "phone": "+86 138 0013 8000", "time_zone": "Asia/Shanghai" });
+    assert_eq!(visitor.post("callback", &wish).await.status, StatusCode::CREATED);
+    daemon.wait_end(LIMIT);
+    daemon.set_environment("TRIBUTARY_FAILPOINT", "");
+    daemon.start_again().await;
+    let told = visitor.wait_message(|message| message["direction"] == "out").await;
+    let text = told["text"].as_str().unwrap();
+    assert!(text.contains("…8000") && text.contains("助记词"), "{text}");
+    // A turn of housekeeping later it is still one.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(visitor.read().await.len(), 2);
+    let known = daemon.api().ticket_messages(ticket(&daemon).await["id"].as_str().unwrap()).await;
+    assert_eq!(known.last().unwrap()["author"]["kind"], "system");
 }
 
 #[tokio::test]

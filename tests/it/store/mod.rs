@@ -1,5 +1,6 @@
 //! The store's promises, each on SQLite and on PostgreSQL.
 
+mod callbacks;
 mod erase;
 mod events;
 mod faults;
@@ -25,7 +26,7 @@ use bytes::Bytes;
 use chrono::TimeZone as _;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tempfile::TempDir;
-use tributary::desk::ReplyPart;
+use tributary::desk::{CallbackPolicy, ReplyPart};
 use tributary::model::{
     Acknowledge, Actor, ActorKind, Address, Capabilities, ChannelName, DedupeKey, Duplicates,
     Event, Form, Inbound, Meaning, MediaLimit, MessageId, OwnAddresses, Party, Policy, Priority,
@@ -308,6 +309,7 @@ pub(crate) fn channel_with(named: &str, realm: &str, policy: Policy) -> Arc<Inge
         policy,
         delivers: true,
         own: Arc::new(OwnAddresses([Address::email(DESK)].into())),
+        callbacks: Arc::new(CallbackPolicy::usual()),
     })
 }
 

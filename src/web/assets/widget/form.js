@@ -91,7 +91,7 @@ export class Form {
       if (verdict !== true) first ??= one.input;
     }
     if (first) return first.focus();
-    const said = sort === "callback" ? { path: "callback" } : { page: location.href };
+    const said = sort === "callback" ? { path: "callback", time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone } : { page: location.href };
     const fields = {};
     for (const { name, input, own } of this.fields) {
       const value = input.value.trim();

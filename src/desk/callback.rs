@@ -1,0 +1,398 @@
+//! When is a customer called back, by which rules, and what happens after a call?
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{Datelike as _, Timelike as _, Weekday};
+use chrono_tz::Tz;
+
+use crate::model::{CallOutcome, CallbackStatus, Timestamp};
+
+/// A day has so many minutes.
+const DAY: u16 = 24 * 60;
+/// Moments that are looked at for a time to call: every five minutes of two weeks.
+const STEP: chrono::Duration = chrono::Duration::minutes(5);
+const STEPS_MAX: usize = 14 * 24 * 12;
+
+/// What an admin decided about call-backs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackPolicy {
+    /// The desk's time zone.
+    pub time_zone: Tz,
+    /// When the desk calls, in its own time.
+    pub hours: DaySpan,
+    /// On which days, in its own time.
+    pub days: Vec<Weekday>,
+    /// When a customer may be called, in their own time where it is known.
+    pub customer_hours: DaySpan,
+    /// Calls that reach nobody before it is given up.
+    pub attempts_max: u32,
+    /// Pauses after the first, second … call that reached nobody; the last one counts for all later ones.
+    pub again_after: Vec<Duration>,
+    /// It is over when nobody called for so long after its due time.
+    pub expire_after: Duration,
+    /// An agent who took one and says nothing for so long has not called.
+    pub claim_max: Duration,
+    /// Open call-backs of one ticket.
+    pub open_max: usize,
+    /// Numbers begin with one of these; none: all are allowed.
+    pub prefixes: Vec<String>,
+    /// Is a wish confirmed on the customer's channel?
+    pub confirm: bool,
+    /// So long before the call they are reminded; `None`: never.
+    pub remind_before: Option<Duration>,
+    /// What is written to customers, by language (`en`, `zh`).
+    pub texts: BTreeMap<String, CallbackTexts>,
+}
+
+/// What is written to customers about a call-back. `{number}` is the ticket's, `{time}` the time of the call in
+/// their zone, `{phone}` the end of the number.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackTexts {
+    /// A wish for a certain time was taken.
+    pub confirmed: String,
+    /// A wish for as soon as can be was taken.
+    pub soon: String,
+    /// The call is near.
+    pub reminder: String,
+}
+
+/// A part of each day: `09:00-18:00`. One that ends before it begins goes over midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct DaySpan {
+    /// Minutes from midnight.
+    from: u16,
+    /// The same; the minute itself is outside.
+    to: u16,
+}
+
+impl DaySpan {
+    /// The whole day.
+    pub const ALWAYS: Self = Self { from: 0, to: DAY };
+
+    const fn contains(self, minute: u16) -> bool {
+        if self.from < self.to {
+            self.from <= minute && minute < self.to
+        } else {
+            minute >= self.from || minute < self.to
+        }
+    }
+}
+
+impl FromStr for DaySpan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let minutes = |text: &str| {
+            let (hour, minute) = text.trim().split_once(':')?;
+            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+            let at = hour.checked_mul(60)?.checked_add(minute)?;
+            (minute < 60 && at <= DAY).then_some(at)
+        };
+        let span = text
+            .split_once('-')
+            .and_then(|(from, to)| Some(Self { from: minutes(from)?, to: minutes(to)? }));
+        let span = span.filter(|span| span.from != span.to && span.from < DAY);
+        span.ok_or_else(|| "expected a part of the day like 09:00-18:00".to_owned())
+    }
+}
+
+impl TryFrom<String> for DaySpan {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl CallbackPolicy {
+    /// What is in force where the settings say nothing: at any time, in English and Chinese.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self {
+            time_zone: Tz::UTC,
+            hours: DaySpan::ALWAYS,
+            days: [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu]
+                .into_iter()
+                .chain([Weekday::Fri, Weekday::Sat, Weekday::Sun])
+                .collect(),
+            customer_hours: DaySpan { from: 8 * 60, to: 21 * 60 },
+            attempts_max: 3,
+            again_after: [15, 120, 1440].map(|minutes| Duration::from_secs(minutes * 60)).to_vec(),
+            expire_after: Duration::from_secs(7 * 86_400),
+            claim_max: Duration::from_secs(30 * 60),
+            open_max: 1,
+            prefixes: Vec::new(),
+            confirm: false,
+            remind_before: None,
+            texts: BTreeMap::new(),
+        }
+    }
+
+    /// May this number be called? Keeps those away who would have us call expensive numbers.
+    #[must_use]
+    pub fn admits(&self, phone: &str) -> bool {
+        self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| phone.starts_with(prefix))
+    }
+
+    /// The first moment from `wanted` (or now) on at which the desk works and the customer may be called.
+    #[must_use]
+    pub fn due(&self, wanted: Option<Timestamp>, zone: Option<Tz>, now: Timestamp) -> Timestamp {
+        let first = wanted.map_or(now, |at| at.max(now));
+        if self.suits(first, zone) {
+            return first;
+        }
+        let step = STEP.num_milliseconds();
+        let rounded =
+            first.timestamp_millis().div_euclid(step).saturating_add(1).saturating_mul(step);
+        let mut at = Timestamp::from_timestamp_millis(rounded).unwrap_or(first);
+        for _ in 0..STEPS_MAX {
+            if self.suits(at, zone) {
+                return at;
+            }
+            let Some(next) = at.checked_add_signed(STEP) else { break };
+            at = next;
+        }
+        // The desk's hours and theirs never meet: their wish stands.
+        first
+    }
+
+    fn suits(&self, at: Timestamp, zone: Option<Tz>) -> bool {
+        let ours = at.with_timezone(&self.time_zone);
+        let theirs =
+            zone.is_none_or(|zone| self.customer_hours.contains(minute(&at.with_timezone(&zone))));
+        self.hours.contains(minute(&ours)) && self.days.contains(&ours.weekday()) && theirs
+    }
+
+    /// What follows when a call ended like this, `attempts` calls having been made.
+    #[must_use]
+    pub fn after(
+        &self,
+        outcome: CallOutcome,
+        attempts: u32,
+        zone: Option<Tz>,
+        now: Timestamp,
+    ) -> Next {
+        match outcome {
+            CallOutcome::Reached => Next::Over(CallbackStatus::Done),
+            CallOutcome::Declined => Next::Over(CallbackStatus::Cancelled),
+            CallOutcome::WrongNumber => Next::Over(CallbackStatus::Unreached),
+            CallOutcome::NoAnswer
+            | CallOutcome::Busy
+            | CallOutcome::Voicemail
+            | CallOutcome::Failed => {
+                if attempts >= self.attempts_max {
+                    return Next::Over(CallbackStatus::Unreached);
+                }
+                let place = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+                let pause = self.again_after.get(place).or(self.again_after.last());
+                let pause = pause.copied().unwrap_or_default();
+                Next::Again(self.due(now.checked_add_signed(span(pause)), zone, now))
+            }
+        }
+    }
+
+    /// When they are reminded of a call at `due`, if that is worth it.
+    #[must_use]
+    pub fn reminder(&self, due: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let at = due.checked_sub_signed(span(self.remind_before?))?;
+        (at > now).then_some(at)
+    }
+
+    /// The texts in the customer's language, else in English, else in whichever there is.
+    #[must_use]
+    pub fn texts(&self, language: Option<&str>) -> Option<&CallbackTexts> {
+        let main = language.and_then(|tag| tag.split(['-', '_']).next()).map(str::to_lowercase);
+        let theirs = main.and_then(|main| self.texts.get(&main));
+        theirs.or_else(|| self.texts.get("en")).or_else(|| self.texts.values().next())
+    }
+
+    /// Fills a text for a customer.
+    #[must_use]
+    pub fn fill(&self, text: &str, about: &CallAbout<'_>) -> String {
+        let zone = about.zone.unwrap_or(self.time_zone);
+        let time = about.due.with_timezone(&zone).format("%Y-%m-%d %H:%M");
+        let digits = about.phone.chars().count();
+        let end: String = about.phone.chars().skip(digits.saturating_sub(4)).collect();
+        text.replace("{number}", &about.number.to_string())
+            .replace("{time}", &format!("{time} ({})", zone.name()))
+            .replace("{phone}", &format!("…{end}"))
+    }
+}
+
+/// What a text to a customer speaks of.
+#[derive(Debug, Clone, Copy)]
+pub struct CallAbout<'a> {
+    /// The ticket's number.
+    pub number: u64,
+    /// When the call is due.
+    pub due: Timestamp,
+    /// In which time zone it is told.
+    pub zone: Option<Tz>,
+    /// The number that will be called.
+    pub phone: &'a str,
+}
+
+/// What follows a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it ends like this.
+    Over(CallbackStatus),
+    /// Another call, not before this.
+    Again(Timestamp),
+}
+
+fn minute(at: &chrono::DateTime<Tz>) -> u16 {
+    u16::try_from(at.hour() * 60 + at.minute()).unwrap_or_default()
+}
+
+fn span(duration: Duration) -> chrono::Duration {
+    chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn office() -> CallbackPolicy {
+        CallbackPolicy {
+            time_zone: Tz::Asia__Shanghai,
+            hours: "09:00-18:00".parse().unwrap(),
+            days: vec![Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri],
+            remind_before: Some(Duration::from_secs(900)),
+            ..CallbackPolicy::usual()
+        }
+    }
+
+    #[test]
+    fn a_call_waits_for_the_desk_and_for_the_customer() {
+        let policy = office();
+        for (wanted, zone, due) in [
+            // Thursday in Shanghai, at work.
+            ("2026-11-26T02:00:00Z", None, "2026-11-26T02:00:00Z"),
+            // Thursday evening: Friday at nine.
+            ("2026-11-26T10:00:00Z", None, "2026-11-27T01:00:00Z"),
+            // Friday evening: Monday at nine.
+            ("2026-11-27T10:00:01Z", None, "2026-11-30T01:00:00Z"),
+            // In Los Angeles it is six in the evening.
+            ("2026-11-26T02:00:00Z", Some(Tz::America__Los_Angeles), "2026-11-26T02:00:00Z"),
+            // In Berlin it is three at night: they are called from eight, when the desk still works.
+            ("2026-11-26T02:00:00Z", Some(Tz::Europe__Berlin), "2026-11-26T07:00:00Z"),
+        ] {
+            assert_eq!(
+                policy.due(Some(at(wanted)), zone, at(wanted)),
+                at(due),
+                "{wanted} {zone:?}"
+            );
+        }
+        // A wish for yesterday is one for now.
+        let now = at("2026-11-26T02:00:00Z");
+        assert_eq!(policy.due(Some(at("2026-11-25T02:00:00Z")), None, now), now);
+    }
+
+    #[test]
+    fn hours_follow_the_clocks_when_those_are_changed() {
+        // In Berlin the clocks go forward on 29 March 2026: nine is seven UTC from then on, eight before.
+        let policy = CallbackPolicy {
+            time_zone: Tz::Europe__Berlin,
+            hours: "09:00-10:00".parse().unwrap(),
+            ..CallbackPolicy::usual()
+        };
+        let (before, after) = (at("2026-03-28T00:00:00Z"), at("2026-03-29T12:00:00Z"));
+        assert_eq!(policy.due(None, None, before), at("2026-03-28T08:00:00Z"));
+        assert_eq!(policy.due(None, None, after), at("2026-03-30T07:00:00Z"));
+    }
+
+    #[test]
+    fn who_is_not_reached_is_called_again_and_not_for_ever() {
+        let policy = CallbackPolicy::usual();
+        let now = at("2026-11-26T12:00:00Z");
+        let after = |outcome, attempts| policy.after(outcome, attempts, None, now);
+        let again = |minutes| Next::Again(now + chrono::Duration::minutes(minutes));
+        assert_eq!(after(CallOutcome::NoAnswer, 1), again(15));
+        assert_eq!(after(CallOutcome::Busy, 2), again(120));
+        assert_eq!(after(CallOutcome::Voicemail, 3), Next::Over(CallbackStatus::Unreached));
+        assert_eq!(after(CallOutcome::Reached, 1), Next::Over(CallbackStatus::Done));
+        assert_eq!(after(CallOutcome::Declined, 1), Next::Over(CallbackStatus::Cancelled));
+        assert_eq!(after(CallOutcome::WrongNumber, 1), Next::Over(CallbackStatus::Unreached));
+    }
+
+    #[test]
+    fn parts_of_the_day_are_read_and_may_go_over_midnight() {
+        let night: DaySpan = "22:00-06:30".parse().unwrap();
+        let inside = [22 * 60, 0, 6 * 60 + 29].map(|minute| night.contains(minute));
+        assert_eq!(
+            (inside, night.contains(6 * 60 + 30), night.contains(720)),
+            ([true; 3], false, false)
+        );
+        assert_eq!("00:00-24:00".parse(), Ok(DaySpan::ALWAYS));
+        for bad in [
+            "",
+            "9-18",
+            "09:00",
+            "09:60-10:00",
+            "25:00-26:00",
+            "09:00-09:00",
+            "24:00-05:00",
+            "a:b-c:d",
+        ] {
+            assert!(bad.parse::<DaySpan>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_outside_the_allowed_countries_are_not_called() {
+        let policy =
+            CallbackPolicy { prefixes: vec!["+86".to_owned(), "+1".to_owned()], ..office() };
+        assert!(policy.admits("+8613800138000") && policy.admits("+15005550006"));
+        assert!(!policy.admits("+88216123456"));
+    }
+
+    #[test]
+    fn customers_are_told_in_their_time_and_language() {
+        let texts = |soon: &str| CallbackTexts {
+            confirmed: "{number} {time} {phone}".to_owned(),
+            soon: soon.to_owned(),
+            reminder: String::new(),
+        };
+        let mut policy = office();
+        policy.texts = [("en".to_owned(), texts("soon")), ("zh".to_owned(), texts("尽快"))].into();
+        assert_eq!(policy.texts(Some("zh-Hans-CN")).unwrap().soon, "尽快");
+        assert_eq!(policy.texts(Some("fr")).unwrap().soon, "soon");
+        let due = at("2026-11-26T02:00:00Z");
+        let about =
+            CallAbout { number: 7, due, zone: Some(Tz::Europe__Berlin), phone: "+8613800138000" };
+        let told = policy.fill("{number} {time} {phone}", &about);
+        assert_eq!(told, "7 2026-11-26 03:00 (Europe/Berlin) …8000");
+        assert_eq!(
+            policy.reminder(due, due - chrono::Duration::hours(1)),
+            Some(at("2026-11-26T01:45:00Z"))
+        );
+        assert_eq!(policy.reminder(due, due - chrono::Duration::minutes(10)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_due_time_is_never_before_the_wish_and_suits_both(
+            seconds in 1_700_000_000_i64..1_900_000_000, ahead in -500_000_i64..500_000,
+            zone in proptest::sample::select(vec![None, Some(Tz::Asia__Tokyo), Some(Tz::Europe__London)]),
+        ) {
+            let policy = office();
+            let now = Timestamp::from_timestamp(seconds, 0).unwrap();
+            let wanted = Timestamp::from_timestamp(seconds + ahead, 0).unwrap();
+            let due = policy.due(Some(wanted), zone, now);
+            prop_assert!(due >= wanted.max(now));
+            prop_assert!(policy.suits(due, zone));
+            prop_assert!(due - wanted.max(now) <= chrono::Duration::days(5));
+        }
+    }
+}
