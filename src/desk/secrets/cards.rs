@@ -9,12 +9,13 @@ use super::{Find, SecretSort};
 /// Digits of the longest card.
 const DIGITS_MAX: usize = 19;
 
-/// Digits that belong together: groups with a blank or a dash between them.
+/// Digits that belong together: groups with a blank, a dash or a dot between them.
 struct Run {
     /// Each digit and where it stands.
     digits: Vec<(u8, Range<usize>)>,
-    /// Numbers of the digits with which a group begins.
-    groups: Vec<usize>,
+    /// Numbers of the digits with which a group begins, and whether something else than blanks and dashes
+    /// stands before it: dates, amounts and addresses look so too.
+    groups: Vec<(usize, bool)>,
     /// Stands within a word, an address or a larger number.
     glued: bool,
 }
@@ -27,23 +28,23 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
             before = Some(c);
             continue;
         };
-        let glued = before.is_some_and(|c| c.is_ascii_alphanumeric() || "+#/_@$€£¥".contains(c));
-        let mut run = Run { digits: vec![(digit, at..at + c.len_utf8())], groups: vec![0], glued };
-        let mut gap = 0;
+        let glued = before.is_some_and(|c| c.is_ascii_alphanumeric() || "+#@$€£¥".contains(c));
+        let digits = vec![(digit, at..at + c.len_utf8())];
+        let mut run = Run { digits, groups: vec![(0, false)], glued };
+        let (mut gap, mut marked) = (0, false);
         before = Some(c);
         while let Some((at, c)) = chars.peek().copied() {
             if let Some(digit) = self::digit(c) {
                 if gap > 0 {
-                    run.groups.push(run.digits.len());
+                    run.groups.push((run.digits.len(), marked));
                 }
                 run.digits.push((digit, at..at + c.len_utf8()));
-                gap = 0;
-            } else if gap < 2
-                && matches!(c, ' ' | '-' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '‐' | '–')
-            {
+                (gap, marked) = (0, false);
+            } else if gap < 3 && (is_blank(c) || is_mark(c)) {
+                marked |= is_mark(c);
                 gap += 1;
             } else {
-                run.glued |= gap == 0 && (c.is_ascii_alphabetic() || c == '_' || c == '@');
+                run.glued |= gap == 0 && (c.is_ascii_alphabetic() || c == '@');
                 break;
             }
             before = Some(c);
@@ -62,31 +63,64 @@ fn digit(c: char) -> Option<u8> {
     u8::try_from(value).ok()
 }
 
+const fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '-' | '\t' | '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{3000}')
+        || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff0d}')
+}
+
+const fn is_mark(c: char) -> bool {
+    matches!(c, '.' | '_' | '/' | '|' | ',' | '*' | '·' | '•' | '\u{30fb}' | '\n' | '\r')
+}
+
 /// Tries what begins with a group and ends with one.
 fn look(context: &Context, run: &Run, finds: &mut Vec<Find>) {
     if run.glued || run.digits.len() < 12 {
         return;
     }
     let mut free = 0;
-    for (number, first) in run.groups.iter().enumerate() {
+    for (number, (first, _)) in run.groups.iter().enumerate() {
         if *first < free {
             continue;
         }
-        let ends = run.groups.iter().skip(number + 1).copied().chain([run.digits.len()]);
-        let ends = ends.take_while(|end| end - first <= DIGITS_MAX);
-        let cards = ends.filter_map(|end| {
-            let digits = run.digits.get(*first..end)?;
-            let groups = run.groups.iter().filter(|group| (*first..end).contains(*group)).count();
-            let span = digits.first()?.1.start..digits.last()?.1.end;
-            let values: Vec<u8> = digits.iter().map(|(digit, _)| *digit).collect();
-            let issuer = issuer(&values).filter(|_| luhn(&values))?;
-            is_meant(context, &span, issuer, groups).then_some((end, span))
-        });
-        if let Some((end, span)) = cards.last() {
+        let groups = run.groups.get(number..).unwrap_or_default();
+        let digits = run.digits.get(*first..).unwrap_or_default();
+        if let Some((length, span)) = longest(context, groups, digits) {
             finds.push(Find { sort: SecretSort::Card, span });
-            free = end;
+            free = first + length;
         }
     }
+}
+
+/// The longest card that begins with the first of these groups: how many digits, and where.
+fn longest(
+    context: &Context,
+    groups: &[(usize, bool)],
+    digits: &[(u8, Range<usize>)],
+) -> Option<(usize, Range<usize>)> {
+    let first = groups.first()?.0;
+    let near: Vec<u8> = digits.iter().take(DIGITS_MAX).map(|(digit, _)| *digit).collect();
+    let ends = groups.iter().skip(1).take(DIGITS_MAX).map(|(begin, _)| begin - first);
+    let ends = ends.chain([digits.len()]).filter(|length| (12..=DIGITS_MAX).contains(length));
+    let mut cards = ends.filter_map(|length| {
+        let values = near.get(..length)?;
+        let issuer = issuer(values).filter(|_| luhn(values))?;
+        let inside = groups.iter().take_while(|(begin, _)| begin - first < length);
+        let marked = inside.clone().skip(1).any(|(_, marked)| *marked);
+        let begins: Vec<usize> = inside.map(|(begin, _)| begin - first).collect();
+        let form = form(&begins, length);
+        let span = digits.first()?.1.start..digits.get(length - 1)?.1.end;
+        let meant = (form || !marked) && is_meant(context, &span, issuer, form);
+        meant.then_some((length, span))
+    });
+    cards.next_back()
+}
+
+/// Is it written as it stands on a card (or digit by digit)?
+fn form(begins: &[usize], end: usize) -> bool {
+    let ends = begins.iter().skip(1).copied().chain([end]);
+    let lengths: Vec<usize> = begins.iter().zip(ends).map(|(begin, end)| end - begin).collect();
+    matches!(lengths.as_slice(), [4, 4, 4, 1..=4] | [4, 4, 4, 4, 1..=3] | [4, 6, 4 | 5])
+        || (lengths.len() >= 13 && lengths.iter().all(|length| *length == 1))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,18 +163,18 @@ fn luhn(digits: &[u8]) -> bool {
 }
 
 /// Do the words around it, or its form, say that it is a card?
-fn is_meant(context: &Context, span: &Range<usize>, issuer: Issuer, groups: usize) -> bool {
-    let words = [Word::Card, Word::SecurityCode, Word::Public];
+fn is_meant(context: &Context, span: &Range<usize>, issuer: Issuer, form: bool) -> bool {
+    let words = [Word::Card, Word::SecurityCode, Word::Public, Word::Hash];
     let before = context.before(span.start, &words).map(|(word, _)| word);
     let card = context.has(Word::Card) || context.has(Word::SecurityCode);
-    let grouped = issuer == Issuer::Large && groups >= 3;
+    let grouped = issuer == Issuer::Large && form;
     match before {
-        Some(Word::Public) => grouped && card,
+        Some(Word::Public | Word::Hash) => grouped && card,
         Some(_) => true,
         None => {
             let alone = context.length == span.end - span.start;
-            let behind =
-                context.after(span.end, &words).is_some_and(|(word, _)| word != Word::Public);
+            let public = |word| matches!(word, Word::Public | Word::Hash);
+            let behind = context.after(span.end, &words).is_some_and(|(word, _)| !public(word));
             grouped || behind || (alone && issuer == Issuer::Large)
         }
     }

@@ -6,18 +6,22 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::{Find, SecretSort};
+use super::SecretSort;
 
 /// What a word says of what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Word {
     Seed,
     Key,
-    /// It is something public: a hash, an address, an order.
+    /// It is something public that looks like a key: a hash, a public key.
+    Hash,
+    /// It is something public: an address, an order.
     Public,
     Card,
     SecurityCode,
     Code,
+    /// The same, where it is no word of every day: «PIN», and not «pin».
+    CodeAbbreviated,
     Password,
     /// A part of a keystore.
     Keystore,
@@ -33,6 +37,11 @@ const WORDS: &[(Word, &[&str])] = &[
             "seedphrase",
             "seed words",
             "seed:",
+            "seed is",
+            "seed for",
+            "wallet seed",
+            "my seed",
+            "words:",
             "recovery phrase",
             "recovery words",
             "secret phrase",
@@ -102,12 +111,16 @@ const WORDS: &[(Word, &[&str])] = &[
             "приватный ключ",
             "закрытый ключ",
             "keystore",
+            "keypair",
+            "key pair",
         ],
     ),
     (
-        Word::Public,
+        Word::Hash,
         &[
             "public key",
+            "publickey",
+            "public_key",
             "pubkey",
             "txid",
             "tx",
@@ -118,41 +131,61 @@ const WORDS: &[(Word, &[&str])] = &[
             "transaction id",
             "hash",
             "block",
+            "signature",
+            "sha256",
+            "sha-256",
+            "checksum",
+            "fingerprint",
+            "merkle",
+            "order id",
+            "哈希",
+            "交易",
+            "交易哈希",
+            "区块",
+            "區塊",
+            "公钥",
+            "公鑰",
+            "签名",
+            "簽名",
+            "トランザクション",
+            "公開鍵",
+            "트랜잭션",
+            "공개키",
+            "транзакци",
+            "хеш",
+            "хэш",
+            "clé publique",
+            "clave pública",
+            "transacción",
+            "transação",
+            "transaktion",
+        ],
+    ),
+    (
+        Word::Public,
+        &[
             "address",
             "contract",
             "deposit",
             "withdrawal",
             "order",
             "order number",
-            "order id",
             "order no",
             "invoice",
             "tracking",
             "reference",
             "ticket",
-            "signature",
-            "sha256",
-            "sha-256",
-            "checksum",
             "uuid",
             "iban",
             "account number",
             "phone",
-            "哈希",
-            "交易",
             "地址",
-            "区块",
-            "區塊",
             "合约",
             "合約",
             "订单",
             "訂單",
             "单号",
             "單號",
-            "公钥",
-            "公鑰",
-            "签名",
-            "簽名",
             "运单",
             "流水号",
             "手机",
@@ -227,12 +260,11 @@ const WORDS: &[(Word, &[&str])] = &[
             "login code",
             "sign-in code",
             "passcode",
-            "pin",
             "pin code",
+            "pin number",
             "sms code",
             "confirmation code",
             "email code",
-            "tan",
             "验证码",
             "驗證碼",
             "动态码",
@@ -258,6 +290,7 @@ const WORDS: &[(Word, &[&str])] = &[
             "Код подтверждения",
         ],
     ),
+    (Word::CodeAbbreviated, &["pin", "tan"]),
     (
         Word::Password,
         &[
@@ -311,8 +344,8 @@ static FINDER: LazyLock<Option<(AhoCorasick, Vec<Word>)>> = LazyLock::new(|| {
     finder.ok().map(|finder| (finder, classes))
 });
 
-/// Between a word and its value stand at most so many bytes.
-const CONNECTOR_MAX: usize = 40;
+/// A word that is farther away says nothing of a number.
+const NEAR_MAX: usize = 512;
 
 /// The words of a text that tell what its numbers are, in order.
 pub(super) struct Context {
@@ -349,6 +382,7 @@ impl Context {
         let end = self.words.partition_point(|(_, span)| span.start < at);
         // Words of other classes in between: no more are looked at than a sentence has.
         let near = self.words.get(..end).unwrap_or_default().iter().rev().take(64);
+        let near = near.take_while(|(_, span)| span.end + NEAR_MAX >= at);
         near.filter(|(word, _)| classes.contains(word)).map(Clone::clone).next()
     }
 
@@ -356,7 +390,13 @@ impl Context {
     pub(super) fn after(&self, at: usize, classes: &[Word]) -> Option<(Word, Range<usize>)> {
         let begin = self.words.partition_point(|(_, span)| span.start < at);
         let near = self.words.get(begin..).unwrap_or_default().iter().take(8);
+        let near = near.take_while(|(_, span)| span.start <= at + NEAR_MAX);
         near.filter(|(word, _)| classes.contains(word)).map(Clone::clone).next()
+    }
+
+    /// All of them, in order.
+    pub(super) fn words(&self) -> &[(Word, Range<usize>)] {
+        &self.words
     }
 
     pub(super) fn of_class(&self, class: Word) -> impl Iterator<Item = &Range<usize>> {
@@ -372,192 +412,4 @@ fn stands_alone(text: &str, span: &Range<usize>) -> bool {
     let (first, last) = (bytes.get(span.start), bytes.get(span.end.saturating_sub(1)));
     let goes_on = letter(first) && letter(before) || letter(last) && letter(bytes.get(span.end));
     !goes_on
-}
-
-/// Codes and passwords: nothing but the words before them tells what they are.
-pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
-    for (class, span) in &context.words {
-        let found = match class {
-            Word::Code => code(text, span.end, 4..=8)
-                .or_else(|| code_before(text, span.start))
-                .map(|span| (SecretSort::Code, span)),
-            Word::SecurityCode => code(text, span.end, 3..=4).map(|span| (SecretSort::Card, span)),
-            Word::Password => password(text, span.end).map(|span| (SecretSort::Password, span)),
-            Word::Seed | Word::Key | Word::Public | Word::Card | Word::Keystore | Word::Mask => {
-                None
-            }
-        };
-        finds.extend(found.map(|(sort, span)| Find { sort, span }));
-    }
-    for (at, _) in text.match_indices("otpauth://") {
-        let rest = text.get(at..).unwrap_or_default();
-        let end = rest.find(|c: char| c.is_whitespace() || "\"'<>".contains(c));
-        let span = at..at + end.unwrap_or(rest.len());
-        finds.push(Find { sort: SecretSort::Password, span });
-    }
-}
-
-/// Words that tie a value to its name.
-const TIES: &[&str] = &["is", "was", "are", "ist", "lautet", "est", "es", "é", "code", "number"];
-const TIES_JOINED: &[&str] = &["是", "为", "為", "は", "은", "는"];
-
-/// What stands between a word and its value, and whether it says that the value is one.
-struct Connector {
-    end: usize,
-    /// A colon or an equals sign.
-    sign: bool,
-    /// «is».
-    tie: bool,
-}
-
-fn connector(text: &str, begin: usize) -> Connector {
-    let mut connector = Connector { end: begin, sign: false, tie: false };
-    while connector.end < begin + CONNECTOR_MAX {
-        let rest = text.get(connector.end..).unwrap_or_default();
-        let Some(next) = rest.chars().next() else { break };
-        let joined = TIES_JOINED.iter().find(|tie| rest.starts_with(**tie));
-        if let Some(tie) = joined {
-            connector.tie = true;
-            connector.end += tie.len();
-        } else if next.is_alphabetic() {
-            let word: String = rest.chars().take(8).take_while(|c| c.is_alphabetic()).collect();
-            let known = TIES.iter().any(|tie| tie.eq_ignore_ascii_case(&word));
-            let ends = !rest.get(word.len()..).is_some_and(|rest| {
-                rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_')
-            });
-            if !known || !ends {
-                break;
-            }
-            connector.tie = true;
-            connector.end += word.len();
-        } else if ":：=".contains(next) {
-            connector.sign = true;
-            connector.end += next.len_utf8();
-        } else if next.is_whitespace() || "-–—#()（）「」【】\"'“”‘’>*`,，".contains(next)
-        {
-            connector.end += next.len_utf8();
-        } else {
-            break;
-        }
-    }
-    connector
-}
-
-/// So many digits behind a word, alone or in two groups: `123456`, `123 456`, `G-123456`.
-fn code(text: &str, begin: usize, count: std::ops::RangeInclusive<usize>) -> Option<Range<usize>> {
-    let mut start = connector(text, begin).end;
-    let rest = text.get(start..)?;
-    if let Some(tail) = rest.strip_prefix("G-") {
-        start += rest.len() - tail.len();
-    }
-    let bytes = text.as_bytes();
-    let (mut end, mut digits, mut groups) = (start, 0, 1);
-    loop {
-        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-        if digit(end) {
-            digits += 1;
-            end += 1;
-        } else if groups < 3
-            && digits > 0
-            && matches!(bytes.get(end), Some(b' ' | b'-'))
-            && digit(end + 1)
-        {
-            groups += 1;
-            end += 1;
-        } else {
-            break;
-        }
-        if digits > *count.end() {
-            return None;
-        }
-    }
-    (count.contains(&digits) && ends_value(text, end)).then_some(start..end)
-}
-
-/// `123456 is your … code`: the digits stand before the word.
-fn code_before(text: &str, word: usize) -> Option<Range<usize>> {
-    let mut from = word.saturating_sub(64);
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    let before = text.get(from..word)?;
-    let ties = [" is your ", " is the ", " is my ", "是您的", "是你的", "是我的", "为您的"];
-    let tie = ties.iter().filter_map(|tie| before.rfind(tie)).max()?;
-    let (value, between) = before.split_at_checked(tie)?;
-    if between.len() > 40 || between.contains(|c: char| c.is_ascii_digit() || c == '\n') {
-        return None;
-    }
-    let digits = value.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let start = value.len() - digits;
-    let glued = value.get(..start)?.ends_with(|c: char| {
-        c.is_ascii_alphanumeric() || matches!(c, '.' | '#' | '+' | '-' | '/' | '$' | '_')
-    });
-    ((4..=8).contains(&digits) && !glued && from + start > 0 || start > 0 && !glued)
-        .then_some(from + start..from + value.len())
-        .filter(|span| (4..=8).contains(&(span.end - span.start)))
-}
-
-/// No part of a longer number, an amount, a time or a date.
-fn ends_value(text: &str, end: usize) -> bool {
-    let rest = text.get(end..).unwrap_or_default();
-    let mut rest = rest.chars();
-    match rest.next() {
-        None => true,
-        Some('.' | ',' | ':' | '-' | '/') => !rest.next().is_some_and(|c| c.is_ascii_digit()),
-        Some(next) => !next.is_ascii_alphanumeric() && next != '%' && next != '_',
-    }
-}
-
-const VALUE_MAX: usize = 128;
-
-/// Words that people write behind «password:» without telling it.
-const NO_PASSWORD: &[&str] = &[
-    "reset",
-    "forgot",
-    "forgotten",
-    "wrong",
-    "incorrect",
-    "invalid",
-    "expired",
-    "changed",
-    "change",
-    "hidden",
-    "required",
-    "removed",
-    "unknown",
-    "please",
-    "cannot",
-    "doesn't",
-    "n/a",
-    "missing",
-    "rejected",
-    "locked",
-    "lost",
-    "protected",
-    "correct",
-    "working",
-    "accepted",
-];
-
-/// The value behind «password:», if it looks like one.
-fn password(text: &str, begin: usize) -> Option<Range<usize>> {
-    let connector = connector(text, begin);
-    if !connector.sign && !connector.tie {
-        return None;
-    }
-    let rest = text.get(connector.end..)?;
-    let length = rest.bytes().take(VALUE_MAX).take_while(u8::is_ascii_graphic).count();
-    let value =
-        rest.get(..length)?.trim_end_matches(['.', ',', ';', '!', '?', ')', '"', '\'', ']']);
-    let alone = rest.get(length..)?.trim_start_matches([' ', '\t', '\r']);
-    let alone = alone.is_empty() || alone.starts_with('\n');
-    let digit = value.bytes().any(|byte| byte.is_ascii_digit());
-    let symbol = value.bytes().any(|byte| b"!@#$%^&*_+=~?".contains(&byte));
-    let mixed = value.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
-        && value.bytes().any(|byte| byte.is_ascii_lowercase());
-    let word = NO_PASSWORD.iter().any(|word| word.eq_ignore_ascii_case(value));
-    let plain = connector.sign && alone && value.len() >= 6;
-    let link = value.starts_with("http") || value.starts_with('[') || value.contains("://");
-    let looks = value.len() >= 4 && !link && !word && (digit || symbol || mixed || plain);
-    looks.then(|| connector.end..connector.end + value.len())
 }

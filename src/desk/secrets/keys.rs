@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use ring::signature::Ed25519KeyPair;
 use sha2::{Digest as _, Sha256};
 
 use super::context::{Context, Word};
@@ -28,7 +29,7 @@ const EXTENDED: [u32; 12] = [
     0x02fa_c398,
 ];
 /// Beginnings that only private keys have, with the fewest characters of such a key.
-const PREFIXES: [(&str, usize); 13] = [
+const PREFIXES: [(&str, usize); 11] = [
     ("xprv", 100),
     ("yprv", 100),
     ("zprv", 100),
@@ -40,9 +41,9 @@ const PREFIXES: [(&str, usize); 13] = [
     ("edsk", 54),
     ("spsk", 54),
     ("p2sk", 54),
-    ("AGE-SECRET-KEY-1", 60),
-    ("ed25519e_sk1", 60),
 ];
+/// Names that stand before keys, with a character in them that no key has.
+const NAMES: [&str; 2] = ["AGE-SECRET-KEY-", "ed25519e_"];
 const TOKEN_MIN: usize = 50;
 const TOKEN_MAX: usize = 140;
 
@@ -51,29 +52,36 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
     let mut at = 0;
     while at < bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
-        let length = rest.iter().take_while(|byte| is_of_token(**byte)).count();
+        let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         if length == 0 {
             at += 1;
             continue;
         }
-        let span = at..at + length;
+        let mut span = at..at + length;
         at = span.end;
         if !(TOKEN_MIN..=TOKEN_MAX).contains(&length) {
             continue;
         }
         let Some(token) = text.get(span.clone()) else { continue };
-        if is_key(token) || (may_be_key(token) && is_told(text, context, &span)) {
+        let named = text.get(..span.start).and_then(name_before);
+        if is_key(token) || named.is_some() || (may_be_key(token) && is_told(text, context, &span))
+        {
+            span.start -= named.map_or(0, str::len);
             finds.push(Find { sort: SecretSort::PrivateKey, span });
         }
     }
     armoured(text, finds);
-    arrays(text, finds);
+    arrays(text, context, finds);
     keystores(text, context, finds);
 }
 
-/// Letters, digits, and what stands within the names of some keys.
-fn is_of_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+/// What is written before keys of some sorts, and belongs to them.
+fn name_before(before: &str) -> Option<&'static str> {
+    let bytes = before.as_bytes();
+    NAMES.into_iter().find(|name| {
+        let near = bytes.len().checked_sub(name.len()).and_then(|from| bytes.get(from..));
+        near.is_some_and(|near| near.eq_ignore_ascii_case(name.as_bytes()))
+    })
 }
 
 /// It can be nothing else.
@@ -82,6 +90,9 @@ fn is_key(token: &str) -> bool {
         return true;
     }
     if token.len() == 56 && token.starts_with('S') && is_stellar(token) {
+        return true;
+    }
+    if is_pair_in_text(token) {
         return true;
     }
     match token.len() {
@@ -104,6 +115,8 @@ fn is_key(token: &str) -> bool {
 }
 
 /// Thirty-two or sixty-four bytes of anything: in hex, or in base 58 (Solana).
+///
+/// What is a pair of keys of Ed25519 is none of these: see [`is_pair`].
 fn may_be_key(token: &str) -> bool {
     let bare = token.strip_prefix("0x").or_else(|| token.strip_prefix("0X")).unwrap_or(token);
     let hex = matches!(bare.len(), 64 | 128) && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -117,14 +130,14 @@ fn is_told(text: &str, context: &Context, span: &Range<usize>) -> bool {
     if matches!(before, Some(b'/' | b'=' | b'?')) && text.get(..span.start).is_some_and(in_link) {
         return false;
     }
-    let words = [Word::Key, Word::Public, Word::Seed];
+    let words = [Word::Key, Word::Hash, Word::Seed];
     let told = context.before(span.start, &words);
     let told = told.or_else(|| {
         context.after(span.end, &words).filter(|(_, word)| {
             !text.get(span.end..word.start).is_some_and(|between| between.contains('\n'))
         })
     });
-    told.is_some_and(|(word, _)| word != Word::Public)
+    told.is_some_and(|(word, _)| word != Word::Hash)
 }
 
 fn in_link(before: &str) -> bool {
@@ -139,6 +152,13 @@ fn in_link(before: &str) -> bool {
 
 /// The bytes of a text in `Base58Check` without their checksum.
 fn checked(token: &str) -> Option<Vec<u8>> {
+    let bytes = base58(token)?;
+    let (payload, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
+    let hash = Sha256::digest(Sha256::digest(payload));
+    (hash.get(..4) == Some(sum)).then(|| payload.to_vec())
+}
+
+fn base58(token: &str) -> Option<Vec<u8>> {
     let mut bytes: Vec<u8> = Vec::with_capacity(96);
     for letter in token.bytes() {
         let mut carry = u32::try_from(ALPHABET.iter().position(|known| *known == letter)?).ok()?;
@@ -155,9 +175,7 @@ fn checked(token: &str) -> Option<Vec<u8>> {
     let zeros = token.bytes().take_while(|letter| *letter == b'1').count();
     bytes.extend(std::iter::repeat_n(0, zeros));
     bytes.reverse();
-    let (payload, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-    let hash = Sha256::digest(Sha256::digest(payload));
-    (hash.get(..4) == Some(sum)).then(|| payload.to_vec())
+    Some(bytes)
 }
 
 fn low(value: u32) -> u8 {
@@ -197,37 +215,65 @@ fn armoured(text: &str, finds: &mut Vec<Find>) {
     }
 }
 
-/// `[12, 250, …]` of 64 bytes: a key file of Solana.
-fn arrays(text: &str, finds: &mut Vec<Find>) {
-    let mut begun: Option<(usize, usize)> = None;
-    let mut number: Option<u32> = None;
+/// `[12, 250, …]` of 64 bytes: a key file of Solana. The second half follows from the first; 32 bytes are a key
+/// only where they are called one.
+fn arrays(text: &str, context: &Context, finds: &mut Vec<Find>) {
+    let mut begun: Option<(usize, Vec<u8>)> = None;
+    let mut number: Option<u8> = None;
     for (at, byte) in text.bytes().enumerate() {
         match byte {
-            b'[' => (begun, number) = (Some((at, 0)), None),
+            b'[' => (begun, number) = (Some((at, Vec::new())), None),
             b'0'..=b'9' => {
-                let value = number.unwrap_or(0) * 10 + u32::from(byte - b'0');
-                number = Some(value);
-                if value > 255 {
+                let more = number.unwrap_or(0).checked_mul(10);
+                number = more.and_then(|value| value.checked_add(byte - b'0'));
+                if number.is_none() {
                     begun = None;
-                    number = None;
                 }
             }
             b' ' | b'\n' | b'\r' | b'\t' => {}
             b',' => match (&mut begun, number.take()) {
-                (Some((_, count)), Some(_)) => *count += 1,
+                (Some((_, bytes)), Some(value)) if bytes.len() < 64 => bytes.push(value),
                 _ => begun = None,
             },
             b']' => {
-                let whole = begun
-                    .take()
-                    .filter(|(_, count)| number.take().is_some() && matches!(count + 1, 32 | 64));
-                if let Some((start, _)) = whole {
-                    finds.push(Find { sort: SecretSort::PrivateKey, span: start..at + 1 });
+                let Some((start, mut bytes)) = begun.take() else { continue };
+                bytes.extend(number.take());
+                let span = start..at + 1;
+                let told = || is_random(&bytes) && is_told(text, context, &span);
+                if is_pair(&bytes) || (matches!(bytes.len(), 32 | 64) && told()) {
+                    finds.push(Find { sort: SecretSort::PrivateKey, span });
                 }
             }
             _ => begun = None,
         }
     }
+}
+
+/// A private key of Ed25519 and behind it the public one that follows from it.
+fn is_pair(bytes: &[u8]) -> bool {
+    let Some((private, public)) = bytes.split_at_checked(32).filter(|_| bytes.len() == 64) else {
+        return false;
+    };
+    is_random(bytes) && Ed25519KeyPair::from_seed_and_public_key(private, public).is_ok()
+}
+
+/// In hex or in base 58.
+fn is_pair_in_text(token: &str) -> bool {
+    let bytes = match token.len() {
+        86..=88 => base58(token),
+        128 => data_encoding::HEXLOWER_PERMISSIVE.decode(token.as_bytes()).ok(),
+        _ => None,
+    };
+    bytes.is_some_and(|bytes| is_pair(&bytes))
+}
+
+/// Key material, and no counts, pixels or measures: many values, large ones too, in no order.
+fn is_random(bytes: &[u8]) -> bool {
+    let some = bytes.len() / 5..bytes.len() - bytes.len() / 6;
+    let distinct: std::collections::BTreeSet<u8> = bytes.iter().copied().collect();
+    let large = bytes.iter().filter(|byte| **byte >= 128).count();
+    let rising = bytes.iter().zip(bytes.iter().skip(1)).filter(|(one, next)| one < next).count();
+    distinct.len() >= bytes.len() / 2 && some.contains(&large) && some.contains(&rising)
 }
 
 /// The outermost braces around `"ciphertext"`, where a key derivation or a MAC is named too.

@@ -1,14 +1,16 @@
 //! Finds what a customer should never have sent: seed phrases, private keys, cards, codes, passwords.
 //!
-//! Pure, and linear in the length of the text: every part looks at each character a fixed number of times, and
-//! tries a fixed number of checks at each place. Where a checksum says what something is (seed phrases, keys,
+//! Pure, and linear in the length of the text: a long one is looked at in pieces that overlap, every part looks
+//! at each character a fixed number of times, and tries a fixed number of checks at each place. Where a checksum says what something is (seed phrases, keys,
 //! cards), the checksum decides; where none does (64 digits in hex, a code, a password), the words before it do.
 
 mod cards;
+mod codes;
 mod context;
 mod html;
 mod keys;
 mod phrases;
+mod plain;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ use std::ops::Range;
 use regex::Regex;
 
 use context::Context;
+use plain::{Plain, Unseen};
 
 /// What sort of secret.
 #[derive(
@@ -110,6 +113,10 @@ impl Default for Scanner {
 
 /// Masking what was masked finds nothing more after so many rounds.
 const ROUNDS_MAX: usize = 4;
+/// A longer text is looked at in pieces of so many bytes.
+const PIECE_BYTES: usize = 256 * 1024;
+/// So much of a piece is looked at again with the next one: more than the longest secret with its words has.
+const OVERLAP_BYTES: usize = 16 * 1024;
 
 impl Scanner {
     /// Looks for these sorts; what matches one of `allow` as a whole or in part is no secret.
@@ -125,14 +132,40 @@ impl Scanner {
         if text.len() < 6 || self.sorts.is_empty() {
             return Vec::new();
         }
+        let mut finds = Vec::new();
+        for piece in pieces(text) {
+            let part = text.get(piece.clone()).unwrap_or_default();
+            let moved = self.scan_piece(part).into_iter().map(|find| Find {
+                span: find.span.start + piece.start..find.span.end + piece.start,
+                ..find
+            });
+            finds.extend(moved);
+        }
+        merged(finds)
+    }
+
+    fn scan_piece(&self, text: &str) -> Vec<Find> {
+        let Some(plain) = Plain::of(text, Unseen::Gone) else { return self.scan_plain(text) };
+        let placed = |plain: &Plain| -> Vec<Find> {
+            let finds = self.scan_plain(&plain.text).into_iter();
+            finds.map(|find| Find { span: plain.place(&find.span), ..find }).collect()
+        };
+        let mut finds = placed(&plain);
+        if Plain::has_unseen(text) {
+            finds.extend(Plain::of(text, Unseen::Blank).iter().flat_map(placed));
+        }
+        finds
+    }
+
+    fn scan_plain(&self, text: &str) -> Vec<Find> {
         let context = Context::of(text);
         let mut finds = Vec::new();
         phrases::find(text, &context, &mut finds);
         keys::find(text, &context, &mut finds);
         cards::find(text, &context, &mut finds);
-        context::find(text, &context, &mut finds);
+        codes::find(text, &context, &mut finds);
         finds.retain(|find| self.sorts.contains(&find.sort) && !self.allowed(text, find));
-        merged(finds)
+        finds
     }
 
     fn allowed(&self, text: &str, find: &Find) -> bool {
@@ -170,6 +203,28 @@ impl Scanner {
         }
         masked
     }
+}
+
+/// Stretches that cover a text, each of which begins within the one before. Cut where a character ends and, if
+/// there is one near, where a word does.
+fn pieces(text: &str) -> Vec<Range<usize>> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while text.len() - start > PIECE_BYTES + OVERLAP_BYTES {
+        let end = start + PIECE_BYTES;
+        pieces.push(start..cut(text, end));
+        start = cut(text, end - OVERLAP_BYTES);
+    }
+    pieces.push(start..text.len());
+    pieces
+}
+
+/// The last place before `at` where a word ends.
+fn cut(text: &str, at: usize) -> usize {
+    let at = text.floor_char_boundary(at);
+    let from = text.floor_char_boundary(at.saturating_sub(OVERLAP_BYTES / 4));
+    let near = text.get(from..at).unwrap_or_default();
+    near.rfind(char::is_whitespace).map_or(at, |blank| from + blank)
 }
 
 /// In order; of two that overlap, one that covers both, of the sort that stands first.

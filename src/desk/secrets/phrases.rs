@@ -3,6 +3,9 @@
 //! A run is a row of words of one list with nothing between them but blanks, numbers and punctuation. If any
 //! part of it that has a phrase's length passes the checksum, all of the run is the secret: where the phrase
 //! begins cannot be told for sure, and too much is masked rather than too little.
+//!
+//! What fails the checksum is a secret only close behind words that call it one: somebody mistyped a word, and
+//! whoever reads it tries which. There all of twelve words but one have to be of the list.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -41,6 +44,12 @@ const SHORTEST: usize = 12;
 const SHARE_LENGTHS: [usize; 5] = [20, 23, 27, 30, 33];
 /// Numbers, punctuation and blanks between two words of one phrase.
 const GAP_MAX: usize = 48;
+/// Words between «my seed phrase» and the phrase itself.
+const LEAD_MAX: usize = 16;
+/// A phrase that is told has at most so many words.
+const TOLD_MAX: usize = 34;
+/// Electrum's check is dear: no phrase stands in a longer run than this.
+const ELECTRUM_RUN_MAX: usize = 64;
 /// No list has a longer word.
 const LETTERS_MAX: usize = 16;
 
@@ -63,6 +72,9 @@ static WORDS: LazyLock<HashMap<String, Vec<(usize, u16)>>> = LazyLock::new(|| {
     }
     words
 });
+
+/// The lists that have a word, each with the word's place in it.
+type Places = &'static [(usize, u16)];
 
 /// Lower case, decomposed (NFKD), without the accents of Latin letters: people leave them out.
 fn fold(word: &str, folded: &mut String) {
@@ -99,14 +111,9 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
             continue;
         }
         end_before = token.end;
-        let known = (word.chars().take(LETTERS_MAX + 1).count() <= LETTERS_MAX)
-            .then(|| {
-                fold(word, &mut buffer);
-                WORDS.get(buffer.as_str())
-            })
-            .flatten();
+        let known = lists_of(word, &mut buffer);
         for (list, run) in runs.iter_mut().enumerate() {
-            let place = known.and_then(|known| known.iter().find(|(one, _)| *one == list));
+            let place = known.iter().find(|(one, _)| *one == list);
             let Some((_, place)) = place else {
                 end(text, list, run, seed, finds);
                 continue;
@@ -124,6 +131,65 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
     for (list, run) in runs.iter_mut().enumerate() {
         end(text, list, run, seed, finds);
     }
+    told(text, context, finds);
+}
+
+/// Phrases behind words that call them so, whose checksum may be wrong.
+fn told(text: &str, context: &Context, finds: &mut Vec<Find>) {
+    let mut seeds = context.of_class(Word::Seed).peekable();
+    let mut buffer = String::new();
+    while let Some(seed) = seeds.next() {
+        // The last of several says it.
+        if seeds.peek().is_some_and(|next| next.start < seed.end + 24) {
+            continue;
+        }
+        let mut words: Vec<(Range<usize>, Places)> = Vec::new();
+        let (mut tokens, mut before) = (Tokens { text, at: seed.end }, seed.end);
+        while words.len() < LEAD_MAX + TOLD_MAX
+            && let Some((token, _)) = tokens.next()
+        {
+            let word = text.get(token.clone()).unwrap_or_default();
+            let gap = text.get(before..token.start).unwrap_or_default();
+            if gap.len() > GAP_MAX {
+                break;
+            }
+            if !is_numbering(text, word, &token, gap) {
+                before = token.end;
+                words.push((token, lists_of(word, &mut buffer)));
+            }
+        }
+        let span = (0..LISTS).filter(|list| !is_chinese(*list)).find_map(|list| {
+            let known: Vec<bool> =
+                words.iter().map(|(_, lists)| lists.iter().any(|(one, _)| *one == list)).collect();
+            let phrase = told_in(&known)?;
+            let (first, last) = (words.get(phrase.start)?, words.get(phrase.end.checked_sub(1)?)?);
+            Some(first.0.start..last.0.end)
+        });
+        finds.extend(span.map(|span| Find { sort: SecretSort::SeedPhrase, span }));
+    }
+}
+
+/// Twelve words of which the list has all but one, and those of the list behind them.
+fn told_in(known: &[bool]) -> Option<Range<usize>> {
+    let starts = known.windows(SHORTEST).take(LEAD_MAX + 1).enumerate();
+    let mut starts = starts.filter(|(_, window)| window.first() == Some(&true));
+    let (start, _) = starts
+        .find(|(_, window)| window.iter().filter(|known| **known).count() + 1 >= window.len())?;
+    let more = known.iter().skip(start + SHORTEST).take_while(|known| **known).count();
+    Some(start..(start + SHORTEST + more).min(start + TOLD_MAX))
+}
+
+/// The lists that have a word, and where.
+fn lists_of(word: &str, buffer: &mut String) -> Places {
+    if word.chars().take(LETTERS_MAX + 1).count() > LETTERS_MAX {
+        return &[];
+    }
+    fold(word, buffer);
+    WORDS.get(buffer.as_str()).map_or(&[], Vec::as_slice)
+}
+
+const fn is_chinese(list: usize) -> bool {
+    matches!(list, 1 | 2)
 }
 
 /// The letters of a text: words, and each Chinese character for itself.
@@ -181,15 +247,14 @@ fn end(text: &str, list: usize, run: &mut Run, seed: bool, finds: &mut Vec<Find>
         return;
     }
     let places: Vec<u16> = words.iter().map(|(place, _)| *place).collect();
-    let chinese = matches!(list, 1 | 2);
     let found = if list == SHARES {
         windows(&places, &SHARE_LENGTHS, is_share)
-    } else if dense && chinese {
+    } else if dense && is_chinese(list) {
         // Prose of Chinese is made of nothing else: it has to be told, and to be exact.
         seed && LENGTHS.contains(&places.len()) && checks(&places)
     } else {
-        let told = seed && !chinese;
-        told || windows(&places, &LENGTHS, checks) || (list == ENGLISH && electrum(text, &words))
+        let short = words.len() <= ELECTRUM_RUN_MAX;
+        windows(&places, &LENGTHS, checks) || (list == ENGLISH && short && electrum(text, &words))
     };
     let ends = words.first().zip(words.last());
     if let Some((first, last)) = ends.filter(|_| found) {
