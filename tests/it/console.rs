@@ -199,6 +199,40 @@ async fn the_console_works_on_a_phone_and_in_chinese() {
 }
 
 #[tokio::test]
+async fn an_agent_calls_somebody_back_and_says_how_it_ended() {
+    let desk =
+        Desk::open(Screen::Desktop, &[mail(1, "Jane", "Lost phone", "please call me")]).await;
+    let api = desk.daemon.api();
+    let body = json!({ "ticket": 1, "phone": "+86 138 0013 8000", "note": "in the afternoon" });
+    let asked = api.post("/callbacks", &body, "1").await.unwrap().body;
+    desk.click("a.nav[data-view=calls]").await;
+    let shown = "return document.querySelector('td a.phone')?.getAttribute('href')";
+    assert_eq!(desk.wait("the number", shown).await, "tel:+8613800138000");
+    desk.click("td.choices button").await;
+    desk.wait(
+        "the ways to end",
+        "return document.querySelectorAll('td.choices button').length > 3",
+    )
+    .await;
+    desk.browser.screenshot("console_calls").await;
+    let path = format!("/callbacks/{}", asked["id"].as_str().unwrap());
+    let taken = api.get(&path).await;
+    assert_eq!((&taken["status"], &taken["agent"]), (&json!("calling"), &json!("Lena")));
+    // The ticket shows it too, and there it is ended.
+    desk.browser.run("location.hash = '#/ticket/1'", json!([])).await;
+    desk.wait(
+        "the call-back",
+        "return document.querySelector('aside .calls .choices button')?.textContent",
+    )
+    .await;
+    desk.browser.screenshot("console_ticket_call").await;
+    desk.click("aside .calls .choices button").await;
+    desk.wait("its end", "return !document.querySelector('aside .calls')").await;
+    assert_eq!(api.get(&path).await["outcome"], "reached");
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn pages_carry_a_strict_policy_and_are_cached_by_their_content() {
     let daemon = Daemon::start(&configuration()).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -68,6 +68,8 @@ export const api = {
   resume: (name) => call("POST", `/channels/${name}/resume`),
   outbox: (filter) => call("GET", `/outbox${query(filter ?? {})}`),
   delivery: (id, action) => call("POST", `/outbox/${id}/${action}`),
+  callbacks: (filter) => call("GET", `/callbacks${query({ limit: 100, ...filter })}`),
+  callback: (id, action, version, body) => call("POST", `/callbacks/${id}/${action}`, { body, version, key: wish() }),
   quarantine: () => call("GET", "/quarantine"),
   retryRaw: (id) => call("POST", `/quarantine/${id}/retry`),
   dropRaw: (id) => call("DELETE", `/quarantine/${id}`),
@@ -85,6 +87,7 @@ const KINDS = [
   "message.arrived_again", "attachment.updated", "delivery.updated", "ticket.deleted", "ticket.merged",
   "ticket.absorbed", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",
+  "callback.requested", "callback.due", "callback.updated", "callback.refused",
 ];
 
 /** Calls for everything that happens; the browser connects again by itself and misses nothing. */

@@ -3,12 +3,13 @@
 import { api, follow } from "./api.js";
 import { h, fill, toast } from "./dom.js";
 import { showBoard } from "./board.js";
+import { showCalls } from "./calls.js";
 import { showChannels, showOutbox, showQuarantine } from "./running.js";
 import { TicketList, VIEWS } from "./list.js";
 import { TicketPage } from "./ticket.js";
 import { say, switchLanguage } from "./words.js";
 
-const PAGES = { channels: showChannels, outbox: showOutbox, quarantine: showQuarantine, dashboard: showBoard };
+const PAGES = { calls: showCalls, channels: showChannels, outbox: showOutbox, quarantine: showQuarantine, dashboard: showBoard };
 const COUNTED = ["inbox", "mine", "unassigned", "urgent"];
 
 const desk = { me: null, people: [] };
@@ -34,7 +35,7 @@ function shell() {
     h("div.head", null, say("views")),
     VIEWS.map((view) => link(view.name, say(view.name))),
     h("div.head", null, say("desk")),
-    ["channels", "outbox", "quarantine", "dashboard"].map((name) => link(name, say(name))),
+    ["calls", "channels", "outbox", "quarantine", "dashboard"].map((name) => link(name, say(name))),
     h("div.foot", null,
       h("span.who", null, desk.me.name),
       h("button.link", { type: "button", on: { click: switchLanguage } }, say("language")),
@@ -99,7 +100,7 @@ async function count() {
 }
 
 function happened(kind, event) {
-  if (kind.startsWith("channel.") || kind.startsWith("quarantine.")) page?.refresh?.();
+  if (kind.startsWith("channel.") || kind.startsWith("quarantine.") || kind.startsWith("callback.")) page?.refresh?.();
   if (!event.ticket_id) return;
   soon();
   page?.happened?.(event);

@@ -7,7 +7,7 @@ import { ago, bytes, moment, say } from "./words.js";
 const GOOD = ["running", "connecting", "waiting_for_lease"];
 
 /** A page that reads itself again, now and then and when something happens. */
-function page(parent, title, read, every = 10) {
+export function page(parent, title, read, every = 10) {
   const body = h("div.body");
   fill(parent, h("div.plain-page", null, h("header.top", null, h("a.back", { href: "#/inbox", "aria-label": say("key_back") }, "‹"), h("h1", null, title)), body));
   let closed = false;
@@ -24,13 +24,13 @@ function page(parent, title, read, every = 10) {
   return { refresh, close: () => { closed = true; clearInterval(timer); } };
 }
 
-function table(heads, rows) {
+export function table(heads, rows) {
   return h("div.scroll", null, h("table", null,
     h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", null, rows)));
 }
 
-function button(words, action, refresh) {
+export function button(words, action, refresh) {
   return h("button.small", { type: "button", on: { click: async (event) => {
     event.target.disabled = true;
     try {

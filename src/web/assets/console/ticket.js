@@ -1,6 +1,7 @@
 // One ticket: what was said, in order; who the customer is; what can be changed; where to answer.
 
 import { api, attachment, raw, wish } from "./api.js";
+import { callActions, dial } from "./calls.js";
 import { Composer } from "./composer.js";
 import { h, fill, toast } from "./dom.js";
 import { ago, bytes, moment, say } from "./words.js";
@@ -27,6 +28,7 @@ export class TicketPage {
     this.desk = desk;
     this.ticket = null;
     this.messages = [];
+    this.calls = [];
     this.open = new Set();
     this.closed = false;
     fill(parent);
@@ -42,6 +44,7 @@ export class TicketPage {
 
   async load(first) {
     const ticket = await api.ticket(this.name);
+    const calls = (await api.callbacks({ ticket: ticket.number }).catch(() => null))?.items ?? [];
     const messages = [];
     let cursor = null;
     do {
@@ -52,6 +55,7 @@ export class TicketPage {
     if (this.closed) return;
     this.ticket = ticket;
     this.messages = messages;
+    this.calls = calls;
     this.draw(first);
   }
 
@@ -185,6 +189,11 @@ export class TicketPage {
       choice(say("assignee"), people, ticket.assignee ?? "", named, (assignee) => this.change({ assignee: assignee || null })),
       line(say("queue"), ticket.queue ?? "", (queue) => this.change({ queue: queue || null })),
       line(say("tags"), ticket.tags.join(", "), (tags) => this.change({ tags: tags.split(/[,，]/).map((tag) => tag.trim()).filter(Boolean) })),
+      this.calls.length ? h("section.calls", null, h("h2", null, say("calls")), this.calls.map((one) => h("div.card", null,
+        h("p", null, dial(one), " · ", h("time", { title: moment(one.due_at) }, ago(one.due_at))),
+        one.wanted || one.note ? h("p.small", { dir: "auto" }, [one.wanted, one.note].filter(Boolean).join(" · ")) : null,
+        h("p.small", null, say(`call.${one.status}`), one.agent && one.status === "calling" ? ` · ${one.agent}` : ""),
+        h("div.choices", null, callActions(one, () => this.refresh()))))) : null,
       h("section", null, h("h2", null, say("customer")),
         h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–"), ticket.language ? h("span.tag", { title: say("written_in") }, ticket.language) : null),
         h("ul.plain", null, ticket.contact.identities.map((identity) =>
