@@ -243,6 +243,7 @@ async fn store_alone(kind: Kind, mails: &[Vec<u8>]) -> Duration {
         delivers: false,
         own: Arc::new(OwnAddresses(channel.addresses.iter().cloned().collect())),
         callbacks: Arc::new(tributary::desk::CallbackPolicy::usual()),
+        triage: Arc::default(),
     });
     let mut meanings = meanings.into_iter();
     let began = Instant::now();

@@ -16,6 +16,7 @@ mod m20261126_000010_visitor;
 mod m20261126_000020_webhooks;
 mod m20261126_000041_unscanned;
 mod m20261126_000050_language;
+mod m20261126_000051_rules;
 mod m20261126_000060_callbacks;
 
 /// All steps, oldest first.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000020_webhooks::Migration),
             Box::new(m20261126_000041_unscanned::Migration),
             Box::new(m20261126_000050_language::Migration),
+            Box::new(m20261126_000051_rules::Migration),
             Box::new(m20261126_000060_callbacks::Migration),
         ]
     }

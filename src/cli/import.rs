@@ -43,7 +43,7 @@ pub(super) async fn run(
     }
     let store = installation.store.clone();
     let engine =
-        Engine::idle(store.clone(), channels, installation.engine_settings(), Clock::system());
+        Engine::idle(store.clone(), channels, installation.engine_settings()?, Clock::system());
     let mut progress = Progress::new(source.size);
     let mut done = Done::default();
     let mut batch: Vec<Raw> = Vec::new();

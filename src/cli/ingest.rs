@@ -68,7 +68,7 @@ async fn store_raw(
     }
     let store = installation.store.clone();
     let engine =
-        Engine::idle(store.clone(), channels, installation.engine_settings(), Clock::system());
+        Engine::idle(store.clone(), channels, installation.engine_settings()?, Clock::system());
     let appended = engine.take_raws(channel, vec![raw("ingest", body, Transport::new())]).await?;
     let id = appended.ids.first().copied();
     Ok((store, engine, id.ok_or_else(|| anyhow::anyhow!("the store took nothing"))?))

@@ -18,6 +18,7 @@ mod open;
 mod people;
 mod print;
 mod remote;
+mod rules;
 mod run;
 mod secret;
 
@@ -108,6 +109,9 @@ enum Command {
     /// What could not be understood.
     #[command(subcommand)]
     Quarantine(remote::QuarantineCommand),
+    /// What is decided about messages before a human looks.
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Privacy requests.
     #[command(subcommand)]
     Contact(remote::ContactCommand),
@@ -228,6 +232,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         }
         Command::Outbox(command) => remote::outbox(&remote().await?, command).await,
         Command::Quarantine(command) => remote::quarantine(&remote().await?, command).await,
+        Command::Rules(command) => rules::run(config.as_deref(), command, json).await,
         Command::Contact(command) => remote::contact(&remote().await?, command).await,
     }
 }

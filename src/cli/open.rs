@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::Failure;
 use crate::channel::shared::sign::Signer;
 use crate::channel::{Channel, Site, Vault};
+use crate::desk::Triage;
 use crate::engine::{Clock, EngineSettings, Scanner, Webhook, Without};
 use crate::model::{Cause, Secret};
 use crate::settings::{
@@ -65,10 +66,16 @@ impl Installation {
     }
 
     /// Limits and times of the engine's loops.
-    pub(super) fn engine_settings(&self) -> EngineSettings {
+    pub(super) fn engine_settings(&self) -> Result<EngineSettings, Failure> {
         let scanner = scanner(&self.settings().scan);
+        let triage = Arc::new(self.triage()?);
         let callbacks = Arc::new(self.settings().callbacks.policy());
-        EngineSettings { scanner, callbacks, ..EngineSettings::usual() }
+        Ok(EngineSettings { scanner, callbacks, triage, ..EngineSettings::usual() })
+    }
+
+    /// The rules.
+    pub(super) fn triage(&self) -> Result<Triage, Failure> {
+        self.loaded.build_triage().map_err(|faults| Failure::Config(faults.to_string()))
     }
 
     /// All outgoing webhooks.

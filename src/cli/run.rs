@@ -50,7 +50,7 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     let address = format!("http://{}", listener.local_addr()?);
     let store = installation.store.clone();
     let engine =
-        Engine::start(store.clone(), channels, installation.engine_settings(), Clock::system());
+        Engine::start(store.clone(), channels, installation.engine_settings()?, Clock::system());
     let webhooks = installation.webhooks()?;
     engine.change_webhooks(webhooks, Vec::new()).await?;
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
@@ -171,6 +171,16 @@ impl Daemon {
         let later = self.settings.needs_restart(&loaded.settings);
         if !later.is_empty() {
             told.push_str(&format!("; [{}] changed too: restart for that", later.join("], [")));
+        }
+        if self.settings.triage != loaded.settings.triage || *wanted != self.channels {
+            match loaded.build_triage() {
+                Ok(triage) => self.engine.change_triage(Arc::new(triage)),
+                Err(faults) => return refused(&faults.to_string()),
+            }
+            if self.settings.triage != loaded.settings.triage {
+                told.push_str("; the rules changed");
+            }
+            self.settings.triage.clone_from(&loaded.settings.triage);
         }
         self.engine.reload(changed, removed).await;
         self.channels.clone_from(wanted);

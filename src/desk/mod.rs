@@ -1,23 +1,33 @@
 //! What the help desk decides. Facts in, plan out: pure functions, one question each; no clock, no
 //! database, no network.
 
+mod assign;
 mod autoreply;
 mod callback;
 mod continued;
+mod hours;
 pub mod language;
 mod reply;
 mod route;
+mod rules;
 mod secrets;
 mod settle;
 mod split;
+mod texts;
+mod triage;
 mod wanted;
 
+pub use assign::{AgentSetting, AssignBy, AssignSetting, Colleague};
 pub use autoreply::{AckFacts, acknowledge, fill};
 pub use callback::{CallAbout, CallbackPolicy, CallbackTexts, DaySpan, Next};
 pub use continued::continued;
+pub use hours::{Calendar, CalendarSetting};
 pub use reply::{CannotReply, Draft, ReplyPart, parts};
 pub use route::{Candidate, Decision, Facts, Route, is_blocked, route, subject};
+pub use rules::{Assign, RuleSetting, Situation, ThenSetting, Verdict, WhenSetting};
 pub use secrets::{Find, Masked, Scanner, SecretSort};
 pub use settle::{advance, after_crash, backoff, cause_of, settle};
 pub use split::split;
+pub use texts::Texts;
+pub use triage::{Seen, Triage, TriageSettings};
 pub use wanted::Wanted;

@@ -79,7 +79,7 @@ fn pattern(text: &str, known: &[&str]) -> Result<Pattern, String> {
 fn says(data: &Value, word: &str) -> bool {
     let is = |key: &str| data.get(key).and_then(Value::as_str) == Some(word);
     let changed = data.get("changes").is_some_and(|changes| changes.get(word).is_some());
-    is("direction") || is("status") || is("state") || is("kind") || changed
+    is("direction") || is("status") || is("state") || is("kind") || is("rule") || changed
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub use scan::{NotKept, Scanner, Verdict, Without};
 pub use webhook::Webhook;
 
 use crate::channel::Channel;
-use crate::desk::{CallbackPolicy, Wanted};
+use crate::desk::{CallbackPolicy, Triage, Wanted};
 use crate::model::{ChannelName, OwnAddresses};
 use crate::store::{IngestChannel, Store};
 
@@ -62,6 +62,8 @@ pub struct EngineSettings {
     pub scanner: Option<Scanner>,
     /// What the admin decided about call-backs.
     pub callbacks: Arc<CallbackPolicy>,
+    /// What is decided about a message before a human looks at it.
+    pub triage: Arc<Triage>,
 }
 
 impl EngineSettings {
@@ -76,6 +78,7 @@ impl EngineSettings {
             connections_max: 64,
             scanner: None,
             callbacks: Arc::new(CallbackPolicy::usual()),
+            triage: Arc::default(),
         }
     }
 }
@@ -92,6 +95,8 @@ pub struct Engine {
     channels: RwLock<HashMap<ChannelName, Arc<Running>>>,
     /// What people ordered about pauses.
     orders: pause::Orders,
+    /// As the settings say now.
+    triage: RwLock<Arc<Triage>>,
     /// Something new is in the journal.
     journal: Notify,
     /// Grows with every turn of housekeeping: the watchdog is fed by this and nothing else.
@@ -121,6 +126,7 @@ impl Engine {
         settings: EngineSettings,
         clock: Clock,
     ) -> Arc<Self> {
+        let triage = RwLock::new(settings.triage.clone());
         let engine = Arc::new(Self {
             store,
             health: Health::default(),
@@ -128,6 +134,7 @@ impl Engine {
             settings,
             channels: RwLock::default(),
             orders: pause::Orders::default(),
+            triage,
             journal: Notify::new(),
             pulse: watch::channel(0).0,
             tasks: TaskTracker::new(),
@@ -169,6 +176,7 @@ impl Engine {
         settings: EngineSettings,
         clock: Clock,
     ) -> Arc<Self> {
+        let triage = RwLock::new(settings.triage.clone());
         let running =
             channels.into_iter().map(|channel| (channel.name.clone(), running(channel, None)));
         Arc::new(Self {
@@ -178,6 +186,7 @@ impl Engine {
             settings,
             channels: RwLock::new(running.collect()),
             orders: pause::Orders::default(),
+            triage,
             journal: Notify::new(),
             pulse: watch::channel(0).0,
             tasks: TaskTracker::new(),
@@ -212,6 +221,15 @@ impl Engine {
             self.start_channel(channel);
         }
         self.journal.notify_one();
+    }
+
+    /// Takes over changed rules: for every message that is understood from now on.
+    pub fn change_triage(&self, triage: Arc<Triage>) {
+        *self.triage.write().unwrap_or_else(PoisonError::into_inner) = triage;
+    }
+
+    pub(crate) fn triage(&self) -> Arc<Triage> {
+        self.triage.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn stop_channels(&self, names: &[ChannelName]) {
@@ -316,6 +334,7 @@ impl Engine {
             delivers: running.channel.deliver.is_some(),
             own: own.clone(),
             callbacks: self.settings.callbacks.clone(),
+            triage: self.triage(),
         }))
     }
 }

@@ -25,6 +25,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "quarantine.added",
     "quarantine.dropped",
     "quarantine.retried",
+    "rule.fired",
     "ticket.absorbed",
     "ticket.created",
     "ticket.deleted",

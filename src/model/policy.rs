@@ -62,6 +62,15 @@ pub struct Acknowledge {
     pub per_hour_max: u32,
 }
 
+impl Acknowledge {
+    /// Limits for what a channel sends by itself without an acknowledgement of its own.
+    #[must_use]
+    pub const fn guard() -> Self {
+        let per_address = Duration::from_secs(24 * 3600);
+        Self { text: String::new(), per_address, per_hour_max: 200 }
+    }
+}
+
 /// What a new ticket starts with.
 #[derive(Debug, Clone)]
 pub struct TicketDefaults {

@@ -1,6 +1,6 @@
 //! Reads all layers, puts the secrets in, checks everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::webhook::{self, WebhookSection};
 use super::{DEFAULTS, Environment, Settings, paths};
 use crate::channel::shared::sign::Signer;
 use crate::channel::{self, BadChannel, Channel, KINDS, Site, Vault};
+use crate::desk::{Triage, TriageSettings};
 use crate::engine::Webhook;
 use crate::model::{Cause, ChannelName, Secret};
 use crate::telemetry::LogFormat;
@@ -53,6 +54,15 @@ impl Loaded {
             })
         });
         built.collect()
+    }
+
+    /// Compiles the rules for real.
+    pub fn build_triage(&self) -> Result<Triage, Faults> {
+        let channels = self.settings.channels.keys().map(ToString::to_string).collect();
+        Triage::read(&self.settings.triage, &channels).map_err(|faults| {
+            let found = |(path, reason)| place(&self.layers, "", Found { path, reason });
+            Faults::of(faults.into_iter().map(found).collect())
+        })
     }
 
     /// Builds every channel for real.
@@ -153,8 +163,10 @@ impl Loading<'_> {
         let mut root = root.into_table().ok()?;
         let channels = root.remove("channels");
         let webhooks = root.remove("webhooks");
+        let names = names(channels.as_ref());
         let channels = self.channels(channels, &unresolved);
         let webhooks = self.webhooks(webhooks, &channels, &unresolved);
+        let triage = self.triage(&mut root, &names);
         let sections = self.sections(root.into(), &unresolved)?;
         let state_dir = paths::state_dir(sections.state_dir.as_deref(), self.environment);
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
@@ -164,7 +176,19 @@ impl Loading<'_> {
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
         }
-        Some(Settings { state_dir, store, http, log, console, scan, callbacks, channels, webhooks })
+        let triage = triage?;
+        Some(Settings {
+            state_dir,
+            store,
+            http,
+            log,
+            console,
+            scan,
+            callbacks,
+            triage,
+            channels,
+            webhooks,
+        })
     }
 
     /// Puts the secrets in. A failure leaves something harmless in place and is noted.
@@ -214,6 +238,34 @@ impl Loading<'_> {
                 None
             }
         }
+    }
+
+    /// What becomes of messages: read apart, and compiled, so that every fault of it is found.
+    fn triage(
+        &mut self,
+        root: &mut Map<String, Value>,
+        channels: &BTreeSet<String>,
+    ) -> Option<TriageSettings> {
+        let keys = TriageSettings::KEYS.iter();
+        let table: Map<String, Value> =
+            keys.filter_map(|key| Some(((*key).to_owned(), root.remove(*key)?))).collect();
+        let read = |value: Value| {
+            channel::read::<TriageSettings>(value)
+                .map_err(|(path, problem)| Found { path, reason: problem.to_string() })
+        };
+        let found =
+            match check::read_all(table.into(), &[], |key| self.layers.default_of(key), read) {
+                Ok(settings) => match Triage::read(&settings, channels) {
+                    Ok(_) => return Some(settings),
+                    Err(faults) => {
+                        let found = |(path, reason)| Found { path, reason };
+                        faults.into_iter().map(found).collect()
+                    }
+                },
+                Err(found) => found,
+            };
+        self.faults.extend(found.into_iter().map(|found| place(self.layers, "", found)));
+        None
     }
 
     /// By the names of their lanes, which are those of no channel.
@@ -350,6 +402,14 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
         }
     }
     Ok(())
+}
+
+/// The names of the channels, also of those that have faults.
+fn names(given: Option<&Value>) -> BTreeSet<String> {
+    match given.map(|value| &value.kind) {
+        Some(ValueKind::Table(table)) if !table.is_empty() => table.keys().cloned().collect(),
+        _ => DEFAULT_CHANNELS.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+    }
 }
 
 /// The paths below `prefix`, without it.

@@ -27,6 +27,7 @@ pub use sections::{ConsoleSection, HttpSection, Network, ScanSection, StoreSecti
 pub use webhook::WebhookSection;
 
 use crate::channel::Table;
+use crate::desk::TriageSettings;
 use crate::model::{ChannelName, Secret};
 use crate::store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub scan: ScanSection,
     /// `[callbacks]`.
     pub callbacks: CallbackSection,
+    /// `[[rules]]`, `[calendars.<name>]`, `[[agents]]`; they compile without a fault.
+    pub triage: TriageSettings,
     /// `[channels.<name>]`, secrets put in; each builds without a fault.
     pub channels: BTreeMap<ChannelName, Table>,
     /// `[webhooks.<name>]` by the name of the lane, `webhook_<name>`; each builds without a fault.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::sections::Sections;
 use super::webhook::WebhookSection;
 use crate::channel;
+use crate::desk::TriageSettings;
 
 /// The JSON Schema (2020-12) of `tributary.toml`.
 #[must_use]
@@ -29,6 +30,11 @@ pub fn schema() -> Value {
             let whole =
                 SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
             let endpoint = WebhookSection::json_schema(&mut whole.into_generator());
+            let inline =
+                SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+            let mut triage = TriageSettings::json_schema(&mut inline.into_generator()).to_value();
+            let triage = triage.get_mut("properties").and_then(Value::as_object_mut);
+            properties.extend(triage.map(std::mem::take).unwrap_or_default());
             properties.insert(
                 "webhooks".to_owned(),
                 json!({

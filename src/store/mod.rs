@@ -20,6 +20,7 @@ mod media;
 mod message;
 mod migrate;
 mod outbox;
+mod past;
 mod people;
 mod rewrap;
 mod scan;
@@ -60,6 +61,7 @@ pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };
 pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
+pub use past::PastMessage;
 pub use people::{ApiToken, Person, Principal, TOKEN_PREFIX};
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};

@@ -103,6 +103,7 @@ impl Store {
             },
             created_at: millis(now),
             disabled_at: None,
+            given_at: None,
         };
         self.write(move |tx| {
             let row = row.clone();

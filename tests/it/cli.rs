@@ -4,6 +4,7 @@ mod check;
 mod login;
 mod people;
 mod print;
+mod rules;
 mod take;
 
 use std::io::Write as _;

@@ -17,6 +17,7 @@ pub struct Model {
     pub password: Option<String>,
     pub created_at: i64,
     pub disabled_at: Option<i64>,
+    pub given_at: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -6,7 +6,8 @@ use super::super::millis;
 use super::Prepared;
 use super::apply::Work;
 use super::facts::Facts;
-use crate::desk::{self, AckFacts};
+use super::triage::Place;
+use crate::desk::{self, AckFacts, Texts};
 use crate::model::{Acknowledge, Address, Inbound, Party};
 
 /// An acknowledgement to be queued; its text is filled when the ticket has its number.
@@ -22,11 +23,27 @@ pub(super) struct Ack {
 }
 
 impl Work {
-    pub(super) fn acknowledge(&mut self, one: &Prepared, inbound: &Inbound, ticket: Uuid) {
-        let channel = &one.channel;
-        let Some(setting) = channel.policy.acknowledge.as_ref().filter(|_| channel.delivers) else {
-            return;
+    /// The acknowledgement of a message that opened a ticket, or `own` for whatever message.
+    pub(super) fn acknowledge(
+        &mut self,
+        one: &Prepared,
+        inbound: &Inbound,
+        place: Place<'_>,
+        own: Option<&Texts>,
+    ) {
+        let (channel, ticket) = (&one.channel, place.ticket);
+        let setting = channel.policy.acknowledge.clone();
+        let of_channel = setting.as_ref().filter(|_| place.opens);
+        let template = match own {
+            Some(texts) => texts.choose(place.language).to_owned(),
+            None => of_channel.map(|setting| setting.text.clone()).unwrap_or_default(),
         };
+        let kept = self.facts.tickets.get(&ticket);
+        let spam = kept.is_none_or(|kept| kept.row.status == "spam");
+        if template.is_empty() || spam || !channel.delivers {
+            return;
+        }
+        let setting = &setting.unwrap_or_else(Acknowledge::guard);
         let Some(address) = inbound.sender.address.clone() else { return };
         let to = inbound.reply_to.clone().unwrap_or_else(|| Party {
             address: address.clone(),
@@ -49,7 +66,7 @@ impl Work {
             realm: channel.realm.0.clone(),
             asked_by: Some(address).filter(|address| *address != to.address),
             to,
-            template: setting.text.clone(),
+            template,
             routing: super::super::outbox::Routing::of(inbound),
         });
     }

@@ -1,5 +1,6 @@
 //! Decides on each message of a batch in order, in memory; `flush` writes what came of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -14,6 +15,7 @@ use super::moved::Move;
 use super::part::{Addition, Files};
 use super::reach::Said;
 use super::row::{author, message_row, said_by_us, searchable};
+use super::triage::{Place, Triaged};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route};
 use crate::model::{
@@ -51,6 +53,8 @@ pub(super) struct Work {
     pub(super) suppressions: Vec<super::receipt::Suppressed>,
     pub(super) edits: Vec<Edit>,
     pub(super) calls: Vec<Call>,
+    /// People who were given a ticket.
+    pub(super) given: HashSet<Uuid>,
 }
 
 /// Somebody wants to be called.
@@ -94,6 +98,7 @@ impl Work {
             suppressions: Vec::new(),
             edits: Vec::new(),
             calls: Vec::new(),
+            given: HashSet::new(),
         }
     }
 
@@ -188,7 +193,8 @@ impl Work {
             return;
         }
         let contact = self.contact(inbound);
-        let decision = self.decide(one, inbound);
+        let mut decision = self.decide(one, inbound);
+        let opens = matches!(decision.route, Route::Open { .. });
         let ticket = match decision.route {
             Route::Append { ticket, reopen } => {
                 self.append(one, ticket.uuid(), inbound, reopen);
@@ -199,7 +205,17 @@ impl Work {
                 self.open(one, inbound, contact, linked_to)
             }
         };
-        self.add_message(one, prepared, (ticket, contact), (&decision, ours));
+        let language = self.language(prepared, (ticket, contact), ours);
+        let place = Place { ticket, contact, opens, language: language.as_deref() };
+        let triaged = match ours {
+            None => self.triage(one, prepared, place),
+            Some(_) => Triaged::default(),
+        };
+        decision.why.extend(triaged.why);
+        self.add_message(one, prepared, place, (&decision, ours));
+        if ours.is_none() {
+            self.acknowledge(one, inbound, place, triaged.acknowledge.as_ref());
+        }
         self.begin_whole(one, inbound, (prepared.id, ticket));
         if ours.is_some() {
             self.answered_elsewhere(ticket, inbound.occurred_at);
@@ -379,14 +395,11 @@ impl Work {
             self.facts.ticket_by_thread.insert(key, id);
         }
         self.facts.tickets.insert(id, Kept { row, fresh: true, changed: false });
-        self.tags.extend(policy.ticket.tags.iter().map(|tag| (id, tag.clone())));
+        self.add_tags(id, policy.ticket.tags.iter().cloned());
         let mut event = NewEvent::of(id, "ticket.created", author(inbound, contact));
         event.channel = Some(one.channel.name.as_str().to_owned());
         event.data = json!({ "linked_to": linked_to });
         self.events.push(event);
-        if !spam {
-            self.acknowledge(one, inbound, id);
-        }
         id
     }
 
@@ -396,12 +409,13 @@ impl Work {
         &mut self,
         one: &Prepared,
         prepared: &PreparedMessage,
-        (ticket, contact): (Uuid, Uuid),
+        place: Place<'_>,
         (decision, ours): (&Decision, Option<&Actor>),
     ) {
+        let Place { ticket, contact, .. } = place;
         let inbound = &prepared.inbound;
         let mut row = message_row(one, prepared, (ticket, contact), decision, self.now);
-        row.language = self.language(prepared, (ticket, contact), ours);
+        row.language = place.language.map(str::to_owned);
         if let Some(actor) = ours {
             said_by_us(&mut row, actor);
         }
@@ -433,7 +447,7 @@ impl Work {
         let tags: Vec<String> = inbound.wishes.tags.clone();
         if !tags.is_empty() {
             event.data = json!({ "direction": row.direction, "kind": row.kind, "tags": tags });
-            self.tags.extend(tags.into_iter().map(|tag| (ticket, tag)));
+            self.add_tags(ticket, tags);
         }
         self.events.push(event);
         if !prepared.attachments.is_empty() || !prepared.uploads.is_empty() {

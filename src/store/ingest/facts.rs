@@ -1,6 +1,6 @@
 //! What the decisions on a batch need to know, read with one question a table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
@@ -13,7 +13,8 @@ use super::super::entity::{
     autoreply, contact, delivery, identity, journal, participant, seen, suppression, ticket,
 };
 use super::super::millis;
-use super::{Prepared, Step};
+use super::{Prepared, Step, asked};
+use crate::desk::Colleague;
 use crate::model::{Address, Inbound, Timestamp, Token, Trust};
 
 /// Merges of merges that are followed before we give up.
@@ -82,6 +83,12 @@ pub(super) struct Facts {
     pub(super) acks_to: HashMap<(String, String), Vec<i64>>,
     /// Acknowledgements of the last hour by channel.
     pub(super) acks_by: HashMap<String, u64>,
+    /// Tags of tickets, where a rule asks for them.
+    pub(super) tags: HashMap<Uuid, BTreeSet<String>>,
+    /// How much each contact wrote within the last hour, where a rule asks.
+    pub(super) recent: HashMap<Uuid, u64>,
+    /// Who works here, where a rule hands out tickets.
+    pub(super) colleagues: Vec<Colleague>,
 }
 
 /// What a batch mentions.
@@ -101,7 +108,9 @@ impl Mentioned {
     fn of(batch: &[Prepared]) -> Self {
         let mut mentioned = Self::default();
         for one in batch {
-            mentioned.acknowledges |= one.channel.policy.acknowledge.is_some();
+            let triage = &one.channel.triage;
+            mentioned.acknowledges |=
+                one.channel.policy.acknowledge.is_some() || triage.acknowledges();
             for step in &one.steps {
                 mentioned.step(step);
             }
@@ -176,6 +185,7 @@ pub(super) async fn load(
     if mentioned.acknowledges {
         load_acks(tx, &mentioned, &mut facts, now).await?;
     }
+    asked::load(tx, batch, &mut facts, now).await?;
     Ok(facts)
 }
 

@@ -10,8 +10,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::entity::{
-    attachment, autoreply, contact, delivery, identity, journal, message, participant, seal, seen,
-    ticket, ticket_tag,
+    attachment, autoreply, contact, delivery, identity, journal, message, participant, person,
+    seal, seen, ticket, ticket_tag,
 };
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::outbox::{self, NewDelivery};
@@ -347,6 +347,7 @@ impl Work {
         let fresh = fresh.map(|kept| kept.row.clone()).collect();
         insert(tx, active::<contact::Model, _>(fresh)).await?;
         self.write_languages(tx).await?;
+        self.write_given(tx).await?;
         insert(tx, active::<identity::Model, _>(std::mem::take(&mut self.identities))).await?;
         let changed: Vec<Uuid> = self
             .facts
@@ -365,6 +366,21 @@ impl Work {
                 .exec(tx)
                 .await?;
         }
+        Ok(())
+    }
+
+    /// Whose turn it is next is seen from when everybody was last given a ticket.
+    async fn write_given(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        if self.given.is_empty() {
+            return Ok(());
+        }
+        let now =
+            person::ActiveModel { given_at: Set(Some(millis(self.now))), ..Default::default() };
+        person::Entity::update_many()
+            .set(now)
+            .filter(person::Column::Id.is_in(self.given.drain()))
+            .exec(tx)
+            .await?;
         Ok(())
     }
 

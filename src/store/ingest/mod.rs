@@ -7,6 +7,7 @@
 
 mod acknowledge;
 mod apply;
+mod asked;
 mod clean;
 mod contact;
 mod echo;
@@ -17,6 +18,7 @@ mod part;
 mod reach;
 mod receipt;
 mod row;
+mod triage;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -70,6 +72,8 @@ pub struct IngestChannel {
     pub own: Arc<OwnAddresses>,
     /// What the admin decided about call-backs.
     pub callbacks: Arc<CallbackPolicy>,
+    /// What is decided before a human looks.
+    pub triage: Arc<desk::Triage>,
 }
 
 /// What became of a row.
@@ -135,6 +139,8 @@ struct PreparedMessage {
     inbound: Inbound,
     /// What its words say about their language.
     language: Option<desk::language::Guess>,
+    /// What the rules find in them.
+    seen: desk::Seen,
     attachments: Vec<PreparedAttachment>,
     /// Files that are here already, with their places.
     uploads: Vec<PreparedUpload>,
@@ -245,14 +251,20 @@ impl Store {
             steps.push(match event {
                 Event::Message(inbound) => {
                     let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
-                    Step::Message(Box::new(self.prepare_message(id, *inbound, now)?))
+                    Step::Message(Box::new(self.prepare_message(
+                        id,
+                        *inbound,
+                        &channel.triage,
+                        now,
+                    )?))
                 }
                 Event::Echo(Echo { message, delivery, by }) => {
                     let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
                     // No machine answers what one of ours wrote, and it opens nothing again.
                     let automated = Some("one of ours wrote it on the service itself");
                     let message = Inbound { automated, ..*message };
-                    let message = Box::new(self.prepare_message(id, message, now)?);
+                    let message =
+                        Box::new(self.prepare_message(id, message, &channel.triage, now)?);
                     Step::Echo(PreparedEcho { message, delivery, by: by.map(clean::text) })
                 }
                 Event::Edit { target, text } => {
@@ -273,6 +285,7 @@ impl Store {
         &self,
         id: Uuid,
         inbound: Inbound,
+        triage: &desk::Triage,
         now: Timestamp,
     ) -> Result<PreparedMessage, StoreError> {
         let mut inbound = clean::inbound(inbound);
@@ -308,8 +321,8 @@ impl Store {
             };
             attachments.push(self.seal_attachment(row, &bytes)?);
         }
-        let language = language(&inbound);
-        Ok(PreparedMessage { id, inbound, language, attachments, uploads })
+        let (language, seen) = (language(&inbound), triage.look(&inbound));
+        Ok(PreparedMessage { id, inbound, language, seen, attachments, uploads })
     }
 
     fn seal_attachment(

@@ -49,6 +49,7 @@ fn channel(rules: CallbackPolicy) -> Arc<IngestChannel> {
         delivers: true,
         own: channel.own.clone(),
         callbacks: Arc::new(rules),
+        triage: Arc::default(),
     })
 }
 

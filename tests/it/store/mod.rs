@@ -12,6 +12,7 @@ mod loops;
 mod migrations;
 mod outbox;
 mod receipts;
+mod rules;
 mod search;
 mod secrets;
 mod service;
@@ -310,6 +311,7 @@ pub(crate) fn channel_with(named: &str, realm: &str, policy: Policy) -> Arc<Inge
         delivers: true,
         own: Arc::new(OwnAddresses([Address::email(DESK)].into())),
         callbacks: Arc::new(CallbackPolicy::usual()),
+        triage: Arc::default(),
     })
 }
 

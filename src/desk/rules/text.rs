@@ -1,0 +1,214 @@
+//! Words and expressions of all rules, looked for in one pass over a text.
+//!
+//! Expressions are of a linear-time engine. An expression that must begin with certain letters is tried only
+//! where these were found, so that a thousand rules cost little more than ten.
+
+use aho_corasick::AhoCorasick;
+use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::literal::Extractor;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// More of a text is not looked at.
+const CHARS_MAX: usize = 20_000;
+/// A compiled expression may take so many bytes.
+const EXPRESSION_BYTES_MAX: usize = 1 << 20;
+/// Fewer bytes are found in every text.
+const LITERAL_BYTES_MIN: usize = 3;
+/// More beginnings than this make a poor filter.
+const LITERALS_MAX: usize = 32;
+
+/// A text in the form in which words are compared: lower case, compatible characters made one, all white
+/// space one space, and nothing that cannot be seen.
+#[must_use]
+pub(in crate::desk) fn fold(text: &str) -> String {
+    let end = text.char_indices().nth(CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    let text = text.get(..end).unwrap_or(text);
+    let mut folded = String::with_capacity(text.len());
+    for c in text.nfkc().flat_map(char::to_lowercase) {
+        let unseen = matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}');
+        if c.is_whitespace() {
+            if !folded.ends_with(' ') {
+                folded.push(' ');
+            }
+        } else if !unseen {
+            folded.push(if c == '\u{2019}' { '\'' } else { c });
+        }
+    }
+    folded
+}
+
+/// Collects the words and expressions of all rules.
+#[derive(Default)]
+pub(super) struct Collector {
+    patterns: Vec<Pattern>,
+    expressions: Vec<Expression>,
+}
+
+/// What is looked for, and whose it is.
+struct Pattern {
+    text: String,
+    of: Of,
+    /// Must a word begin, and end, where it does?
+    bounds: (bool, bool),
+}
+
+#[derive(Clone, Copy)]
+enum Of {
+    Word(usize),
+    /// Where it stands, this expression may fit.
+    Expression(usize),
+}
+
+struct Expression {
+    regex: Regex,
+    always: bool,
+}
+
+/// A word in the whole of words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WordId(usize);
+
+/// An expression in the whole of expressions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ExpressionId(usize);
+
+impl Collector {
+    /// A word or a phrase: whole words, in scripts that have them; `*` at its end stands for any ending.
+    pub(super) fn word(&mut self, given: &str) -> Result<WordId, String> {
+        let folded = fold(given.trim());
+        let (text, open) = match folded.strip_suffix('*') {
+            Some(text) => (text.to_owned(), true),
+            None => (folded, false),
+        };
+        if text.is_empty() {
+            return Err("is empty".to_owned());
+        }
+        let bounds = (
+            text.chars().next().is_some_and(is_of_word),
+            !open && text.chars().next_back().is_some_and(is_of_word),
+        );
+        let id = self.patterns.iter().filter(|known| matches!(known.of, Of::Word(_))).count();
+        self.patterns.push(Pattern { text, of: Of::Word(id), bounds });
+        Ok(WordId(id))
+    }
+
+    /// A regular expression; letters of either case fit.
+    pub(super) fn expression(&mut self, given: &str) -> Result<ExpressionId, String> {
+        let regex = RegexBuilder::new(given)
+            .case_insensitive(true)
+            .size_limit(EXPRESSION_BYTES_MAX)
+            .build()
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => "is too large".to_owned(),
+                // The last line names the fault; those before it draw where it is.
+                other @ (regex::Error::Syntax(_) | _) => {
+                    other.to_string().lines().last().unwrap_or_default().to_owned()
+                }
+            })?;
+        let id = self.expressions.len();
+        let beginnings = beginnings(given);
+        let always = beginnings.is_none();
+        self.expressions.push(Expression { regex, always });
+        for text in beginnings.into_iter().flatten() {
+            self.patterns.push(Pattern { text, of: Of::Expression(id), bounds: (false, false) });
+        }
+        Ok(ExpressionId(id))
+    }
+
+    pub(super) fn finish(self) -> Result<Matcher, String> {
+        let words = self.patterns.iter().filter(|known| matches!(known.of, Of::Word(_))).count();
+        let texts = self.patterns.iter().map(|pattern| &pattern.text);
+        let automaton = if self.patterns.is_empty() {
+            None
+        } else {
+            Some(AhoCorasick::new(texts).map_err(|error| error.to_string())?)
+        };
+        let Self { patterns, expressions } = self;
+        Ok(Matcher { automaton, patterns, expressions, words })
+    }
+}
+
+/// What every text that fits must hold, one of them; `None`: that cannot be said.
+fn beginnings(expression: &str) -> Option<Vec<String>> {
+    let hir = regex_syntax::Parser::new().parse(expression).ok()?;
+    let found = Extractor::new().limit_total(LITERALS_MAX).extract(&hir);
+    let mut texts = Vec::new();
+    for literal in found.literals()? {
+        let text = fold(std::str::from_utf8(literal.as_bytes()).ok()?);
+        // Letters whose cases are not one to one might fit in another form than the one looked for.
+        let plain = text.chars().all(|c| c.is_ascii() || c.to_uppercase().eq([c]));
+        if text.len() < LITERAL_BYTES_MIN || !plain {
+            return None;
+        }
+        texts.push(text);
+    }
+    (!texts.is_empty() && texts.len() <= LITERALS_MAX).then_some(texts)
+}
+
+/// All words and expressions, ready.
+#[derive(Default)]
+pub(super) struct Matcher {
+    automaton: Option<AhoCorasick>,
+    patterns: Vec<Pattern>,
+    expressions: Vec<Expression>,
+    words: usize,
+}
+
+/// What of them was found.
+#[derive(Debug, Clone, Default)]
+pub(in crate::desk) struct Hits {
+    words: Vec<bool>,
+    expressions: Vec<bool>,
+}
+
+impl Hits {
+    pub(super) fn word(&self, id: WordId) -> bool {
+        self.words.get(id.0).copied().unwrap_or(false)
+    }
+
+    pub(super) fn expression(&self, id: ExpressionId) -> bool {
+        self.expressions.get(id.0).copied().unwrap_or(false)
+    }
+}
+
+impl Matcher {
+    /// Linear in the text.
+    pub(super) fn look(&self, folded: &str) -> Hits {
+        let mut words = vec![false; self.words];
+        let mut tried: Vec<bool> = self.expressions.iter().map(|one| one.always).collect();
+        let found =
+            self.automaton.iter().flat_map(|automaton| automaton.find_overlapping_iter(folded));
+        for hit in found {
+            let Some(pattern) = self.patterns.get(hit.pattern().as_usize()) else { continue };
+            match pattern.of {
+                Of::Word(id) => {
+                    if let Some(word) = words.get_mut(id)
+                        && !*word
+                    {
+                        *word = stands_alone(folded, (hit.start(), hit.end()), pattern.bounds);
+                    }
+                }
+                Of::Expression(id) => {
+                    if let Some(tried) = tried.get_mut(id) {
+                        *tried = true;
+                    }
+                }
+            }
+        }
+        let expressions = self.expressions.iter().zip(tried);
+        let expressions = expressions.map(|(one, tried)| tried && one.regex.is_match(folded));
+        Hits { words, expressions: expressions.collect() }
+    }
+}
+
+/// Letters and digits of scripts that put spaces between words.
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() && u32::from(c) < 0x2E80 && !('\u{0E00}'..='\u{0E7F}').contains(&c)
+}
+
+fn stands_alone(text: &str, (start, end): (usize, usize), bounds: (bool, bool)) -> bool {
+    let before = text.get(..start).and_then(|before| before.chars().next_back());
+    let after = text.get(end..).and_then(|after| after.chars().next());
+    let cuts = |bound: bool, beside: Option<char>| bound && beside.is_some_and(is_of_word);
+    !cuts(bounds.0, before) && !cuts(bounds.1, after)
+}
