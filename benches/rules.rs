@@ -11,7 +11,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use tributary::desk::{RuleSetting, Situation, Triage, TriageSettings};
+use tributary::desk::{
+    ProtectSetting, RuleSetting, Situation, Triage, TriageSettings, UrgencySetting,
+};
 use tributary::model::{Address, Priority, TicketStatus};
 
 const RULES: usize = 1000;
@@ -23,6 +25,13 @@ fn main() {
         rules: (0..RULES).map(rule).collect(),
         calendars: [].into(),
         agents: Vec::new(),
+        urgency: UrgencySetting {
+            enabled: true,
+            per_contact_max: 3,
+            answer: true,
+            answers: [].into(),
+        },
+        protect: ProtectSetting::default(),
     };
     let began = Instant::now();
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();
@@ -81,6 +90,7 @@ fn judge(triage: &Triage, text: &str) -> usize {
         priority: Priority::Normal,
         tags: BTreeSet::new(),
         messages: 1,
+        lifted: 0,
         now: chrono::Utc::now(),
     };
     triage.judge(&triage.look_at(Some("A question"), text), &situation).fired.len()

@@ -65,6 +65,7 @@ fn judge(triage: &Triage, one: &PastMessage) -> Verdict {
         priority: one.priority,
         tags: one.tags.clone(),
         messages: one.messages,
+        lifted: 0,
         now: one.at,
     };
     triage.judge(&seen, &situation)
@@ -74,7 +75,7 @@ fn judge(triage: &Triage, one: &PastMessage) -> Verdict {
 fn by_rule<'a>(
     triage: &'a Triage,
     past: &[PastMessage],
-    verdicts: &[Verdict],
+    verdicts: &'a [Verdict],
 ) -> Vec<(&'a str, usize, Vec<i64>)> {
     let mut fired: BTreeMap<&str, (usize, Vec<i64>)> = BTreeMap::new();
     for (one, verdict) in past.iter().zip(verdicts) {
@@ -87,6 +88,9 @@ fn by_rule<'a>(
         }
     }
     let rules = triage.rule_names();
+    let built_in = fired.keys().filter(|name| !triage.rule_names().any(|known| known == **name));
+    let built_in: Vec<&str> = built_in.copied().collect();
+    let rules = built_in.into_iter().chain(rules);
     rules
         .map(|name| {
             let (count, tickets) = fired.get(name).cloned().unwrap_or_default();

@@ -8,8 +8,10 @@ use uuid::Uuid;
 
 use super::assign::{AgentSetting, Colleague, assign};
 use super::hours::{Calendar, CalendarSetting};
+use super::impostor::{Protect, ProtectSetting};
 use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, fold};
-use crate::model::{Inbound, Timestamp};
+use super::urgency::{Alarm, UrgencySetting, alarm};
+use crate::model::{Flag, Inbound, OwnAddresses, Timestamp};
 
 /// The sections of the settings that say what becomes of messages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -21,11 +23,15 @@ pub struct TriageSettings {
     pub calendars: BTreeMap<String, CalendarSetting>,
     /// Who works here, as far as tickets are given out by rules.
     pub agents: Vec<AgentSetting>,
+    /// What customers tell that cannot wait.
+    pub urgency: UrgencySetting,
+    /// What is ours, and whom nobody should believe.
+    pub protect: ProtectSetting,
 }
 
 impl TriageSettings {
     /// The keys of the settings file that it takes.
-    pub const KEYS: &[&str] = &["rules", "calendars", "agents"];
+    pub const KEYS: &[&str] = &["rules", "calendars", "agents", "urgency", "protect"];
 }
 
 /// All of it, ready.
@@ -34,6 +40,9 @@ pub struct Triage {
     rules: Rules,
     calendars: BTreeMap<String, Calendar>,
     agents: Vec<AgentSetting>,
+    /// `None`: texts are not searched for it.
+    urgency: Option<UrgencySetting>,
+    protect: Protect,
 }
 
 impl std::fmt::Debug for Triage {
@@ -46,6 +55,22 @@ impl std::fmt::Debug for Triage {
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     hits: Hits,
+    alarm: Option<Alarm>,
+    /// Signs of an impostor, with one sentence each.
+    suspect: BTreeMap<Flag, String>,
+}
+
+impl Seen {
+    /// Does it tell of something that cannot wait?
+    #[must_use]
+    pub const fn alarms(&self) -> bool {
+        self.alarm.is_some()
+    }
+
+    /// What was noticed about the sender and the links.
+    pub fn flags(&self) -> impl Iterator<Item = Flag> {
+        self.suspect.keys().copied()
+    }
 }
 
 impl Triage {
@@ -84,10 +109,20 @@ impl Triage {
                 faults.push((key("open_max"), "must be from 1 to 10000".to_owned()));
             }
         }
+        let within = |section: &'static str| {
+            move |(key, reason): (String, String)| (format!("{section}.{key}"), reason)
+        };
+        faults.extend(settings.urgency.faults().into_iter().map(within("urgency")));
+        let protect = Protect::read(&settings.protect).unwrap_or_else(|found| {
+            faults.extend(found.into_iter().map(within("protect")));
+            Protect::default()
+        });
         let known = Known { channels, calendars: &calendars, agents: &settings.agents };
         match Rules::read(&settings.rules, &known) {
             Ok(rules) if faults.is_empty() => {
-                Ok(Self { rules, calendars, agents: settings.agents.clone() })
+                let urgency = settings.urgency.clone();
+                let urgency = Some(urgency).filter(|setting| setting.enabled);
+                Ok(Self { rules, calendars, agents: settings.agents.clone(), urgency, protect })
             }
             Ok(_) => Err(faults),
             Err(found) => {
@@ -100,8 +135,14 @@ impl Triage {
 
     /// Reads the words of a message once. Takes time in proportion to them.
     #[must_use]
-    pub fn look(&self, inbound: &Inbound) -> Seen {
-        self.look_at(inbound.subject.as_deref(), &inbound.text)
+    pub fn look(&self, inbound: &Inbound, own: &OwnAddresses) -> Seen {
+        let mut seen = self.look_at(inbound.subject.as_deref(), &inbound.text);
+        // What a machine writes, or what is old, is happening to nobody.
+        if inbound.automated.is_some() || inbound.flags.contains(&Flag::Imported) {
+            seen.alarm = None;
+        }
+        seen.suspect = self.protect.look(inbound, own);
+        seen
     }
 
     /// The same for a message that is kept.
@@ -110,13 +151,42 @@ impl Triage {
         let mut folded = fold(subject.unwrap_or_default());
         folded.push('\n');
         folded.push_str(&fold(text));
-        Seen { hits: self.rules.look(&folded) }
+        let alarm = self.urgency.as_ref().and_then(|_| {
+            let of_subject = subject.and_then(alarm);
+            [alarm(text), of_subject].into_iter().flatten().min_by_key(|alarm| match alarm {
+                Alarm::Danger(danger) => (0, Some(*danger)),
+                Alarm::Stated => (1, None),
+            })
+        });
+        Seen { hits: self.rules.look(&folded), alarm, suspect: BTreeMap::new() }
     }
 
     /// What follows for the ticket.
     #[must_use]
     pub fn judge(&self, seen: &Seen, situation: &Situation<'_>) -> Verdict {
-        self.rules.judge(&seen.hits, situation, &self.calendars)
+        let mut verdict = match self.urgency.as_ref().zip(seen.alarm) {
+            Some((setting, alarm)) => setting.judge(alarm, situation),
+            None => Verdict::default(),
+        };
+        let mut situation = situation.clone();
+        situation.priority = verdict.priority.unwrap_or(situation.priority);
+        situation.tags.extend(verdict.tags.iter().cloned());
+        let of_rules = self.rules.judge(&seen.hits, &situation, &self.calendars);
+        verdict.why.extend(seen.suspect.values().cloned());
+        verdict.why.extend(of_rules.why);
+        verdict.fired.extend(of_rules.fired);
+        verdict.tags.extend(of_rules.tags);
+        // Whoever is being robbed is told what to do, whatever else would be sent.
+        let acknowledge = if verdict.safety { None } else { of_rules.acknowledge };
+        Verdict {
+            priority: of_rules.priority.or(verdict.priority),
+            queue: of_rules.queue,
+            assign: of_rules.assign,
+            status: of_rules.status,
+            acknowledge: acknowledge.or(verdict.acknowledge),
+            announced: of_rules.announced,
+            ..verdict
+        }
     }
 
     /// Who gets the ticket, or why nobody does.
@@ -165,5 +235,42 @@ impl Triage {
     #[must_use]
     pub fn acknowledges(&self) -> bool {
         self.rules.acknowledge()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{Address, Form, RemoteId, Sender, ThreadHint, Trust, Wishes};
+
+    /// A mail of Anna's with these words.
+    pub(in crate::desk) fn inbound(text: &str) -> Inbound {
+        Inbound {
+            remote_id: RemoteId::new("id"),
+            digest: "digest".to_owned(),
+            part_of: None,
+            form: Form::Message,
+            sender: Sender {
+                address: Some(Address::email("anna@customer.example")),
+                name: None,
+                also: Vec::new(),
+                trust: Trust::Claimed,
+            },
+            reply_to: None,
+            recipients: Vec::new(),
+            thread: ThreadHint::default(),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            subject: None,
+            text: text.to_owned(),
+            text_full: text.to_owned(),
+            html: None,
+            media: Vec::new(),
+            flags: BTreeSet::new(),
+            auth: None,
+            automated: None,
+            wishes: Wishes::default(),
+        }
     }
 }

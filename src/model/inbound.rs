@@ -268,6 +268,10 @@ pub enum Flag {
     Late,
     /// Came in by `tributary import`.
     Imported,
+    /// Its sender pretends to be us: a domain or a name that looks like ours.
+    Impostor,
+    /// A link in it leads to a site on the deny list, or to one that looks like ours.
+    PhishingLink,
 }
 
 /// Verdicts on a mail's sender, as words of RFC 8601: `pass`, `fail`, `softfail`, `neutral`, `none`,

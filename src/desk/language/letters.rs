@@ -132,7 +132,7 @@ const PAIRS: &str = "\
     访訪评評诉訴诊診译譯试試诚誠该該详詳课課调調谈談负負责責败敗货貨质質购購贯貫贴貼贷貸贸貿赔賠赚賺\
     赛賽赢贏跃躍踪蹤轻輕载載较較辆輛输輸边邊迁遷违違适適递遞遗遺邮郵郑鄭释釋针針钓釣钥鑰铁鐵铃鈴\
     销銷锁鎖锅鍋键鍵镜鏡闭閉闲閒阅閱阳陽阶階阴陰陆陸际際陈陳随隨隐隱难難雾霧静靜页頁项項顺順须須预預领領频頻\
-    颜顏风風飞飛饭飯饮飲馆館驱驅骂罵骗騙验驗鲜鮮齐齊龙龍龟龜";
+    盗盜余餘额額划劃泄洩异異颜顏风風飞飛饭飯饮飲馆館驱驅骂罵骗騙验驗鲜鮮齐齊龙龍龟龜";
 
 /// Characters of everyday Cantonese and Taiwanese writing that have no simplified form.
 const TRADITIONAL_ONLY: &str = "嘅咗唔喺嚟啲冇佢哋嗰";
@@ -158,6 +158,20 @@ static FORMS: LazyLock<HashMap<char, Form>> = LazyLock::new(|| {
     forms.extend(TRADITIONAL_ONLY.chars().map(|c| (c, Form::Traditional)));
     forms
 });
+
+static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
+    let mut simplified = HashMap::new();
+    let mut characters = PAIRS.chars().filter(|c| !c.is_whitespace());
+    while let Some((to, from)) = characters.next().zip(characters.next()) {
+        simplified.entry(from).or_insert(to);
+    }
+    simplified
+});
+
+/// With the frequent traditional characters made simplified ones.
+pub(super) fn simplified(text: &str) -> String {
+    text.chars().map(|c| SIMPLIFIED.get(&c).copied().unwrap_or(c)).collect()
+}
 
 /// Simplified or traditional; `None`: the characters are the same in both.
 pub(super) fn chinese(words: &[String]) -> Option<&'static str> {

@@ -96,6 +96,11 @@ pub fn serves(given: &str, wanted: &str) -> bool {
     }
 }
 
+/// A text with the frequent traditional characters made simplified ones, to be compared.
+pub(super) fn simplified(text: &str) -> String {
+    letters::simplified(text)
+}
+
 /// `zh-Hant-TW` → `zh`.
 fn primary(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)

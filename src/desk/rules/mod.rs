@@ -108,6 +108,8 @@ pub struct Situation<'a> {
     pub tags: BTreeSet<String>,
     /// Messages of the same contact within the last hour, this one among them.
     pub messages: u64,
+    /// Other tickets of the contact that are high or urgent, opened within a day.
+    pub lifted: u64,
     /// When it is decided.
     pub now: Timestamp,
 }
@@ -127,6 +129,8 @@ pub struct Verdict {
     pub status: Option<TicketStatus>,
     /// Sent at once, if the loop guard allows; empty: nothing is.
     pub acknowledge: Option<Texts>,
+    /// That is an answer that keeps somebody from harm: it is guarded apart from acknowledgements.
+    pub safety: bool,
     /// Rules that want to be announced as events.
     pub announced: Vec<String>,
     /// Rules that fired, in order.

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::super::assign::AssignBy;
 use super::super::hours::CalendarSetting;
+use super::super::impostor::ProtectSetting;
 use super::super::triage::{Triage, TriageSettings};
+use super::super::urgency::UrgencySetting;
 use super::*;
 
 fn settings(text: &str) -> TriageSettings {
@@ -17,6 +19,14 @@ fn settings(text: &str) -> TriageSettings {
         rules: rules.rules,
         calendars: [("office".to_owned(), office)].into(),
         agents: Vec::new(),
+        urgency: UrgencySetting {
+            enabled: true,
+            per_contact_max: 2,
+            answer: true,
+            answers: [("funds_moving".to_owned(), serde_json::from_str("\"lock it\"").unwrap())]
+                .into(),
+        },
+        protect: ProtectSetting::default(),
     }
 }
 
@@ -63,6 +73,7 @@ fn situation<'a>(sender: &'a Address, flags: &'a BTreeSet<Flag>) -> Situation<'a
         priority: Priority::Normal,
         tags: BTreeSet::new(),
         messages: 1,
+        lifted: 0,
         now: morning(),
     }
 }
@@ -187,6 +198,40 @@ fn later_rules_win_see_earlier_ones_and_are_stopped() {
     );
     let other = triage.judge(&triage.look_at(None, "hello"), &situation);
     assert_eq!((other.fired, other.status), (vec!["d".to_owned()], Some(TicketStatus::Spam)));
+}
+
+#[test]
+fn danger_lifts_first_and_rules_have_the_last_word() {
+    let triage = triage(
+        r#"{"name": "a", "when": {"tags": ["funds_moving"]}, "then": {"queue": "safety", "acknowledge": "closed"}},
+        {"name": "b", "when": {"words": ["test"]}, "then": {"priority": "low"}}"#,
+    );
+    let (sender, flags) = (anna(), BTreeSet::new());
+    let judge = |text: &str, lifted: u64, priority: Priority| {
+        let situation = Situation { lifted, priority, ..situation(&sender, &flags) };
+        triage.judge(&triage.look_at(None, text), &situation)
+    };
+    let danger = judge("my coins were stolen", 0, Priority::Normal);
+    assert_eq!(
+        (danger.priority, danger.queue.as_deref()),
+        (Some(Priority::Urgent), Some("safety"))
+    );
+    assert_eq!(danger.fired, ["urgency: funds_moving", "a"]);
+    assert!(danger.safety);
+    assert_eq!(danger.acknowledge.unwrap().choose(None), "lock it", "not that we are closed");
+    // Nobody lifts all of their tickets: the tag and the answer stay, the place in the line does not.
+    let flood = judge("my coins were stolen", 2, Priority::Normal);
+    assert_eq!((flood.priority, flood.safety), (None, true));
+    assert!(flood.tags.contains("funds_moving"));
+    assert!(flood.why[0].contains("not lifted"), "{:?}", flood.why);
+    // What customers say alone lifts less, and never lowers.
+    assert_eq!(judge("urgent please", 0, Priority::Normal).priority, Some(Priority::High));
+    assert_eq!(judge("urgent please", 0, Priority::Urgent).priority, None);
+    assert_eq!(
+        judge("a test, my coins were stolen", 0, Priority::Normal).priority,
+        Some(Priority::Low)
+    );
+    assert_eq!(judge("hello", 0, Priority::Normal), Verdict::default());
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub value: String,
     pub sent_at: i64,
+    pub safety: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

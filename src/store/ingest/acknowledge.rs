@@ -19,6 +19,8 @@ pub(super) struct Ack {
     /// Who asked, where the answer goes to somebody else: neither of the two gets another one soon.
     pub(super) asked_by: Option<Address>,
     pub(super) template: String,
+    /// It keeps somebody from harm.
+    pub(super) safety: bool,
     pub(super) routing: super::super::outbox::Routing,
 }
 
@@ -29,7 +31,7 @@ impl Work {
         one: &Prepared,
         inbound: &Inbound,
         place: Place<'_>,
-        own: Option<&Texts>,
+        (own, safety): (Option<&Texts>, bool),
     ) {
         let (channel, ticket) = (&one.channel, place.ticket);
         let setting = channel.policy.acknowledge.clone();
@@ -51,13 +53,13 @@ impl Work {
         });
         let name = channel.name.as_str();
         let both = [&to.address, &address];
-        let facts = ack_facts(&self.facts, setting, name, both, millis(self.now));
+        let facts = ack_facts(&self.facts, setting, (name, safety), both, millis(self.now));
         if desk::acknowledge(inbound, setting, &channel.own, facts).is_err() {
             return;
         }
         for address in both {
             let key = (address.scheme.as_str().to_owned(), address.value.clone());
-            self.facts.acks_to.entry(key).or_default().insert(0, millis(self.now));
+            self.facts.acks_to.entry(key).or_default().push((millis(self.now), safety));
         }
         *self.facts.acks_by.entry(name.to_owned()).or_default() += 1;
         self.acks.push(Ack {
@@ -67,6 +69,7 @@ impl Work {
             asked_by: Some(address).filter(|address| *address != to.address),
             to,
             template,
+            safety,
             routing: super::super::outbox::Routing::of(inbound),
         });
     }
@@ -75,7 +78,7 @@ impl Work {
 fn ack_facts(
     facts: &Facts,
     setting: &Acknowledge,
-    channel: &str,
+    (channel, safety): (&str, bool),
     addresses: [&Address; 2],
     now: i64,
 ) -> AckFacts {
@@ -83,7 +86,8 @@ fn ack_facts(
     let since = now - i64::try_from(setting.per_address.as_millis()).unwrap_or(i64::MAX);
     let sent = keys.iter().filter_map(|key| facts.acks_to.get(key)).flatten();
     AckFacts {
-        to_address: sent.filter(|at| **at > since).count() as u64,
+        // An acknowledgement does not keep from warning somebody later on the same day.
+        to_address: sent.filter(|(at, kept)| *at > since && (*kept || !safety)).count() as u64,
         in_hour: facts.acks_by.get(channel).copied().unwrap_or(0),
         suppressed: keys.iter().any(|key| facts.suppressed.contains(key)),
     }

@@ -214,7 +214,8 @@ impl Work {
         decision.why.extend(triaged.why);
         self.add_message(one, prepared, place, (&decision, ours));
         if ours.is_none() {
-            self.acknowledge(one, inbound, place, triaged.acknowledge.as_ref());
+            let own = (triaged.acknowledge.as_ref(), triaged.safety);
+            self.acknowledge(one, inbound, place, own);
         }
         self.begin_whole(one, inbound, (prepared.id, ticket));
         if ours.is_some() {

@@ -27,6 +27,9 @@ pub(super) async fn load(
     if asks(Triage::counts_messages) {
         load_recent(tx, facts, now).await?;
     }
+    if batch.iter().any(Prepared::alarms) {
+        load_lifted(tx, facts, now).await?;
+    }
     if asks(Triage::assigns) {
         load_colleagues(tx, facts).await?;
     }
@@ -69,6 +72,33 @@ async fn load_recent(
         Some((contact?, u64::try_from(written).unwrap_or_default()))
     });
     facts.recent.extend(counts);
+    Ok(())
+}
+
+async fn load_lifted(
+    tx: &DatabaseTransaction,
+    facts: &mut Facts,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let contacts: Vec<Uuid> = facts.contacts.keys().copied().collect();
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(Uuid, i64)> = ticket::Entity::find()
+        .select_only()
+        .column(ticket::Column::Contact)
+        .column_as(ticket::Column::Id.count(), "lifted")
+        .filter(ticket::Column::Contact.is_in(contacts))
+        .filter(ticket::Column::Priority.is_in(["high", "urgent"]))
+        .filter(ticket::Column::CreatedAt.gt(millis(now - chrono::Duration::days(1))))
+        .group_by(ticket::Column::Contact)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let counts = rows.into_iter();
+    let counts =
+        counts.map(|(contact, lifted)| (contact, u64::try_from(lifted).unwrap_or_default()));
+    facts.lifted.extend(counts);
     Ok(())
 }
 

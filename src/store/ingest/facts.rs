@@ -79,12 +79,14 @@ pub(super) struct Facts {
     pub(super) contacts: HashMap<Uuid, Kept<contact::Model>>,
     pub(super) participants: HashSet<(Uuid, String, String)>,
     pub(super) suppressed: HashSet<(String, String)>,
-    /// Acknowledgements: `(scheme, value)` → when, newest first.
-    pub(super) acks_to: HashMap<(String, String), Vec<i64>>,
+    /// Acknowledgements: `(scheme, value)` → when, and whether they kept somebody from harm.
+    pub(super) acks_to: HashMap<(String, String), Vec<(i64, bool)>>,
     /// Acknowledgements of the last hour by channel.
     pub(super) acks_by: HashMap<String, u64>,
     /// Tags of tickets, where a rule asks for them.
     pub(super) tags: HashMap<Uuid, BTreeSet<String>>,
+    /// Tickets of each contact that are high or urgent, opened within a day, where a text alarms.
+    pub(super) lifted: HashMap<Uuid, u64>,
     /// How much each contact wrote within the last hour, where a rule asks.
     pub(super) recent: HashMap<Uuid, u64>,
     /// Who works here, where a rule hands out tickets.
@@ -110,7 +112,7 @@ impl Mentioned {
         for one in batch {
             let triage = &one.channel.triage;
             mentioned.acknowledges |=
-                one.channel.policy.acknowledge.is_some() || triage.acknowledges();
+                one.channel.policy.acknowledge.is_some() || triage.acknowledges() || one.alarms();
             for step in &one.steps {
                 mentioned.step(step);
             }
@@ -414,16 +416,21 @@ async fn load_acks(
         .all(tx)
         .await?;
     facts.suppressed.extend(rows.into_iter().map(|row| (row.scheme, row.value)));
-    let rows: Vec<(String, String, i64)> = autoreply::Entity::find()
+    let rows: Vec<(String, String, i64, bool)> = autoreply::Entity::find()
         .select_only()
-        .columns([autoreply::Column::Scheme, autoreply::Column::Value, autoreply::Column::SentAt])
+        .columns([
+            autoreply::Column::Scheme,
+            autoreply::Column::Value,
+            autoreply::Column::SentAt,
+            autoreply::Column::Safety,
+        ])
         .filter(autoreply::Column::Value.is_in(values()))
         .order_by_desc(autoreply::Column::SentAt)
         .into_tuple()
         .all(tx)
         .await?;
-    for (scheme, value, at) in rows {
-        facts.acks_to.entry((scheme, value)).or_default().push(at);
+    for (scheme, value, at, safety) in rows {
+        facts.acks_to.entry((scheme, value)).or_default().push((at, safety));
     }
     let hour_ago = millis(now - chrono::Duration::hours(1));
     let rows: Vec<(String, i64)> = autoreply::Entity::find()

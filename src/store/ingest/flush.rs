@@ -111,6 +111,7 @@ impl Work {
                 scheme: Set(address.scheme.as_str().to_owned()),
                 value: Set(address.value.clone()),
                 sent_at: Set(millis(self.now)),
+                safety: Set(ack.safety),
             }));
             deliveries.push(self.ack_delivery(ack, seq));
         }

@@ -98,6 +98,13 @@ struct Prepared {
     ending: Ending,
 }
 
+impl Prepared {
+    /// Does something in it tell of what cannot wait?
+    fn alarms(&self) -> bool {
+        self.steps.iter().filter_map(Step::message).any(|message| message.seen.alarms())
+    }
+}
+
 enum Step {
     Message(Box<PreparedMessage>),
     Edit { target: RemoteId, text: String },
@@ -251,20 +258,14 @@ impl Store {
             steps.push(match event {
                 Event::Message(inbound) => {
                     let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
-                    Step::Message(Box::new(self.prepare_message(
-                        id,
-                        *inbound,
-                        &channel.triage,
-                        now,
-                    )?))
+                    Step::Message(Box::new(self.prepare_message(id, *inbound, &channel, now)?))
                 }
                 Event::Echo(Echo { message, delivery, by }) => {
                     let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
                     // No machine answers what one of ours wrote, and it opens nothing again.
                     let automated = Some("one of ours wrote it on the service itself");
                     let message = Inbound { automated, ..*message };
-                    let message =
-                        Box::new(self.prepare_message(id, message, &channel.triage, now)?);
+                    let message = Box::new(self.prepare_message(id, message, &channel, now)?);
                     Step::Echo(PreparedEcho { message, delivery, by: by.map(clean::text) })
                 }
                 Event::Edit { target, text } => {
@@ -285,7 +286,7 @@ impl Store {
         &self,
         id: Uuid,
         inbound: Inbound,
-        triage: &desk::Triage,
+        channel: &IngestChannel,
         now: Timestamp,
     ) -> Result<PreparedMessage, StoreError> {
         let mut inbound = clean::inbound(inbound);
@@ -321,7 +322,8 @@ impl Store {
             };
             attachments.push(self.seal_attachment(row, &bytes)?);
         }
-        let (language, seen) = (language(&inbound), triage.look(&inbound));
+        let (language, seen) = (language(&inbound), channel.triage.look(&inbound, &channel.own));
+        inbound.flags.extend(seen.flags());
         Ok(PreparedMessage { id, inbound, language, seen, attachments, uploads })
     }
 

@@ -18,6 +18,8 @@ use crate::model::{Actor, Flag, Form, Priority, TicketStatus};
 pub(super) struct Triaged {
     /// To be sent instead of the channel's own acknowledgement.
     pub(super) acknowledge: Option<Texts>,
+    /// That keeps somebody from harm.
+    pub(super) safety: bool,
     /// For the decision trace.
     pub(super) why: Vec<String>,
 }
@@ -68,6 +70,7 @@ impl Work {
             priority: row.priority.parse().unwrap_or(Priority::Normal),
             tags,
             messages,
+            lifted: self.facts.lifted.get(&place.contact).copied().unwrap_or(0),
             now: self.now,
         };
         let verdict = one.channel.triage.judge(&prepared.seen, &situation);
@@ -81,9 +84,9 @@ impl Work {
         place: Place<'_>,
         verdict: &Verdict,
     ) -> Triaged {
-        let Verdict { acknowledge, mut why, announced, fired, .. } = verdict.clone();
+        let Verdict { acknowledge, safety, mut why, announced, fired, .. } = verdict.clone();
         if fired.is_empty() {
-            return Triaged { acknowledge, why };
+            return Triaged { acknowledge, safety, why };
         }
         let mut changes = self.set_fields(place.ticket, verdict);
         if let Some(status) = verdict.status {
@@ -110,7 +113,7 @@ impl Work {
             event.data = json!({ "rule": rule });
             self.events.push(event);
         }
-        Triaged { acknowledge, why }
+        Triaged { acknowledge, safety, why }
     }
 
     fn set_fields(&mut self, ticket: Uuid, verdict: &Verdict) -> Map<String, Value> {

@@ -17,6 +17,7 @@ mod search;
 mod secrets;
 mod service;
 mod threading;
+mod urgency;
 mod write;
 
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tributary::desk::{RuleSetting, Triage, TriageSettings};
+use tributary::desk::{ProtectSetting, RuleSetting, Triage, TriageSettings, UrgencySetting};
 use tributary::model::{Flag, Form, Role};
 use tributary::store::IngestChannel;
 
@@ -25,7 +25,18 @@ on_both! {
 fn with_rules(channel: &Arc<IngestChannel>, rules: &str, agents: &str) -> Arc<IngestChannel> {
     let rules: Vec<RuleSetting> = serde_json::from_str(rules).unwrap();
     let agents = serde_json::from_str(agents).unwrap();
-    let settings = TriageSettings { rules, calendars: [].into(), agents };
+    let settings = TriageSettings {
+        rules,
+        calendars: [].into(),
+        agents,
+        urgency: UrgencySetting {
+            enabled: false,
+            per_contact_max: 1,
+            answer: false,
+            answers: [].into(),
+        },
+        protect: ProtectSetting::default(),
+    };
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();
     Arc::new(IngestChannel {
         name: channel.name.clone(),
