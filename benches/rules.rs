@@ -32,6 +32,7 @@ fn main() {
             answers: [].into(),
         },
         protect: ProtectSetting::default(),
+        sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
     };
     let began = Instant::now();
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();

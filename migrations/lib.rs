@@ -18,6 +18,7 @@ mod m20261126_000041_unscanned;
 mod m20261126_000050_language;
 mod m20261126_000051_rules;
 mod m20261126_000052_safety;
+mod m20261126_000053_due;
 mod m20261126_000060_callbacks;
 
 /// All steps, oldest first.
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000050_language::Migration),
             Box::new(m20261126_000051_rules::Migration),
             Box::new(m20261126_000052_safety::Migration),
+            Box::new(m20261126_000053_due::Migration),
             Box::new(m20261126_000060_callbacks::Migration),
         ]
     }

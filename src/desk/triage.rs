@@ -10,8 +10,9 @@ use super::assign::{AgentSetting, Colleague, assign};
 use super::hours::{Calendar, CalendarSetting};
 use super::impostor::{Protect, ProtectSetting};
 use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, fold};
+use super::sla::{Awaited, Due, SlaSetting};
 use super::urgency::{Alarm, UrgencySetting, alarm};
-use crate::model::{Flag, Inbound, OwnAddresses, Timestamp};
+use crate::model::{Flag, Inbound, OwnAddresses, Priority, Timestamp};
 
 /// The sections of the settings that say what becomes of messages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -27,11 +28,13 @@ pub struct TriageSettings {
     pub urgency: UrgencySetting,
     /// What is ours, and whom nobody should believe.
     pub protect: ProtectSetting,
+    /// Within which time answers are promised.
+    pub sla: SlaSetting,
 }
 
 impl TriageSettings {
     /// The keys of the settings file that it takes.
-    pub const KEYS: &[&str] = &["rules", "calendars", "agents", "urgency", "protect"];
+    pub const KEYS: &[&str] = &["rules", "calendars", "agents", "urgency", "protect", "sla"];
 }
 
 /// All of it, ready.
@@ -43,6 +46,7 @@ pub struct Triage {
     /// `None`: texts are not searched for it.
     urgency: Option<UrgencySetting>,
     protect: Protect,
+    sla: SlaSetting,
 }
 
 impl std::fmt::Debug for Triage {
@@ -113,6 +117,7 @@ impl Triage {
             move |(key, reason): (String, String)| (format!("{section}.{key}"), reason)
         };
         faults.extend(settings.urgency.faults().into_iter().map(within("urgency")));
+        faults.extend(settings.sla.faults(&calendars).into_iter().map(within("sla")));
         let protect = Protect::read(&settings.protect).unwrap_or_else(|found| {
             faults.extend(found.into_iter().map(within("protect")));
             Protect::default()
@@ -122,7 +127,14 @@ impl Triage {
             Ok(rules) if faults.is_empty() => {
                 let urgency = settings.urgency.clone();
                 let urgency = Some(urgency).filter(|setting| setting.enabled);
-                Ok(Self { rules, calendars, agents: settings.agents.clone(), urgency, protect })
+                Ok(Self {
+                    rules,
+                    calendars,
+                    agents: settings.agents.clone(),
+                    urgency,
+                    protect,
+                    sla: settings.sla.clone(),
+                })
             }
             Ok(_) => Err(faults),
             Err(found) => {
@@ -206,6 +218,18 @@ impl Triage {
                 assign(wish, &self.agents, &self.calendars, colleagues, (language, now))
             }
         }
+    }
+
+    /// When the answer is due to somebody who waits since then.
+    #[must_use]
+    pub fn due(&self, priority: Priority, awaited: Awaited, since: Timestamp) -> Option<Due> {
+        self.sla.due(&self.calendars, (priority, awaited), since)
+    }
+
+    /// Are answers promised within a time?
+    #[must_use]
+    pub fn promises(&self) -> bool {
+        self.sla.promises()
     }
 
     /// The names of the rules, in order.

@@ -57,6 +57,10 @@ impl Engine {
         }
         let now = self.clock.now();
         self.store.wake_snoozed(now).await?;
+        let triage = self.triage();
+        if triage.promises() {
+            self.store.tend_due(&triage, now).await?;
+        }
         self.continue_chats().await?;
         self.tend_callbacks().await?;
         if self.pulse.borrow().is_multiple_of(FORGET_EVERY_TURNS) {

@@ -10,6 +10,7 @@ mod channel_figures;
 mod channel_state;
 mod chat;
 mod contact;
+mod due;
 mod entity;
 mod event;
 mod idempotency;

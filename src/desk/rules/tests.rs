@@ -27,6 +27,7 @@ fn settings(text: &str) -> TriageSettings {
                 .into(),
         },
         protect: ProtectSetting::default(),
+        sla: super::super::sla::SlaSetting { warn_percent: 75, ..Default::default() },
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) mod seen;
 pub(super) mod session;
 pub(super) mod suppression;
 pub(super) mod ticket;
+pub(super) mod ticket_due;
 pub(super) mod ticket_tag;
 pub(super) mod token;
 pub(super) mod vault;

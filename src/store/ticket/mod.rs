@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::contact::{ContactBrief, briefs};
 use super::entity::{message, ticket, ticket_tag};
-use super::{Store, StoreError, millis, moment, search};
+use super::{Store, StoreError, due, millis, moment, search};
 use crate::model::{Priority, TicketId, TicketStatus};
 
 pub use change::TicketPatch;
@@ -56,6 +56,10 @@ pub struct TicketView {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// When the answer that the customer waits for is due, where one is promised.
+    pub due_at: Option<DateTime<Utc>>,
+    /// Which answer that is: the `first`, or the `next`.
+    pub due_for: Option<String>,
     /// When somebody first answered it; acknowledgements do not count.
     pub first_response_at: Option<DateTime<Utc>>,
     /// When the customer last wrote.
@@ -87,6 +91,8 @@ pub enum TicketKey {
     Number,
     /// Low first.
     Priority,
+    /// What is due first comes first, what is never due last.
+    Due,
 }
 
 /// Which tickets to list. Words that do not exist find nothing.
@@ -147,6 +153,7 @@ impl TicketView {
             TicketKey::Updated => millis(self.updated_at),
             TicketKey::Created => millis(self.created_at),
             TicketKey::Number => self.number,
+            TicketKey::Due => due::due_key(self.due_at),
             TicketKey::Priority => {
                 let rank = Priority::ALL.iter().position(|word| word.as_str() == self.priority);
                 rank.and_then(|rank| i64::try_from(rank).ok()).unwrap_or_default()
@@ -161,6 +168,7 @@ fn key_expr(key: TicketKey) -> SimpleExpr {
         TicketKey::Updated => column(ticket::Column::UpdatedAt),
         TicketKey::Created => column(ticket::Column::CreatedAt),
         TicketKey::Number => column(ticket::Column::Number),
+        TicketKey::Due => due::due_expr(),
         TicketKey::Priority => Expr::cust(
             "CASE ticket.priority WHEN 'low' THEN 0 WHEN 'normal' THEN 1 WHEN 'high' THEN 2 ELSE 3 END",
         ),
@@ -307,11 +315,16 @@ async fn views<C: ConnectionTrait>(
         tags.entry(row.ticket).or_default().push(row.tag);
     }
     let contacts = briefs(db, rows.iter().map(|row| row.contact)).await?;
+    let mut due = due::due_of(db, rows.iter().map(|row| row.id)).await?;
     let shown = rows.into_iter().map(|row| {
+        let due = due.remove(&row.id);
         let contact = contacts.get(&row.contact).cloned();
         let contact = contact.unwrap_or_else(|| ContactBrief::unknown(row.contact));
         let tags = tags.remove(&row.id).unwrap_or_default();
-        shown(row, tags, contact)
+        let mut view = shown(row, tags, contact);
+        view.due_at = due.as_ref().map(|due| due.due_at);
+        view.due_for = due.and_then(|due| due.awaited);
+        view
     });
     Ok(shown.collect())
 }
@@ -331,6 +344,8 @@ fn shown(row: ticket::Model, tags: Vec<String>, contact: ContactBrief) -> Ticket
         language: row.language,
         created_at: moment(row.created_at),
         updated_at: moment(row.updated_at),
+        due_at: None,
+        due_for: None,
         first_response_at: row.first_response_at.map(moment),
         last_inbound_at: row.last_inbound_at.map(moment),
         last_outbound_at: row.last_outbound_at.map(moment),

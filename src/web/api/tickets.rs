@@ -142,8 +142,9 @@ fn order(sort: Option<&str>) -> Result<(TicketKey, bool), Problem> {
         "updated_at" | "updated" => TicketKey::Updated,
         "number" => TicketKey::Number,
         "priority" => TicketKey::Priority,
+        "due_at" | "due" => TicketKey::Due,
         _ => {
-            let text = "sort: one of created_at, updated_at, number, priority, with - before it \
+            let text = "sort: one of created_at, updated_at, number, priority, due_at, with - before it \
                 for the largest first";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
         }

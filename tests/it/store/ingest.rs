@@ -309,6 +309,7 @@ async fn one_address_is_one_contact_and_a_proof_is_kept(kit: Kit) {
     assert_ne!(a.contact.id, b.contact.id);
 }
 
+/// COMPLAINTS C1, C5: nothing that comes in joins two people, only an agent does, and not in a circle.
 async fn contacts_are_joined_by_people_only(kit: Kit) {
     let channel = mail_channel("mail");
     let a = kit.ticket(ticket_of(&kit.arrive(&channel, mail(ANNA, "1")).await)).await;
@@ -317,6 +318,8 @@ async fn contacts_are_joined_by_people_only(kit: Kit) {
     let (from, into) = (b.contact.id.into(), a.contact.id.into());
     kit.store.merge_contact(from, into, by()).await.unwrap();
     let joined = kit.store.contact(into).await.unwrap();
+    // COMPLAINTS C2: the one that was named as the target is the one that stays, with its name.
+    assert_eq!((joined.id, joined.name.as_str()), (a.contact.id, "anna"));
     assert_eq!(joined.identities.len(), 2);
     let next = kit.ticket(ticket_of(&kit.arrive(&channel, mail(BOB, "3")).await)).await;
     assert_eq!(next.contact.id, a.contact.id);

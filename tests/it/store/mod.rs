@@ -1,6 +1,7 @@
 //! The store's promises, each on SQLite and on PostgreSQL.
 
 mod callbacks;
+mod due;
 mod erase;
 mod events;
 mod faults;

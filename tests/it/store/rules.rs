@@ -36,6 +36,7 @@ fn with_rules(channel: &Arc<IngestChannel>, rules: &str, agents: &str) -> Arc<In
             answers: [].into(),
         },
         protect: ProtectSetting::default(),
+        sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
     };
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();
     Arc::new(IngestChannel {

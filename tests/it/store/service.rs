@@ -217,6 +217,7 @@ fn moved() -> Meaning {
     })])
 }
 
+/// COMPLAINTS C3: the service gives somebody another name.
 async fn a_moved_conversation_goes_on_under_its_new_name(kit: Kit) {
     let channel = channel_with("mail", "email", super::policy());
     let ticket = ticket_of(&kit.arrive(&channel, chat("1", "a")).await);

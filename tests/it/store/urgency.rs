@@ -32,6 +32,7 @@ fn guarded(channel: &IngestChannel) -> Arc<IngestChannel> {
             denied: vec!["evil.example".to_owned()],
             ..ProtectSetting::default()
         },
+        sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
     };
     let triage = Triage::read(&settings, &[].into()).unwrap();
     Arc::new(IngestChannel {

@@ -98,7 +98,8 @@ export class TicketPage {
       h("a.back", { href: "#/inbox", "aria-label": say("key_back") }, "‹"),
       h("div.title", null,
         h("h1", null, ticket.subject || `#${ticket.number}`),
-        h("div.small", null, `#${ticket.number} · ${ticket.channel} · `, h("time", { title: moment(ticket.created_at) }, ago(ticket.created_at)))),
+        h("div.small", null, `#${ticket.number} · ${ticket.channel} · `, h("time", { title: moment(ticket.created_at) }, ago(ticket.created_at)),
+          ticket.due_at ? h("span", { class: new Date(ticket.due_at) < new Date() ? "trouble" : "" }, " · ", say("due", { when: ago(ticket.due_at) })) : null)),
       ticket.assignee === this.desk.me.id || this.desk.me.kind !== "agent" ? null
         : h("button", { type: "button", on: { click: () => this.change({ assignee: "me" }) } }, say("take")),
       h("button.primary", { type: "button", hidden: ["solved", "closed"].includes(ticket.status), on: { click: () => this.solve() } }, say("solved")));
