@@ -417,6 +417,8 @@ impl Work {
         let inbound = &prepared.inbound;
         let mut row = message_row(one, prepared, (ticket, contact), decision, self.now);
         row.language = place.language.map(str::to_owned);
+        row.language = self.language(prepared, (ticket, contact), ours);
+        row.reply_to = self.answered_by(one, inbound);
         if let Some(actor) = ours {
             said_by_us(&mut row, actor);
         }
@@ -455,6 +457,25 @@ impl Work {
             self.files.push(Files { of: row.id, to: row.id });
         }
         self.messages.push(row);
+    }
+
+    /// The message that it says it answers, theirs or ours, if we have it.
+    fn answered_by(&self, one: &Prepared, inbound: &Inbound) -> Option<Uuid> {
+        let facts = &self.facts;
+        let of_delivery =
+            |id: &Uuid| facts.deliveries.get(id).and_then(|delivery| Some(delivery.message));
+        let of_parent = |parent: &crate::model::RemoteId| {
+            let key = (one.channel.realm.0.clone(), parent.0.clone());
+            let seen =
+                facts.seen.get(&key).and_then(|rows| rows.iter().find_map(|row| row.message));
+            seen.or_else(|| of_delivery(facts.delivery_by_remote.get(&key)?))
+        };
+        let of_token = |token: &Token| match token {
+            Token::Delivery(id) => of_delivery(&id.uuid()),
+            Token::Ticket(_) => None,
+        };
+        let parents = || inbound.thread.parents.iter().find_map(of_parent);
+        inbound.thread.tokens.iter().find_map(of_token).or_else(parents)
     }
 
     /// Everybody named in it may write into the ticket from now on: but for whoever failed the checks of

@@ -40,6 +40,7 @@ pub(super) struct KnownDelivery {
     pub(super) id: Uuid,
     pub(super) realm: String,
     pub(super) ticket: Uuid,
+    pub(super) message: Uuid,
     pub(super) state: String,
     pub(super) to: (String, String),
     pub(super) automated: bool,
@@ -229,7 +230,7 @@ async fn load_remote(
 }
 
 type DeliveryColumns =
-    (Uuid, Uuid, String, String, Option<String>, String, String, bool, Option<String>);
+    (Uuid, Uuid, Uuid, String, String, Option<String>, String, String, bool, Option<String>);
 
 async fn load_deliveries(
     tx: &DatabaseTransaction,
@@ -242,6 +243,7 @@ async fn load_deliveries(
         .columns([
             Column::Id,
             Column::Ticket,
+            Column::Message,
             Column::State,
             Column::Realm,
             Column::RemoteId,
@@ -254,12 +256,12 @@ async fn load_deliveries(
         .into_tuple()
         .all(tx)
         .await?;
-    for (id, ticket, state, realm, remote_id, scheme, value, automated, error) in rows {
+    for (id, ticket, message, state, realm, remote_id, scheme, value, automated, error) in rows {
         if let Some(remote_id) = remote_id {
             facts.delivery_by_remote.insert((realm.clone(), remote_id), id);
         }
         let to = (scheme, value);
-        let known = KnownDelivery { id, realm, ticket, state, to, automated, error };
+        let known = KnownDelivery { id, realm, ticket, message, state, to, automated, error };
         facts.deliveries.insert(id, known);
     }
     Ok(())

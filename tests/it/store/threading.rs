@@ -7,7 +7,7 @@ use tributary::model::{
     Address, Form, Inbound, Policy, RemoteId, Reopen, ThreadKey, TicketId, TicketStatus, Token,
     Trust,
 };
-use tributary::store::{By, Combined, IngestChannel, StoreError, TicketPatch};
+use tributary::store::{By, Combined, IngestChannel, OutboxFilter, StoreError, TicketPatch};
 
 use super::{
     ANNA, BOB, DESK, Kit, agent, answer, channel_with, chat_channel, days, later, mail,
@@ -31,6 +31,7 @@ on_both! {
     a_deleted_ticket_does_not_come_back
     our_own_address_is_no_pass
     a_second_mail_with_the_same_id_and_other_words_is_kept
+    a_message_names_what_it_answers_theirs_or_ours
 }
 
 fn by() -> By {
@@ -417,4 +418,23 @@ async fn a_second_mail_with_the_same_id_and_other_words_is_kept(kit: Kit) {
     let second = kit.arrive(&channel, stranger).await;
     assert_eq!((first.new, second.new), (1, 1));
     assert_ne!(ticket_of(&first), ticket_of(&second));
+}
+
+async fn a_message_names_what_it_answers_theirs_or_ours(kit: Kit) {
+    let channel = mail_channel("mail");
+    let (ticket, question) = kit.arrive(&channel, mail(ANNA, "q@x")).await.messages[0];
+    let reply = kit.reply(ticket, "our answer").await;
+    let filter = OutboxFilter { message: Some(reply), limit: 1, ..OutboxFilter::default() };
+    let delivery = kit.store.outbox(&filter).await.unwrap()[0].id;
+    let mut to_ours = answer(ANNA, "b@x", &["unknown@x"]);
+    to_ours.thread.tokens = vec![Token::Delivery(delivery)];
+    for (inbound, expected) in [
+        (answer(ANNA, "a@x", &["unknown@x", "q@x"]), Some(question.uuid())),
+        (to_ours, Some(reply.uuid())),
+        (answer(ANNA, "c@x", &["nobody@x"]), None),
+    ] {
+        let id = inbound.remote_id.0.clone();
+        let (_, message) = kit.arrive(&channel, inbound).await.messages[0];
+        assert_eq!(kit.store.message(message.uuid()).await.unwrap().reply_to, expected, "{id}");
+    }
 }
