@@ -27,7 +27,7 @@ export function showCalls(parent) {
   return page(parent, say("calls"), async (refresh) => {
     const { items } = await api.callbacks();
     if (!items.length) return h("div.blank", null, say("nobody_calls"));
-    return table([say("customer"), say("phone"), say("due"), say("what"), say("state"), ""], items.map((one) => h("tr", null,
+    return table([say("customer"), say("phone"), say("call_due"), say("what"), say("state"), ""], items.map((one) => h("tr", null,
       h("td", null, h("a", { href: `#/ticket/${one.ticket_number}` }, `#${one.ticket_number} ${one.contact.name}`)),
       h("td", null, dial(one)),
       h("td", { title: moment(one.due_at) }, ago(one.due_at), one.time_zone ? h("div.small", null, one.time_zone) : null),
