@@ -9,6 +9,7 @@ pub mod api;
 pub mod chat;
 pub mod email;
 pub mod shared;
+pub mod telegram;
 pub mod webchat;
 pub mod webhook;
 pub mod whatsapp;
@@ -311,7 +312,7 @@ pub struct Kind {
 pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel>;
 
 /// Every kind there is. To add one, write its module and add its line here.
-pub const KINDS: &[Kind] = &[api::KIND, email::KIND, webchat::KIND, whatsapp::KIND];
+pub const KINDS: &[Kind] = &[api::KIND, email::KIND, telegram::KIND, webchat::KIND, whatsapp::KIND];
 
 /// A channel's settings are wrong. The text names the key.
 #[derive(Debug, thiserror::Error)]

@@ -11,5 +11,6 @@ mod sent;
 mod smtp;
 mod smtp_login;
 mod smtp_server;
+mod telegram;
 mod webchat;
 mod whatsapp;

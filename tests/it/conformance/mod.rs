@@ -4,6 +4,7 @@
 
 mod api;
 mod email;
+mod telegram;
 mod webchat;
 mod whatsapp;
 
@@ -39,7 +40,8 @@ pub(crate) struct Fixture {
     forged: fn() -> Vec<http::Request<Bytes>>,
 }
 
-const FIXTURES: &[Fixture] = &[api::FIXTURE, email::FIXTURE, webchat::FIXTURE, whatsapp::FIXTURE];
+const FIXTURES: &[Fixture] =
+    &[api::FIXTURE, email::FIXTURE, telegram::FIXTURE, webchat::FIXTURE, whatsapp::FIXTURE];
 
 /// Stands in every fixture where a password or token does; must be seen nowhere.
 const SECRET: &str = "conformance-secret-of-many-letters";

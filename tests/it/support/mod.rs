@@ -33,6 +33,7 @@ pub mod receiver;
 pub mod rig;
 pub mod sink;
 pub mod smtp_script;
+pub mod telegram;
 pub mod tls;
 pub mod token_endpoint;
 pub mod visitor;

@@ -1,0 +1,104 @@
+//! SIGKILL around the moments at which a message could be lost or doubled.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::ANN;
+use crate::support::daemon::Daemon;
+use crate::support::receiver::Does;
+use crate::support::telegram::{Act, TOKEN, Telegram};
+use crate::support::wait_until;
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Nothing of ours is in the log.
+fn keeps_secrets(daemon: &Daemon) {
+    let log = daemon.log();
+    for secret in [TOKEN, "canary-5e1c", &ANN.to_string()] {
+        assert!(!log.contains(secret), "{secret} stands in the log");
+    }
+}
+
+/// Whatever moment it dies at, each message is there once, and none is confirmed before it is stored.
+#[tokio::test]
+async fn telegram_killed_while_it_receives_every_message_is_there_once() {
+    let service = Telegram::start();
+    let mut daemon = Daemon::prepare(&format!("[channels.tg]\n{}", service.settings()));
+    let steps = ["pull.fetched", "pull.appended", "pull.committed", "ingest.applied"];
+    for step in steps {
+        daemon.set_environment("TRIBUTARY_FAILPOINT", step);
+        for part in ["a", "b"] {
+            service.writes(ANN, &json!({ "text": format!("{step} {part}") }));
+        }
+        daemon.spawn();
+        daemon.wait_end(PATIENCE);
+        if step == "pull.fetched" {
+            assert_eq!(service.state().waiting.len(), 2, "not stored, so not confirmed");
+        }
+        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
+        daemon.start_again().await;
+        let text = format!("{step} b");
+        daemon.api().wait_message(PATIENCE, |message| message["text"] == json!(text)).await;
+        daemon.kill();
+    }
+    daemon.start_again().await;
+    wait_until("all to be confirmed", PATIENCE, async || service.state().waiting.is_empty()).await;
+    let messages = daemon.api().messages().await;
+    let mut told: Vec<&str> =
+        messages.iter().map(|message| message["text"].as_str().unwrap()).collect();
+    told.sort_unstable();
+    let mut all: Vec<String> =
+        steps.iter().flat_map(|step| [format!("{step} a"), format!("{step} b")]).collect();
+    all.sort_unstable();
+    assert_eq!(told, all);
+    keeps_secrets(&daemon);
+}
+
+/// Whatever moment it dies at: no answer goes out twice by itself, and none is lost unseen.
+#[tokio::test]
+async fn telegram_killed_while_it_sends_no_answer_is_doubled() {
+    let service = Telegram::start();
+    let mut daemon = Daemon::prepare(&format!("[channels.tg]\n{}", service.settings()));
+    daemon.start_again().await;
+    service.writes(ANN, &json!({ "text": "hello" }));
+    let question = daemon.api().wait_message(PATIENCE, |message| message["text"] == "hello").await;
+    let ticket = question["ticket_id"].as_str().unwrap().to_owned();
+    daemon.kill();
+    for (round, step) in
+        ["lane.begun", "in the call", "lane.delivered", "lane.settled"].iter().enumerate()
+    {
+        let hangs = *step == "in the call";
+        service.on_call(move |method, _| match method {
+            "sendmessage" if hangs => Act::DoThen(Does::Hang),
+            _ => Act::Do,
+        });
+        daemon.set_environment("TRIBUTARY_FAILPOINT", if hangs { "" } else { step });
+        daemon.start_again().await;
+        let text = format!("answer {round}");
+        // The daemon may die before it has said that it took it.
+        let first = daemon.api().try_reply(&ticket, &text, &text).await;
+        if hangs {
+            wait_until("the call", PATIENCE, async || service.texts().contains(&text)).await;
+            daemon.kill();
+        } else {
+            daemon.wait_end(PATIENCE);
+        }
+        service.on_call(|_, _| Act::Do);
+        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
+        daemon.start_again().await;
+        if first.is_err() {
+            daemon.api().reply(&ticket, &text, &text).await;
+        }
+        let quiet = async || daemon.api().all("/outbox?status=queued,sending").await.is_empty();
+        wait_until("nothing to be under way", PATIENCE, quiet).await;
+        let doubtful = daemon.api().all("/outbox?status=unconfirmed").await.len();
+        let sent = service.texts().iter().filter(|sent| **sent == text).count();
+        assert!(sent <= 1, "{step}: sent {sent} times");
+        // What did not go out, or may not have, is for a person to see.
+        assert_eq!(doubtful, [1, 2, 3, 3][round], "{step}");
+        daemon.kill();
+    }
+    assert_eq!(service.texts(), ["answer 1", "answer 2", "answer 3"]);
+    keeps_secrets(&daemon);
+}
