@@ -14,6 +14,7 @@ mod m20261124_000001_first;
 mod m20261126_000002_tries_and_raws;
 mod m20261126_000010_visitor;
 mod m20261126_000020_webhooks;
+mod m20261126_000033_watermarks;
 mod m20261126_000041_unscanned;
 mod m20261126_000050_language;
 mod m20261126_000051_rules;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000002_tries_and_raws::Migration),
             Box::new(m20261126_000010_visitor::Migration),
             Box::new(m20261126_000020_webhooks::Migration),
+            Box::new(m20261126_000033_watermarks::Migration),
             Box::new(m20261126_000041_unscanned::Migration),
             Box::new(m20261126_000050_language::Migration),
             Box::new(m20261126_000051_rules::Migration),

@@ -153,6 +153,7 @@ fn capabilities() -> Capabilities {
         opens: false,
         reply_window: None,
         templates: false,
+        private: None,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 1 },
     }
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::{Scanner, SecretSort, split};
-use crate::model::{Capabilities, Timestamp};
+use crate::model::{Capabilities, TextUnit, Timestamp};
 
 /// What an agent (or a program in our name) wants to send.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Draft {
     pub opens: bool,
     /// It is a message that the service approved beforehand.
     pub template: bool,
+    /// To the author of what it answers alone, and not in public.
+    pub private: bool,
 }
 
 /// One delivery of a reply.
@@ -69,6 +71,25 @@ pub enum CannotReply {
     /// A template is complete in itself.
     #[error("a template takes no attachments: name them in its components")]
     TemplateFiles,
+    /// The channel has no such thing.
+    #[error(
+        "this channel has no `private` replies: what is written here is not public, or answered in public only"
+    )]
+    NoPrivate,
+    /// Longer, or with files.
+    #[error("a private reply is one text of at most {max} {unit}, without files")]
+    PrivateForm {
+        /// How long.
+        max: u32,
+        /// In what that is counted.
+        unit: &'static str,
+    },
+    /// The service's window is over.
+    #[error("what was written can be answered in private for {days} days only: answer in public")]
+    PrivateTooLate {
+        /// How long the window is.
+        days: u64,
+    },
     /// The channel has no copies.
     #[error("this channel has no copies to others")]
     Copies,
@@ -121,6 +142,9 @@ pub fn parts(
     if draft.template {
         return template(draft, can);
     }
+    if draft.private {
+        return private(draft, can, last_inbound_at, now);
+    }
     let bytes: u64 = draft.attachments.iter().sum();
     if bytes > can.media.bytes_max || draft.attachments.len() > usize::from(can.media.count_max) {
         let (count_max, bytes_max) = (can.media.count_max, can.media.bytes_max);
@@ -155,6 +179,30 @@ pub fn parts(
     Ok(texts.into_iter().enumerate().map(with_files).collect())
 }
 
+/// One message to whoever wrote in public: the service takes no second one.
+fn private(
+    draft: &Draft,
+    can: &Capabilities,
+    last_inbound_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Vec<ReplyPart>, CannotReply> {
+    let Some(can) = can.private.filter(|_| !draft.opens) else {
+        return Err(CannotReply::NoPrivate);
+    };
+    if last_inbound_at.is_none_or(|at| now >= at + can.window) {
+        return Err(CannotReply::PrivateTooLate { days: can.window.as_secs() / 86_400 });
+    }
+    let text = draft.text.trim();
+    if text.is_empty() || !draft.attachments.is_empty() || split(text, can.text).len() > 1 {
+        let unit = match can.text.unit {
+            TextUnit::Bytes => "bytes",
+            TextUnit::Chars | TextUnit::Utf16 => "characters",
+        };
+        return Err(CannotReply::PrivateForm { max: can.text.max, unit });
+    }
+    Ok(vec![ReplyPart { text: text.to_owned(), html: None, attachments: Vec::new() }])
+}
+
 /// What was approved beforehand goes out as it is, in one delivery, whatever the window.
 fn template(draft: &Draft, can: &Capabilities) -> Result<Vec<ReplyPart>, CannotReply> {
     if !can.templates {
@@ -171,7 +219,9 @@ mod tests {
     use chrono::TimeZone as _;
 
     use super::*;
-    use crate::model::{MediaLimit, Rate, Receipts, Resend, Support, TextLimit, TextUnit};
+    use crate::model::{
+        MediaLimit, PrivateReply, Rate, Receipts, Resend, Support, TextLimit, TextUnit,
+    };
 
     fn now() -> Timestamp {
         chrono::Utc.with_ymd_and_hms(2026, 11, 26, 8, 0, 0).unwrap()
@@ -191,6 +241,7 @@ mod tests {
             opens: false,
             reply_window: Some(Duration::from_secs(3600)),
             templates: false,
+            private: None,
             rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 1 },
         }
     }
@@ -203,6 +254,7 @@ mod tests {
             copies: 0,
             opens: false,
             template: false,
+            private: false,
         }
     }
 
@@ -273,6 +325,31 @@ mod tests {
         let files = Draft { attachments: vec![1], ..template.clone() };
         assert_eq!(at(&files, None), Err(CannotReply::TemplateFiles));
         assert_eq!(plan(&template, &none), Err(CannotReply::NoTemplates));
+    }
+
+    #[test]
+    fn a_private_reply_is_one_short_text_in_time_where_there_is_such_a_thing() {
+        let none = can();
+        let text = TextLimit { max: 10, unit: TextUnit::Chars };
+        let window = Duration::from_secs(7 * 86_400);
+        // No reply window: in public it is never too late.
+        let can = Capabilities {
+            private: Some(PrivateReply { text, window }),
+            reply_window: None,
+            ..can()
+        };
+        let quiet = Draft { private: true, ..draft(" write us ") };
+        let only = ReplyPart { text: "write us".to_owned(), html: None, attachments: Vec::new() };
+        assert_eq!(plan(&quiet, &can), Ok(vec![only]));
+        assert_eq!(plan(&quiet, &none), Err(CannotReply::NoPrivate));
+        let form = Err(CannotReply::PrivateForm { max: 10, unit: "characters" });
+        assert_eq!(plan(&Draft { attachments: vec![1], ..quiet.clone() }, &can), form);
+        assert_eq!(plan(&Draft { private: true, ..draft("far too long") }, &can), form);
+        let late = now() + chrono::Duration::days(7);
+        let too_late = Err(CannotReply::PrivateTooLate { days: 7 });
+        assert_eq!(parts(&quiet, &can, Some(now()), late), too_late);
+        assert_eq!(parts(&quiet, &can, None, now()), too_late);
+        assert!(parts(&draft("in public"), &can, Some(now()), late).is_ok());
     }
 
     #[test]

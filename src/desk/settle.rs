@@ -149,6 +149,8 @@ mod tests {
                 media: Vec::new(),
                 author: None,
                 automated: false,
+                private: false,
+                begun_at: chrono::DateTime::UNIX_EPOCH,
                 customer_wrote_at: None,
                 template: None,
             },

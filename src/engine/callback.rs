@@ -39,6 +39,7 @@ impl Engine {
             html: None,
             uploads: Vec::new(),
             template: None,
+            private: false,
             via: None,
             send_at: None,
             held: false,

@@ -31,6 +31,8 @@ pub struct ReplyRequest {
     /// What goes out instead of the text, approved by the service beforehand; an empty text then becomes what
     /// the template says of itself.
     pub template: Option<Template>,
+    /// To whoever wrote what is answered alone, and not in public.
+    pub private: bool,
     /// Another channel than the customer's.
     pub via: Option<ChannelName>,
     /// Not before this moment.
@@ -198,6 +200,7 @@ fn plan(
         copies: cc.len(),
         opens: answers.is_none(),
         template: request.template.is_some(),
+        private: request.private,
     };
     // What is planned for later has to find the window open then.
     let goes_out = request.send_at.map_or(now, |at| at.max(now));
@@ -223,6 +226,7 @@ fn plan(
         unless_answered: request.unless_answered,
         automated,
         template: request.template,
+        private: request.private,
         once: request.once,
     })
 }

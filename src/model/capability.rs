@@ -30,8 +30,19 @@ pub struct Capabilities {
     /// Are there messages that the service approved beforehand ([`Template`](super::Template))? They go out
     /// whatever the window.
     pub templates: bool,
+    /// May somebody who wrote in public be answered in private? `None`: everything here is private anyway.
+    pub private: Option<PrivateReply>,
     /// How fast we may send.
     pub rate: Rate,
+}
+
+/// One message in private to somebody who wrote in public: a text without files.
+#[derive(Debug, Clone, Copy)]
+pub struct PrivateReply {
+    /// Longest text.
+    pub text: TextLimit,
+    /// How long after they wrote it may be sent.
+    pub window: Duration,
 }
 
 /// Longest text.

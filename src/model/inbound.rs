@@ -65,6 +65,8 @@ pub enum Event {
     },
     /// News of something that we sent.
     Receipt(Receipt),
+    /// News of everything that we sent to somebody up to a moment.
+    Watermark(Watermark),
     /// A customer judged how they were served.
     Rating(Rating),
     /// One of ours wrote on the service itself, or the service repeats what we sent.
@@ -86,6 +88,7 @@ impl Event {
             Self::Edit { .. }
             | Self::Delete { .. }
             | Self::Receipt(_)
+            | Self::Watermark(_)
             | Self::Rating(_)
             | Self::Reaction(_)
             | Self::Standing(_)
@@ -272,6 +275,8 @@ pub enum Flag {
     Impostor,
     /// A link in it leads to a site on the deny list, or to one that looks like ours.
     PhishingLink,
+    /// Sent to its author alone, and not under the post where they wrote.
+    Private,
 }
 
 /// Verdicts on a mail's sender, as words of RFC 8601: `pass`, `fail`, `softfail`, `neutral`, `none`,
@@ -402,6 +407,27 @@ pub struct Receipt {
     pub state: ReceiptState,
     /// When it happened, as the service claims.
     pub at: Timestamp,
+}
+
+/// News of everything that was sent to somebody up to a moment: some services tell that, and name no message.
+/// Counts for what we know to have gone out; what is still in doubt then is not settled by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watermark {
+    /// To whom.
+    pub address: Address,
+    /// Everything whose sending had begun by then, in the service's time.
+    pub up_to: Timestamp,
+    /// The news.
+    pub reached: Reached,
+}
+
+/// How far messages came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// They are with the recipient.
+    Delivered,
+    /// The recipient opened them.
+    Read,
 }
 
 /// What became of a delivery. A receipt only ever moves it forward.

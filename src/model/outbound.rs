@@ -42,6 +42,10 @@ pub struct Outbound {
     pub author: Option<String>,
     /// Written by a program, not by a human: marked so, that no machine answers it.
     pub automated: bool,
+    /// To the author of `in_reply_to` alone, and not under the post where they wrote.
+    pub private: bool,
+    /// When this attempt begins, by the engine's clock: adapters have none of their own.
+    pub begun_at: Timestamp,
     /// When the customer last wrote in this ticket: some services let through less, the longer that is ago.
     pub customer_wrote_at: Option<Timestamp>,
     /// Send this instead of the text, which then only says to people here what it is.

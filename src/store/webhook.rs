@@ -175,6 +175,7 @@ fn row(
         automated: true,
         customer_wrote_at: None,
         template: None,
+        private: false,
     };
     let mut row = delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

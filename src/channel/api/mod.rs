@@ -154,6 +154,7 @@ fn capabilities(at_once: u16) -> Capabilities {
         opens: true,
         reply_window: None,
         templates: false,
+        private: None,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: at_once },
     }
 }

@@ -99,6 +99,7 @@ const fn capabilities(local: bool) -> Capabilities {
         opens: false,
         reply_window: None,
         templates: false,
+        private: None,
         // Thirty a second for a bot, one a second for a chat.
         rate: Rate { per_minute: 1_500, per_recipient: Duration::from_secs(1), in_flight_max: 8 },
     }

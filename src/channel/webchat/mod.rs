@@ -88,6 +88,7 @@ const fn capabilities() -> Capabilities {
         opens: false,
         reply_window: None,
         templates: false,
+        private: None,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 16 },
     }
 }

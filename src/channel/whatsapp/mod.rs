@@ -80,6 +80,7 @@ const fn capabilities() -> Capabilities {
         opens: true,
         reply_window: Some(WINDOW),
         templates: true,
+        private: None,
         // Eighty a second for a number; to one person bursts are let through, and the rest is told to wait.
         rate: Rate { per_minute: 4_800, per_recipient: Duration::ZERO, in_flight_max: 8 },
     }

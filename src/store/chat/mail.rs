@@ -181,6 +181,7 @@ async fn queue(
         automated: false,
         customer_wrote_at: None,
         template: None,
+        private: false,
     };
     let queued = outbox::delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -113,7 +113,7 @@ impl Work {
         for step in &one.steps {
             match step {
                 Step::Message(message) => self.take(one, message, None, &mut result),
-                Step::Echo(echo) => self.echo(one, echo, &mut result),
+                Step::Echo(echo) => too_early |= !self.echo(one, echo, &mut result),
                 Step::Edit { target, text } => {
                     let edited = self.edit(one, &target.0, Some(text.clone()));
                     too_early |= edited.is_none();
@@ -125,6 +125,7 @@ impl Work {
                     result.messages.extend(deleted);
                 }
                 Step::Receipt(receipt) => too_early |= !self.receipt(one, receipt),
+                Step::Watermark(mark) => too_early |= !self.watermark(one, mark),
                 Step::Rating(rating) => self.rating(one, rating),
                 Step::Reaction(reaction) => too_early |= !self.reaction(one, reaction),
                 Step::Standing(standing) => self.standing(one, standing),
@@ -132,7 +133,7 @@ impl Work {
             }
         }
         if too_early && result.messages.is_empty() {
-            if self.now < one.received_at + TOO_EARLY_FOR {
+            if self.may_wait(one) {
                 self.postponed.push(one.id.uuid());
                 result.ending = None;
             } else {
@@ -144,6 +145,11 @@ impl Work {
             self.events.push(quarantined(one.id, one.channel.name.as_str(), why));
         }
         self.results.push(result);
+    }
+
+    /// Is it early enough to wait for what it is about?
+    pub(super) fn may_wait(&self, one: &Prepared) -> bool {
+        self.now < one.received_at + TOO_EARLY_FOR
     }
 
     /// `None`: there is no such message (yet).

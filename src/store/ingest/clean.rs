@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::{
     Address, CallWish, Inbound, Moved, Party, Rating, Reaction, Receipt, ReceiptState, RemoteId,
-    Standing, ThreadKey,
+    Standing, ThreadKey, Watermark,
 };
 
 /// PostgreSQL refuses keys of more than about 2,700 bytes, and a key may have three parts.
@@ -46,6 +46,10 @@ pub(super) fn receipt(mut receipt: Receipt) -> Receipt {
         *named = remote_id(named.clone());
     }
     receipt
+}
+
+pub(super) fn watermark(mark: Watermark) -> Watermark {
+    Watermark { address: address(mark.address), ..mark }
 }
 
 pub(super) fn rating(rating: Rating) -> Rating {

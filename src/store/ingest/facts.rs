@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    QuerySelect as _, sea_query::ExprTrait as _,
 };
 use uuid::Uuid;
 
@@ -45,6 +45,8 @@ pub(super) struct KnownDelivery {
     pub(super) to: (String, String),
     pub(super) automated: bool,
     pub(super) error: Option<String>,
+    /// When its latest attempt began.
+    pub(super) since: Option<i64>,
 }
 
 /// A row that may have to be written back.
@@ -99,6 +101,8 @@ pub(super) struct Facts {
 struct Mentioned {
     remote_ids: HashSet<String>,
     deliveries: HashSet<Uuid>,
+    /// To whom we may have sent what the batch tells of.
+    sent_to: HashSet<String>,
     numbers: HashSet<i64>,
     threads: HashSet<String>,
     addresses: HashSet<String>,
@@ -127,6 +131,12 @@ impl Mentioned {
             Step::Echo(echo) => {
                 self.message(&echo.message.inbound);
                 self.deliveries.extend(echo.delivery.iter().map(|id| id.uuid()));
+                let customer = &echo.message.inbound.sender.address;
+                let nameless = customer.iter().filter(|_| echo.delivery.is_none());
+                self.sent_to.extend(nameless.map(|address| address.value.clone()));
+            }
+            Step::Watermark(mark) => {
+                self.sent_to.insert(mark.address.value.clone());
             }
             Step::Reaction(reaction) => {
                 self.remote_ids.insert(reaction.target.0.clone());
@@ -226,11 +236,18 @@ async fn load_remote(
         let ids = mentioned.deliveries.iter().copied();
         load_deliveries(tx, delivery::Column::Id.is_in(ids), facts).await?;
     }
+    if !mentioned.sent_to.is_empty() {
+        let to = mentioned.sent_to.iter().cloned();
+        let under_way = ["sending", "unconfirmed", "sent", "delivered"];
+        let which = delivery::Column::ToValue.is_in(to);
+        let which = which.and(delivery::Column::State.is_in(under_way));
+        load_deliveries(tx, which, facts).await?;
+    }
     Ok(())
 }
 
 type DeliveryColumns =
-    (Uuid, Uuid, Uuid, String, String, Option<String>, String, String, bool, Option<String>);
+    (Uuid, Uuid, Uuid, String, String, Option<String>, String, String, bool, Option<String>, Option<i64>);
 
 async fn load_deliveries(
     tx: &DatabaseTransaction,
@@ -251,17 +268,18 @@ async fn load_deliveries(
             Column::ToValue,
             Column::Automated,
             Column::Error,
+            Column::Since,
         ])
         .filter(which)
         .into_tuple()
         .all(tx)
         .await?;
-    for (id, ticket, message, state, realm, remote_id, scheme, value, automated, error) in rows {
+    for (id, ticket, message, state, realm, remote_id, scheme, value, automated, error, since) in rows {
         if let Some(remote_id) = remote_id {
             facts.delivery_by_remote.insert((realm.clone(), remote_id), id);
         }
         let to = (scheme, value);
-        let known = KnownDelivery { id, realm, ticket, message, state, to, automated, error };
+        let known = KnownDelivery { id, realm, ticket, message, state, to, automated, error, since };
         facts.deliveries.insert(id, known);
     }
     Ok(())

@@ -110,6 +110,7 @@ enum Step {
     Edit { target: RemoteId, text: String },
     Delete { target: RemoteId },
     Receipt(crate::model::Receipt),
+    Watermark(crate::model::Watermark),
     Rating(crate::model::Rating),
     Echo(PreparedEcho),
     Reaction(crate::model::Reaction),
@@ -126,6 +127,7 @@ impl Step {
             Self::Edit { .. }
             | Self::Delete { .. }
             | Self::Receipt(_)
+            | Self::Watermark(_)
             | Self::Rating(_)
             | Self::Reaction(_)
             | Self::Standing(_)
@@ -273,6 +275,7 @@ impl Store {
                 }
                 Event::Delete { target } => Step::Delete { target: clean::remote_id(target) },
                 Event::Receipt(receipt) => Step::Receipt(clean::receipt(receipt)),
+                Event::Watermark(mark) => Step::Watermark(clean::watermark(mark)),
                 Event::Rating(rating) => Step::Rating(clean::rating(rating)),
                 Event::Reaction(reaction) => Step::Reaction(clean::reaction(reaction)),
                 Event::Standing(standing) => Step::Standing(clean::standing(standing)),

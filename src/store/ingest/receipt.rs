@@ -4,11 +4,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::event::NewEvent;
+use super::super::millis;
 use super::super::outbox::state_of;
 use super::Prepared;
 use super::apply::Work;
 use crate::desk;
-use crate::model::{Actor, DeliveryState, Receipt, ReceiptState};
+use crate::model::{Actor, DeliveryState, Reached, Receipt, ReceiptState, Watermark};
 
 /// A delivery whose state changes.
 pub(super) struct Moved {
@@ -44,7 +45,11 @@ impl Work {
         let Some(delivery) =
             by_id.or_else(by_remote).and_then(|id| self.facts.deliveries.get_mut(&id))
         else {
-            return false;
+            // One of ours wrote it on the service itself: it waits for nothing.
+            let target = receipt.target.as_ref();
+            return target.is_some_and(|target| {
+                self.facts.seen.contains_key(&(realm.clone(), target.0.clone()))
+            }) && !matches!(receipt.state, ReceiptState::Sent { .. });
         };
         let recipient = receipt.recipient.as_ref();
         let about_copy = recipient.is_some_and(|address| address.value != delivery.to.1);
@@ -89,6 +94,36 @@ impl Work {
             }
         }
         true
+    }
+
+    /// News of all that went to somebody up to a moment. `false`: for some of it, it is not known yet whether it
+    /// went out at all.
+    pub(super) fn watermark(&mut self, one: &Prepared, mark: &Watermark) -> bool {
+        let (state, behind): (_, &[&str]) = match mark.reached {
+            Reached::Delivered => (ReceiptState::Delivered, &["sent"]),
+            Reached::Read => (ReceiptState::Read, &["sent", "delivered"]),
+        };
+        let up_to = millis(mark.up_to);
+        let concerned = self.facts.deliveries.values().filter(|known| {
+            known.realm == one.channel.realm.0
+                && known.to.0 == mark.address.scheme.as_str()
+                && known.to.1 == mark.address.value
+                && known.since.is_some_and(|since| since <= up_to)
+        });
+        let mut concerned: Vec<(Uuid, String)> =
+            concerned.map(|known| (known.id, known.state.clone())).collect();
+        concerned.sort_unstable();
+        let mut in_doubt = false;
+        for (id, known) in concerned {
+            in_doubt |= matches!(known.as_str(), "sending" | "unconfirmed");
+            if behind.contains(&known.as_str()) {
+                let delivery = Some(id.into());
+                let (state, at) = (state.clone(), mark.up_to);
+                let news = Receipt { delivery, target: None, recipient: None, state, at };
+                self.receipt(one, &news);
+            }
+        }
+        !in_doubt || !self.may_wait(one)
     }
 
     /// An answer came back: the customer does not have it, so somebody has to act.

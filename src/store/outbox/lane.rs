@@ -211,6 +211,8 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
             automated: stored.automated,
             customer_wrote_at: stored.customer_wrote_at,
             template: stored.template,
+            private: stored.private,
+            begun_at: now,
         },
         channel: row.channel.parse().map_err(database)?,
         ticket: row.ticket.into(),

@@ -77,6 +77,7 @@ impl Routing {
             automated: false,
             customer_wrote_at: None,
             template: None,
+            private: false,
         }
     }
 
@@ -115,6 +116,9 @@ pub(super) struct StoredOutbound {
     /// Absent in rows of older versions.
     #[serde(default)]
     pub(super) template: Option<Template>,
+    /// Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) private: bool,
 }
 
 /// A row of the outbox to be written.

@@ -20,8 +20,8 @@ use super::super::{Store, StoreError, millis, moment, search};
 use super::{NewDelivery, NewMessage, Routing, StoredOutbound, delivery_row, message_row};
 use crate::desk::ReplyPart;
 use crate::model::{
-    Actor, ActorKind, Address, ChannelName, ContactId, DeliveryId, MessageId, Party, Priority,
-    Realm, Template, TicketId, TicketStatus, Timestamp,
+    Actor, ActorKind, Address, ChannelName, ContactId, DeliveryId, Flag, MessageId, Party,
+    Priority, Realm, Template, TicketId, TicketStatus, Timestamp,
 };
 
 /// What is needed to plan a reply.
@@ -88,6 +88,8 @@ pub struct ReplyPlan {
     pub automated: bool,
     /// What goes out instead of the text.
     pub template: Option<Template>,
+    /// To the author of what it answers alone, and not under the post.
+    pub private: bool,
     /// The same wish twice is one reply.
     pub once: Option<Once>,
 }
@@ -291,6 +293,9 @@ async fn write_message(
         reply_to: plan.answers.as_ref().map(|(id, _)| id.uuid()),
         now,
     });
+    if plan.private {
+        row.flags = json!([Flag::Private]).to_string();
+    }
     row.seq = *take_numbers(tx, "feed", 1).await?.end();
     search::index(tx, &[(row.seq, plan.text.clone())]).await?;
     message::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
@@ -347,6 +352,7 @@ async fn write_deliveries(
             author: Some(plan.actor.name.clone()),
             automated: plan.automated,
             template: plan.template.clone(),
+            private: plan.private,
             ..answer.clone()
         };
         let id = DeliveryId::new().uuid();

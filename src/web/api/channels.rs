@@ -118,6 +118,8 @@ struct CapabilitiesView {
     reply_window_seconds: Option<u64>,
     /// Are there templates, which go out even after that?
     templates: bool,
+    /// Where customers write in public: for how long after that they may be answered in private, once, in seconds.
+    private_reply_seconds: Option<u64>,
 }
 
 /// What a channel did and what waits there.
@@ -337,6 +339,7 @@ fn capabilities(channel: &Channel) -> CapabilitiesView {
         media_count_max: can.media.count_max,
         reply_window_seconds: can.reply_window.map(|window| window.as_secs()),
         templates: can.templates,
+        private_reply_seconds: can.private.map(|private| private.window.as_secs()),
     }
 }
 

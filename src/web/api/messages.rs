@@ -206,6 +206,10 @@ struct NewMessage {
     attachments: Vec<Uuid>,
     /// Send this instead, where the channel has templates: it goes out even where the reply window is over.
     template: Option<check::GivenTemplate>,
+    /// To whoever wrote what is answered alone, where the customer wrote in public and the channel has such a thing
+    /// (`capabilities.private_reply_seconds`).
+    #[serde(default)]
+    private: bool,
     /// Another channel than the customer's.
     #[schema(value_type = Option<String>)]
     via: Option<ChannelName>,
@@ -224,6 +228,7 @@ impl NewMessage {
     fn check_note(&self) -> Result<(), Problem> {
         for (field, given) in [
             ("template", self.template.is_some()),
+            ("private", self.private),
             ("via", self.via.is_some()),
             ("send_at", self.send_at.is_some()),
             ("held", self.held),
@@ -281,6 +286,7 @@ async fn write_message(
                 html: value.html,
                 uploads,
                 template: check::template("template", value.template)?,
+                private: value.private,
                 via: value.via,
                 send_at: value.send_at,
                 held: value.held,

@@ -70,6 +70,7 @@ async fn queue(app: &App, ticket: Uuid, text: &str) -> Uuid {
         html: None,
         uploads: Vec::new(),
         template: None,
+        private: false,
         via: None,
         send_at: None,
         held: false,

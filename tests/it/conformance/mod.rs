@@ -93,6 +93,8 @@ impl Fixture {
             media: Vec::new(),
             author: Some("Agent".to_owned()),
             automated: false,
+            private: false,
+            begun_at: chrono::DateTime::UNIX_EPOCH,
             customer_wrote_at: None,
             template: None,
         }

@@ -314,6 +314,7 @@ impl Rig {
             html: None,
             uploads: Vec::new(),
             template: None,
+            private: false,
             via: None,
             send_at: None,
             held: false,

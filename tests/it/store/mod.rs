@@ -219,6 +219,7 @@ pub(crate) fn plan(facts: ReplyFacts, text: &str) -> ReplyPlan {
         unless_answered: false,
         automated: false,
         template: None,
+        private: false,
         once: None,
     }
 }
@@ -375,6 +376,7 @@ pub(crate) const fn capabilities(resend: Resend) -> Capabilities {
         opens: true,
         reply_window: None,
         templates: false,
+        private: None,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 4 },
     }
 }

@@ -1,7 +1,8 @@
 //! What services tell about what we sent: early, late, twice, in any order; it only moves forward.
 
 use tributary::model::{
-    DeliveryId, DeliveryState, Event, Meaning, Receipt, ReceiptState, RemoteId, TicketStatus,
+    Address, DeliveryId, DeliveryState, Echo, Event, Meaning, Reached, Receipt, ReceiptState,
+    RemoteId, TicketStatus, Watermark,
 };
 use tributary::store::{By, Ending, Fence, TicketPatch};
 
@@ -13,6 +14,9 @@ on_both! {
     a_receipt_of_something_unknown_waits_and_is_then_ignored
     a_failure_brings_the_ticket_back
     news_about_a_copy_is_shown_and_moves_nothing
+    news_up_to_a_moment_move_what_went_out_by_then
+    news_up_to_a_moment_settle_nothing_that_is_in_doubt
+    news_of_what_was_written_elsewhere_wait_for_nothing
 }
 
 pub(super) fn receipt(id: DeliveryId, state: ReceiptState) -> Meaning {
@@ -147,7 +151,7 @@ async fn news_about_a_copy_is_shown_and_moves_nothing(kit: Kit) {
     let receipt = Receipt {
         delivery: Some(id),
         target: None,
-        recipient: Some(tributary::model::Address::email("copy@x.example")),
+        recipient: Some(Address::email("copy@x.example")),
         state: ReceiptState::Failed { cause: "gone".to_owned(), address_is_bad: true },
         at: start(),
     };
@@ -159,4 +163,75 @@ async fn news_about_a_copy_is_shown_and_moves_nothing(kit: Kit) {
     let bad = kit.texts("SELECT value FROM suppression").await;
     assert_eq!(bad, ["copy@x.example"], "the bad address, and not the customer's");
     assert_eq!(name("mail").as_str(), "mail");
+}
+
+/// All that went to somebody until so many minutes after the beginning.
+fn up_to(to: &str, reached: Reached, minutes: i64) -> Result<Meaning, String> {
+    let mark = Watermark { address: Address::email(to), up_to: later(minutes), reached };
+    Ok(Meaning::Events(vec![Event::Watermark(mark)]))
+}
+
+/// Another reply of a ticket, whose attempt begins then.
+async fn begun(
+    kit: &Kit,
+    ticket: tributary::model::TicketId,
+    fence: &Fence,
+    at: i64,
+) -> DeliveryId {
+    kit.reply(ticket, "another answer").await;
+    let due = kit.store.due_deliveries(&name("mail"), 10, later(at)).await.unwrap().remove(0);
+    assert_eq!(due.delivery.outbound.begun_at, later(at));
+    let id = due.delivery.outbound.delivery;
+    assert!(kit.store.begin_delivery(fence, id, None, later(at)).await.unwrap());
+    id
+}
+
+async fn news_up_to_a_moment_move_what_went_out_by_then(kit: Kit) {
+    let channel = mail_channel("mail");
+    let (ticket, fence, first) = sending(&kit, "1").await;
+    sent(&kit, &fence, first, "remote 1").await;
+    let second = begun(&kit, ticket, &fence, 3).await;
+    // Others, and other channels' people of the same name, are not meant.
+    let other = super::channel_with("other", "other", super::policy());
+    kit.apply(&other, up_to(ANNA, Reached::Read, 9), later(2)).await;
+    kit.apply(&channel, up_to("bob@customer.example", Reached::Read, 9), later(2)).await;
+    assert_eq!(status(&kit, first).await, "sent");
+    let news = kit.apply(&channel, up_to(ANNA, Reached::Delivered, 1), later(2)).await;
+    assert_eq!(news.ending, Some(Ending::Applied));
+    let both = [status(&kit, first).await, status(&kit, second).await];
+    assert_eq!(both, ["delivered", "sending"]);
+    sent(&kit, &fence, second, "remote 2").await;
+    kit.apply(&channel, up_to(ANNA, Reached::Read, 4), later(5)).await;
+    assert_eq!([status(&kit, first).await, status(&kit, second).await], ["read", "read"]);
+    let trail = kit.store.ticket_events(ticket.uuid(), 0, 100).await.unwrap();
+    let told = trail.iter().filter(|event| event.data["receipt"].is_string()).count();
+    assert_eq!(told, 3, "told once each");
+}
+
+async fn news_up_to_a_moment_settle_nothing_that_is_in_doubt(kit: Kit) {
+    let channel = mail_channel("mail");
+    let (ticket, fence, first) = sending(&kit, "1").await;
+    // Nobody knows yet whether it went out, so the news wait.
+    let row = kit.append(&channel.name, "bytes").await;
+    let waits = kit.apply_to(row, &channel, up_to(ANNA, Reached::Delivered, 1), start()).await;
+    assert_eq!((waits.ending, status(&kit, first).await), (None, "sending".to_owned()));
+    sent(&kit, &fence, first, "remote 1").await;
+    kit.apply_to(row, &channel, up_to(ANNA, Reached::Delivered, 1), later(1)).await;
+    assert_eq!(status(&kit, first).await, "delivered");
+    // They hold nothing up for ever.
+    let second = begun(&kit, ticket, &fence, 3).await;
+    let ending = kit.apply(&channel, up_to(ANNA, Reached::Read, 4), later(60)).await.ending;
+    assert_eq!(ending, Some(Ending::Applied));
+    assert_eq!([status(&kit, first).await, status(&kit, second).await], ["read", "sending"]);
+}
+
+async fn news_of_what_was_written_elsewhere_wait_for_nothing(kit: Kit) {
+    let channel = mail_channel("mail");
+    let echo = Echo { message: Box::new(mail(ANNA, "e1")), delivery: None, by: None };
+    kit.apply(&channel, Ok(Meaning::Events(vec![Event::Echo(echo)])), start()).await;
+    let target = Some(RemoteId::new("e1"));
+    let state = ReceiptState::Read;
+    let receipt = Receipt { delivery: None, target, recipient: None, state, at: start() };
+    let news = Ok(Meaning::Events(vec![Event::Receipt(receipt)]));
+    assert_eq!(kit.apply(&channel, news, start()).await.ending, Some(Ending::Applied));
 }

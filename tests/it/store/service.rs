@@ -20,6 +20,7 @@ on_both! {
     a_recording_turns_a_call_into_a_voicemail
     what_was_written_elsewhere_is_an_answer_and_opens_nothing
     an_echo_of_our_own_sending_settles_it
+    an_echo_without_an_id_waits_for_what_is_being_sent
     a_sign_is_noted_with_its_message
     who_stops_is_not_written_to_unasked_until_they_start_again
     a_moved_conversation_goes_on_under_its_new_name
@@ -165,6 +166,36 @@ async fn an_echo_of_our_own_sending_settles_it(kit: Kit) {
     kit.apply(&channel, Ok(receipt(second, sent)), later(4)).await;
     let named: Vec<_> = states(&kit).await.into_iter().filter_map(|(_, named)| named).collect();
     assert!(named.contains(&"out 2".to_owned()), "{named:?}");
+}
+
+async fn an_echo_without_an_id_waits_for_what_is_being_sent(kit: Kit) {
+    let channel = channel_with("mail", "email", super::policy());
+    let ticket = ticket_of(&kit.arrive(&channel, chat("1", "1")).await);
+    kit.reply(ticket, "an answer").await;
+    let fence = kit.store.take_lease(&name("mail")).await.unwrap().expect("our own");
+    let due = kit.store.due_deliveries(&name("mail"), 10, start()).await.unwrap().remove(0);
+    let id = due.delivery.outbound.delivery;
+    assert!(kit.store.begin_delivery(&fence, id, None, start()).await.unwrap());
+    let row = kit.append(&channel.name, "bytes").await;
+    let ours = || Ok(echo(chat("out 1", "1"), None));
+    assert_eq!(kit.apply_to(row, &channel, ours(), later(0)).await.ending, None);
+    let other = kit.append(&channel.name, "other").await;
+    let theirs = || Ok(echo(chat("by hand", "1"), None));
+    assert_eq!(kit.apply_to(other, &channel, theirs(), later(0)).await.ending, None);
+    // The call's own answer brings the name.
+    let remote_id = RemoteId::new("out 1");
+    let state = tributary::model::DeliveryState::Sent { remote_id };
+    kit.store.settle_delivery(&fence, id, (state, None), later(1)).await.unwrap();
+    assert_eq!(kit.apply_to(row, &channel, ours(), later(1)).await.new, 0);
+    assert_eq!(kit.apply_to(other, &channel, theirs(), later(1)).await.new, 1);
+    assert_eq!(kit.ticket(ticket).await.message_count, 3);
+    // It waits ten minutes, and not for ever: what is still being sent then is another thing.
+    kit.reply(ticket, "another").await;
+    let due = kit.store.due_deliveries(&name("mail"), 10, later(2)).await.unwrap().remove(0);
+    let id = due.delivery.outbound.delivery;
+    assert!(kit.store.begin_delivery(&fence, id, None, later(2)).await.unwrap());
+    let late = kit.apply(&channel, Ok(echo(chat("late", "1"), None)), later(10)).await;
+    assert_eq!(late.new, 1);
 }
 
 async fn a_sign_is_noted_with_its_message(kit: Kit) {

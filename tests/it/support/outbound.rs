@@ -96,6 +96,8 @@ pub fn outbound(to: &str, text: &str) -> Outbound {
         media: vec![],
         author: Some("Bob".to_owned()),
         automated: false,
+        private: false,
+        begun_at: chrono::DateTime::UNIX_EPOCH,
         customer_wrote_at: None,
         template: None,
     }

@@ -173,6 +173,7 @@ pub fn reply_request(ticket: Uuid, text: &str) -> ReplyRequest {
         html: None,
         uploads: Vec::new(),
         template: None,
+        private: false,
         via: None,
         send_at: None,
         held: false,

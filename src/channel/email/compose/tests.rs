@@ -37,6 +37,8 @@ fn outbound() -> Outbound {
         media: vec![],
         author: Some("Bob".to_owned()),
         automated: false,
+        private: false,
+        begun_at: chrono::DateTime::UNIX_EPOCH,
         customer_wrote_at: None,
         template: None,
     }

@@ -185,6 +185,7 @@ async fn reply(
         html: check::html("message.html", first.html)?,
         uploads,
         template: check::template("message.template", first.template)?,
+        private: false,
         via: None,
         send_at: first.send_at,
         held: first.held,

@@ -38,7 +38,7 @@ const EN = {
   snoozed: "until {when}", via: "by", updated: "Changed", unsaved: "draft", close: "Close", language: "中文",
   flag_claims_ticket: "claims another ticket", flag_spoof_suspect: "sender not proven", flag_auto_reply: "auto-reply",
   flag_bounce: "bounce", flag_list: "list mail", flag_truncated: "cut", flag_unreadable: "unreadable", flag_new_participant: "new participant",
-  flag_impostor: "pretends to be us", flag_phishing_link: "phishing link", flag_redacted: "secret masked", flag_encrypted: "encrypted", flag_calendar: "invitation", flag_complaint: "complaint", flag_late: "late",
+  flag_impostor: "pretends to be us", flag_phishing_link: "phishing link", flag_redacted: "secret masked", flag_encrypted: "encrypted", flag_calendar: "invitation", flag_complaint: "complaint", flag_late: "late", flag_private: "in private",
   due: "answer due {when}", written_in: "Language it is written in", deleted_by: "Taken back by its sender", edited: "edited", merged: "This ticket was merged into another one.", go_there: "Go there",
 };
 
@@ -79,7 +79,7 @@ const ZH = {
   snoozed: "直到 {when}", via: "通过", updated: "更新", unsaved: "草稿", close: "关闭", language: "English",
   flag_claims_ticket: "声称属于其他工单", flag_spoof_suspect: "发件人未验证", flag_auto_reply: "自动回复",
   flag_bounce: "退信", flag_list: "邮件列表", flag_truncated: "已截断", flag_unreadable: "无法读取", flag_new_participant: "新参与者",
-  flag_impostor: "冒充我们", flag_phishing_link: "钓鱼链接", flag_redacted: "敏感信息已遮盖", flag_encrypted: "已加密", flag_calendar: "日程邀请", flag_complaint: "投诉", flag_late: "迟到",
+  flag_impostor: "冒充我们", flag_phishing_link: "钓鱼链接", flag_redacted: "敏感信息已遮盖", flag_encrypted: "已加密", flag_calendar: "日程邀请", flag_complaint: "投诉", flag_late: "迟到", flag_private: "私信",
   due: "应在 {when} 回复", written_in: "所用语言", deleted_by: "发件人已撤回", edited: "已编辑", merged: "此工单已合并到另一个工单。", go_there: "前往",
 };
 

@@ -50,6 +50,7 @@ fn read_raw(raw: &Raw) -> (Inbound, Vec<Receipt>) {
             Event::Receipt(receipt) => receipts.push(receipt),
             Event::Edit { .. }
             | Event::Delete { .. }
+            | Event::Watermark(_)
             | Event::Rating(_)
             | Event::Echo(_)
             | Event::Reaction(_)

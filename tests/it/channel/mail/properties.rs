@@ -282,6 +282,8 @@ fn outbound(text: String) -> Outbound {
         media: Vec::new(),
         author: None,
         automated: false,
+        private: false,
+        begun_at: chrono::DateTime::UNIX_EPOCH,
         customer_wrote_at: None,
         template: None,
     }
