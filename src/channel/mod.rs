@@ -7,6 +7,8 @@
 
 pub mod api;
 pub mod chat;
+pub mod comments;
+pub mod direct;
 pub mod email;
 pub mod shared;
 pub mod telegram;
@@ -312,7 +314,17 @@ pub struct Kind {
 pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadChannel>;
 
 /// Every kind there is. To add one, write its module and add its line here.
-pub const KINDS: &[Kind] = &[api::KIND, email::KIND, telegram::KIND, webchat::KIND, whatsapp::KIND];
+pub const KINDS: &[Kind] = &[
+    api::KIND,
+    email::KIND,
+    telegram::KIND,
+    webchat::KIND,
+    whatsapp::KIND,
+    direct::MESSENGER,
+    direct::INSTAGRAM,
+    comments::FACEBOOK,
+    comments::INSTAGRAM,
+];
 
 /// A channel's settings are wrong. The text names the key.
 #[derive(Debug, thiserror::Error)]

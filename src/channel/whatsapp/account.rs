@@ -6,7 +6,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use url::Url;
 
-use crate::channel::shared::graph::account::{Graph, code_of, harmless};
+use crate::channel::shared::graph::account::{Graph, code_of, for_download, harmless};
 use crate::channel::shared::graph::look;
 use crate::channel::shared::http::{Answer, Call, HttpError};
 use crate::channel::{DeliverError, DownloadError};
@@ -57,23 +57,14 @@ impl Account {
     pub(super) async fn file(&self, id: &str) -> Result<Value, DownloadError> {
         let mut url = self.graph.url(&[id]);
         url.query_pairs_mut().append_pair("phone_number_id", &self.phone_number_id);
-        let again = |cause| DownloadError::Retry { cause, after: None };
         let answer = self.graph.send(Call::get(url)).await;
         if answer.as_ref().is_ok_and(|answer| code_of(answer) == Some((100, 33))) {
             // A name that stands for nothing (any more).
             let cause = "the file is no longer at WhatsApp, which keeps files for some weeks";
             return Err(DownloadError::Never(cause.into()));
         }
-        match self.graph.accepted(answer) {
-            Ok(answer) => answer.json().map_err(|error| again(error.into())),
-            Err(DeliverError::Rejected(cause)) => Err(DownloadError::Never(cause)),
-            Err(DeliverError::Retry { cause, after }) => Err(DownloadError::Retry { cause, after }),
-            Err(
-                DeliverError::Offline(cause)
-                | DeliverError::Unknown(cause)
-                | DeliverError::Account(cause),
-            ) => Err(again(cause)),
-        }
+        let answer = self.graph.accepted(answer).map_err(for_download)?;
+        answer.json().map_err(|error| DownloadError::Retry { cause: error.into(), after: None })
     }
 
     /// Fetches from an address that the service named. The token goes along only where the settings allow it.

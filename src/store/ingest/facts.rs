@@ -246,8 +246,19 @@ async fn load_remote(
     Ok(())
 }
 
-type DeliveryColumns =
-    (Uuid, Uuid, Uuid, String, String, Option<String>, String, String, bool, Option<String>, Option<i64>);
+type DeliveryColumns = (
+    Uuid,
+    Uuid,
+    Uuid,
+    String,
+    String,
+    Option<String>,
+    String,
+    String,
+    bool,
+    Option<String>,
+    Option<i64>,
+);
 
 async fn load_deliveries(
     tx: &DatabaseTransaction,
@@ -274,12 +285,15 @@ async fn load_deliveries(
         .into_tuple()
         .all(tx)
         .await?;
-    for (id, ticket, message, state, realm, remote_id, scheme, value, automated, error, since) in rows {
+    for (id, ticket, message, state, realm, remote_id, scheme, value, automated, error, since) in
+        rows
+    {
         if let Some(remote_id) = remote_id {
             facts.delivery_by_remote.insert((realm.clone(), remote_id), id);
         }
         let to = (scheme, value);
-        let known = KnownDelivery { id, realm, ticket, message, state, to, automated, error, since };
+        let known =
+            KnownDelivery { id, realm, ticket, message, state, to, automated, error, since };
         facts.deliveries.insert(id, known);
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Each kind of channel against a real or a scripted service.
 
 mod api;
+mod comments;
+mod direct;
 mod http;
 mod imap;
 mod lmtp;

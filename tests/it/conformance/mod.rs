@@ -4,6 +4,7 @@
 
 mod api;
 mod email;
+mod graph;
 mod telegram;
 mod webchat;
 mod whatsapp;
@@ -19,8 +20,8 @@ use tributary::channel::{
     self, BadChannel, Channel, Deliver, DeliverError, KINDS, PullError, Site, Vault,
 };
 use tributary::model::{
-    Address, Cause, DedupeKey, DeliveryId, Event, Inbound, Meaning, Outbound, Party, Raw, Scheme,
-    Secret, Transport,
+    Address, Cause, DedupeKey, DeliveryId, Event, Inbound, Meaning, Outbound, Party, Raw, RemoteId,
+    Scheme, Secret, Transport,
 };
 
 /// What a kind brings.
@@ -40,8 +41,17 @@ pub(crate) struct Fixture {
     forged: fn() -> Vec<http::Request<Bytes>>,
 }
 
-const FIXTURES: &[Fixture] =
-    &[api::FIXTURE, email::FIXTURE, telegram::FIXTURE, webchat::FIXTURE, whatsapp::FIXTURE];
+const FIXTURES: &[Fixture] = &[
+    api::FIXTURE,
+    email::FIXTURE,
+    telegram::FIXTURE,
+    webchat::FIXTURE,
+    whatsapp::FIXTURE,
+    graph::MESSENGER,
+    graph::INSTAGRAM,
+    graph::FACEBOOK_COMMENTS,
+    graph::INSTAGRAM_COMMENTS,
+];
 
 /// Stands in every fixture where a password or token does; must be seen nowhere.
 const SECRET: &str = "conformance-secret-of-many-letters";
@@ -85,7 +95,7 @@ impl Fixture {
             to: Party { address: (self.recipient)(), name: Some("Anna".to_owned()) },
             cc: Vec::new(),
             thread: None,
-            in_reply_to: None,
+            in_reply_to: Some(RemoteId::new("q1")),
             references: Vec::new(),
             subject: Some("a question".to_owned()),
             text: "an answer".to_owned(),

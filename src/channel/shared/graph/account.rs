@@ -8,11 +8,11 @@ use url::Url;
 
 use super::code::{Codes, Follows};
 use super::look;
-use crate::channel::DeliverError;
 use crate::channel::shared::http::{
     Answer, Call, Credentials, Http, HttpError, after, below, delivered,
 };
 use crate::channel::shared::sign::{hex, hmac_sha256};
+use crate::channel::{DeliverError, DownloadError};
 use crate::model::Secret;
 
 /// How much of what an account may do was done.
@@ -125,6 +125,18 @@ pub fn harmless(error: DeliverError) -> DeliverError {
         | DeliverError::Retry { .. }
         | DeliverError::Offline(_)
         | DeliverError::Account(_) => error,
+    }
+}
+
+/// What becomes of a question about a file.
+#[must_use]
+pub fn for_download(error: DeliverError) -> DownloadError {
+    match error {
+        DeliverError::Rejected(cause) => DownloadError::Never(cause),
+        DeliverError::Retry { cause, after } => DownloadError::Retry { cause, after },
+        DeliverError::Offline(cause)
+        | DeliverError::Unknown(cause)
+        | DeliverError::Account(cause) => DownloadError::Retry { cause, after: None },
     }
 }
 

@@ -10,6 +10,7 @@ mod cut;
 pub mod heard;
 pub mod hook;
 pub mod look;
+pub mod media;
 pub mod notice;
 pub mod settings;
 
