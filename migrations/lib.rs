@@ -21,6 +21,7 @@ mod m20261126_000051_rules;
 mod m20261126_000052_safety;
 mod m20261126_000053_due;
 mod m20261126_000060_callbacks;
+mod m20261126_000070_second_factor;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000052_safety::Migration),
             Box::new(m20261126_000053_due::Migration),
             Box::new(m20261126_000060_callbacks::Migration),
+            Box::new(m20261126_000070_second_factor::Migration),
         ]
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Failure;
 use super::open::Installation;
 use crate::engine::Clock;
-use crate::model::{Role, Secret};
+use crate::model::{Actor, Role, Secret};
 use crate::store::{Access, Person, Store, StoreError};
 use crate::web;
 
@@ -36,6 +36,11 @@ pub(super) enum UserCommand {
     },
     /// Give somebody a new password, read from standard input; ends their sessions.
     Password {
+        /// Mail address or id.
+        who: String,
+    },
+    /// Take away the second factor of somebody who lost it; a link or their password lets them in then.
+    ResetSecondFactor {
         /// Mail address or id.
         who: String,
     },
@@ -72,11 +77,17 @@ pub(super) enum TokenCommand {
     },
 }
 
+/// Whoever may use the command line beside the store, for the audit trail.
+fn operator() -> Actor {
+    Actor { name: "command line".to_owned(), ..Actor::system() }
+}
+
 /// A token for one command of an operator who can read the store anyway.
 pub(super) async fn local_token(store: &Store) -> Result<String, Failure> {
     let now = Clock::system().now();
     let until = now + Duration::minutes(5);
-    let (_, secret) = store.create_token("command line", Role::Admin, Some(until), now).await?;
+    let (_, secret) =
+        store.create_token("command line", Role::Admin, Some(until), &operator(), now).await?;
     Ok(secret.reveal().to_owned())
 }
 
@@ -93,7 +104,8 @@ pub(super) async fn user(
             let password = password_stdin.then(|| std::io::read_to_string(std::io::stdin()));
             let password = password.transpose()?.map(|text| Secret::new(text.trim_end()));
             let with_link = password.is_none();
-            let person = store.add_person((&name, &email), role, password, now).await?;
+            let person =
+                store.add_person((&name, &email), role, password, &operator(), now).await?;
             let link = if with_link {
                 let secret = store.sign_in_link(person.id.into(), Duration::days(2), now).await?;
                 Some(web::sign_in_link(&installation.settings().public_url(), &secret))
@@ -125,6 +137,12 @@ pub(super) async fn user(
             let said = format!("{who} has a new password");
             println!("{}", if json { json!({ "changed": who }).to_string() } else { said });
         }
+        UserCommand::ResetSecondFactor { who } => {
+            let person = find(store, &who).await?;
+            store.remove_second_factor(person.id.into(), &operator(), now).await?;
+            let said = format!("{who} has no second factor any more");
+            println!("{}", if json { json!({ "changed": who }).to_string() } else { said });
+        }
         UserCommand::List => {
             let people = store.people().await?;
             if json {
@@ -137,7 +155,7 @@ pub(super) async fn user(
             }
         }
         UserCommand::Disable { who } => {
-            let person = store.disable_person(&who, now).await?;
+            let person = store.disable_person(&who, &operator(), now).await?;
             println!(
                 "{}",
                 if json { json!(person).to_string() } else { format!("{who} is disabled") }
@@ -158,7 +176,7 @@ pub(super) async fn token(
     match command {
         TokenCommand::Create { role, name, expires_days } => {
             let until = expires_days.map(|days| now + Duration::days(days));
-            let (made, secret) = store.create_token(&name, role, until, now).await?;
+            let (made, secret) = store.create_token(&name, role, until, &operator(), now).await?;
             if json {
                 let token = secret.reveal();
                 println!(
@@ -181,7 +199,7 @@ pub(super) async fn token(
             }
         }
         TokenCommand::Revoke { token } => {
-            let revoked = store.revoke_token(&token, now).await?;
+            let revoked = store.revoke_token(&token, &operator(), now).await?;
             println!(
                 "{}",
                 if json { json!(revoked).to_string() } else { format!("{token} is revoked") }

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, EntityTrait as _, ExprTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 use uuid::Uuid;
 
 use super::entity::event;
 use super::{Store, StoreError, millis, moment};
-use crate::model::{Actor, EventId, Timestamp};
+use crate::model::{Actor, ActorKind, EventId, Timestamp};
 
 /// Something that happened, to be recorded.
 pub(super) struct NewEvent {
@@ -181,6 +181,28 @@ impl Store {
             .one(self.reader())
             .await?;
         Ok(last.unwrap_or(0))
+    }
+
+    /// What people and programs did, and what was done with people and tokens: newest first, before `seq`;
+    /// with `actor`, what they did alone.
+    pub async fn audit_trail(
+        &self,
+        actor: Option<Uuid>,
+        before: i64,
+        limit: u64,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let acts =
+            event::Column::ActorKind.is_in([ActorKind::Agent.as_str(), ActorKind::Token.as_str()]);
+        let rows = event::Entity::find().filter(event::Column::Seq.lt(before));
+        let rows = match actor {
+            Some(actor) => rows.filter(acts).filter(event::Column::ActorId.eq(actor)),
+            None => rows.filter(
+                acts.or(event::Column::Kind.starts_with("person."))
+                    .or(event::Column::Kind.starts_with("token.")),
+            ),
+        };
+        let rows = rows.order_by_desc(event::Column::Seq).limit(limit).all(self.reader()).await?;
+        rows.into_iter().map(recorded).collect()
     }
 
     /// A ticket's audit trail after its event number `ticket_seq`, oldest first.

@@ -63,7 +63,7 @@ pub use message::{
 };
 pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
 pub use past::PastMessage;
-pub use people::{ApiToken, Person, Principal, TOKEN_PREFIX};
+pub use people::{ApiToken, Code, Entry, NewFactor, Person, Principal, SessionView, TOKEN_PREFIX};
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};

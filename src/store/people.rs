@@ -1,7 +1,10 @@
 //! People who work here, API tokens, sessions and one-time sign-in links. Nothing that lets anybody in is
 //! kept in clear: passwords as argon2id, the rest as SHA-256 of 256 random bits.
 
+mod entry;
+mod second;
 mod secret;
+mod totp;
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
@@ -10,20 +13,16 @@ use sea_orm::{
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use entry::{Entry, SessionView};
+pub use second::{Code, NewFactor};
 pub use secret::TOKEN_PREFIX;
 
 use super::entity::{person, session, token};
 use super::event::{self, NewEvent};
 use super::{Store, StoreError, millis, moment};
 use crate::model::{Actor, ActorKind, Role, Secret, Timestamp, TokenId, UserId};
-use secret::{
-    hash, hash_password, looks_like_token, random_secret, same, token_secret, verify_password,
-};
+use secret::{hash, hash_password, looks_like_token, same, token_secret};
 
-/// A session ends when it was not used for so long …
-const SESSION_IDLE: chrono::Duration = chrono::Duration::hours(12);
-/// … or is so old.
-const SESSION_MAX: chrono::Duration = chrono::Duration::days(7);
 /// «Last used» is noted this often at most: looking must not cost a commit each time.
 const NOTE_USE_EVERY: chrono::Duration = chrono::Duration::minutes(5);
 
@@ -44,6 +43,8 @@ pub struct Person {
     pub created_at: Timestamp,
     /// Until when.
     pub disabled_at: Option<Timestamp>,
+    /// Since when a code is asked for too.
+    pub second_factor_at: Option<Timestamp>,
 }
 
 /// An API token, without what lets anybody in.
@@ -76,6 +77,8 @@ pub struct Principal {
     pub key: String,
     /// Came with a cookie, so a browser may have been led here by another site.
     pub cookie: bool,
+    /// The id of the session that the cookie is of.
+    pub session: Option<String>,
 }
 
 impl Store {
@@ -85,6 +88,7 @@ impl Store {
         (name, email): (&str, &str),
         role: Role,
         password: Option<Secret>,
+        by: &Actor,
         now: Timestamp,
     ) -> Result<Person, StoreError> {
         let email = email.trim().to_lowercase();
@@ -104,9 +108,15 @@ impl Store {
             created_at: millis(now),
             disabled_at: None,
             given_at: None,
+            second_secret: None,
+            second_since: None,
+            second_step: 0,
+            second_failures: 0,
+            second_failed_at: 0,
         };
+        let by = by.clone();
         self.write(move |tx| {
-            let row = row.clone();
+            let (row, by) = (row.clone(), by.clone());
             Box::pin(async move {
                 let known = person::Entity::find().filter(person::Column::Email.eq(&row.email));
                 if known.one(tx).await?.is_some() {
@@ -116,7 +126,7 @@ impl Store {
                 person::Entity::insert(row.clone().into_active_model())
                     .exec_without_returning(tx)
                     .await?;
-                event::record(tx, vec![plain_event("person.added", row.id)], now).await?;
+                event::record(tx, vec![acted("person.added", row.id, &by)], now).await?;
                 person_view(row)
             })
         })
@@ -130,10 +140,15 @@ impl Store {
     }
 
     /// Lets somebody in no more: their sessions end, their links are void.
-    pub async fn disable_person(&self, who: &str, now: Timestamp) -> Result<Person, StoreError> {
-        let who = who.to_owned();
+    pub async fn disable_person(
+        &self,
+        who: &str,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Person, StoreError> {
+        let (who, by) = (who.to_owned(), by.clone());
         self.write(move |tx| {
-            let who = who.clone();
+            let (who, by) = (who.clone(), by.clone());
             Box::pin(async move {
                 let id = super::ticket::person_of(tx, &who).await?;
                 let change = person::ActiveModel {
@@ -144,7 +159,44 @@ impl Store {
                 let row = person::Entity::update(change).exec(tx).await?;
                 let theirs = session::Column::Person.eq(id);
                 session::Entity::delete_many().filter(theirs).exec(tx).await?;
-                event::record(tx, vec![plain_event("person.disabled", id)], now).await?;
+                event::record(tx, vec![acted("person.disabled", id, &by)], now).await?;
+                person_view(row)
+            })
+        })
+        .await
+    }
+
+    /// Gives somebody another role, at once in all their sessions. One admin has to stay.
+    pub async fn change_role(
+        &self,
+        who: UserId,
+        role: Role,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Person, StoreError> {
+        let (id, by) = (who.uuid(), by.clone());
+        self.write(move |tx| {
+            let by = by.clone();
+            Box::pin(async move {
+                let admins = person::Entity::find()
+                    .filter(person::Column::Role.eq(Role::Admin.as_str()))
+                    .filter(person::Column::DisabledAt.is_null())
+                    .lock_exclusive();
+                let admins = admins.all(tx).await?;
+                let last = admins.len() == 1 && admins.iter().any(|admin| admin.id == id);
+                if last && role != Role::Admin {
+                    let text = "this is the last admin: make somebody else one first".to_owned();
+                    return Err(StoreError::Refused(text));
+                }
+                let row = person::Entity::find_by_id(id).one(tx).await?;
+                let row = row.filter(|row| row.disabled_at.is_none());
+                let row = row.ok_or(StoreError::NotFound("person"))?;
+                let mut event = acted("person.role_changed", id, &by);
+                event.data = serde_json::json!({ "id": id, "from": row.role, "to": role });
+                let mut row = row.into_active_model();
+                row.role = Set(role.as_str().to_owned());
+                let row = person::Entity::update(row).exec(tx).await?;
+                event::record(tx, vec![event], now).await?;
                 person_view(row)
             })
         })
@@ -171,7 +223,8 @@ impl Store {
                 person::Entity::update(change).exec(tx).await?;
                 let theirs = session::Column::Person.eq(id);
                 session::Entity::delete_many().filter(theirs).exec(tx).await?;
-                event::record(tx, vec![plain_event("person.password_set", id)], now).await
+                event::record(tx, vec![acted("person.password_set", id, &Actor::system())], now)
+                    .await
             })
         })
         .await
@@ -185,6 +238,7 @@ impl Store {
         name: &str,
         role: Role,
         expires_at: Option<Timestamp>,
+        by: &Actor,
         now: Timestamp,
     ) -> Result<(ApiToken, Secret), StoreError> {
         let secret = token_secret();
@@ -199,14 +253,18 @@ impl Store {
             last_used_at: None,
             revoked_at: None,
         };
+        let by = by.clone();
         let made = self
             .write(move |tx| {
-                let row = row.clone();
+                let (row, by) = (row.clone(), by.clone());
                 Box::pin(async move {
                     token::Entity::insert(row.clone().into_active_model())
                         .exec_without_returning(tx)
                         .await?;
-                    event::record(tx, vec![plain_event("token.created", row.id)], now).await?;
+                    let mut event = acted("token.created", row.id, &by);
+                    event.data =
+                        serde_json::json!({ "id": row.id, "name": row.name, "role": row.role });
+                    event::record(tx, vec![event], now).await?;
                     token_view(row)
                 })
             })
@@ -221,10 +279,15 @@ impl Store {
     }
 
     /// Makes a token worthless, by its id or its name.
-    pub async fn revoke_token(&self, which: &str, now: Timestamp) -> Result<ApiToken, StoreError> {
-        let which = which.to_owned();
+    pub async fn revoke_token(
+        &self,
+        which: &str,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<ApiToken, StoreError> {
+        let (which, by) = (which.to_owned(), by.clone());
         self.write(move |tx| {
-            let which = which.clone();
+            let (which, by) = (which.clone(), by.clone());
             Box::pin(async move {
                 let named = match Uuid::parse_str(&which) {
                     Ok(id) => token::Column::Id.eq(id),
@@ -247,7 +310,7 @@ impl Store {
                 let mut row = row.into_active_model();
                 row.revoked_at = Set(Some(millis(now)));
                 let row = token::Entity::update(row).exec(tx).await?;
-                event::record(tx, vec![plain_event("token.revoked", row.id)], now).await?;
+                event::record(tx, vec![acted("token.revoked", row.id, &by)], now).await?;
                 token_view(row)
             })
         })
@@ -281,6 +344,7 @@ impl Store {
             role: word(&row.role)?,
             key: format!("token:{}", row.id),
             cookie: false,
+            session: None,
         }))
     }
 
@@ -301,183 +365,17 @@ impl Store {
             tracing::debug!(token.id = %id, %error, "the use of a token was not noted");
         }
     }
-
-    // ---- sessions ------------------------------------------------------------------------
-
-    /// Signs in with a password. `None`: wrong, in whatever way; each way takes as long as the others.
-    pub async fn sign_in(
-        &self,
-        email: &str,
-        password: Secret,
-        now: Timestamp,
-    ) -> Result<Option<Secret>, StoreError> {
-        let row = person::Entity::find()
-            .filter(person::Column::Email.eq(email.trim().to_lowercase()))
-            .filter(person::Column::DisabledAt.is_null())
-            .one(self.reader())
-            .await?;
-        let (id, known) = row.map_or((None, None), |row| (Some(row.id), row.password));
-        let right = verify_password(password, known).await?;
-        match id.filter(|_| right) {
-            Some(id) => self.begin_session(id, now).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// A secret for a link that signs its bearer in once, as this person.
-    pub async fn sign_in_link(
-        &self,
-        person: UserId,
-        valid_for: chrono::Duration,
-        now: Timestamp,
-    ) -> Result<Secret, StoreError> {
-        let secret = random_secret();
-        let row = session::Model {
-            hash: hash(secret.reveal()),
-            kind: "link".to_owned(),
-            person: person.uuid(),
-            created_at: millis(now),
-            used_at: millis(now),
-            expires_at: millis(now + valid_for),
-        };
-        self.write(move |tx| {
-            let row = row.clone().into_active_model();
-            Box::pin(async move {
-                session::Entity::insert(row).exec_without_returning(tx).await?;
-                Ok(())
-            })
-        })
-        .await?;
-        Ok(secret)
-    }
-
-    /// The same for the first admin; makes one if there is none, so that a new installation can be entered.
-    pub async fn admin_sign_in_link(
-        &self,
-        valid_for: chrono::Duration,
-        now: Timestamp,
-    ) -> Result<Secret, StoreError> {
-        let admins = self.people().await?.into_iter();
-        let mut admins = admins.filter(|one| one.role == Role::Admin && one.disabled_at.is_none());
-        let admin = match admins.next() {
-            Some(admin) => admin,
-            None => self.add_person(("admin", "admin@localhost"), Role::Admin, None, now).await?,
-        };
-        self.sign_in_link(admin.id.into(), valid_for, now).await
-    }
-
-    /// Trades the secret of a sign-in link for a session. `None`: unknown, used or too old.
-    pub async fn use_sign_in_link(
-        &self,
-        secret: &str,
-        now: Timestamp,
-    ) -> Result<Option<Secret>, StoreError> {
-        let hash = hash(secret);
-        let person = self
-            .write(move |tx| {
-                let hash = hash.clone();
-                Box::pin(async move {
-                    let row = session::Entity::find_by_id(hash).lock_exclusive().one(tx).await?;
-                    let Some(row) = row.filter(|row| row.kind == "link") else { return Ok(None) };
-                    session::Entity::delete_by_id(row.hash).exec(tx).await?;
-                    Ok((row.expires_at > millis(now)).then_some(row.person))
-                })
-            })
-            .await?;
-        match person {
-            Some(person) => self.begin_session(person, now).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn begin_session(&self, person: Uuid, now: Timestamp) -> Result<Secret, StoreError> {
-        let secret = random_secret();
-        let row = session::Model {
-            hash: hash(secret.reveal()),
-            kind: "session".to_owned(),
-            person,
-            created_at: millis(now),
-            used_at: millis(now),
-            expires_at: millis(now + SESSION_MAX),
-        };
-        self.write(move |tx| {
-            let row = row.clone().into_active_model();
-            Box::pin(async move {
-                let over = session::Column::ExpiresAt.lt(millis(now));
-                session::Entity::delete_many().filter(over).exec(tx).await?;
-                session::Entity::insert(row).exec_without_returning(tx).await?;
-                event::record(tx, vec![plain_event("person.signed_in", person)], now).await
-            })
-        })
-        .await?;
-        Ok(secret)
-    }
-
-    /// Whose session this is. `None`: nobody's (any more).
-    pub async fn by_session(
-        &self,
-        secret: &str,
-        now: Timestamp,
-    ) -> Result<Option<Principal>, StoreError> {
-        let hash = hash(secret);
-        let row = session::Entity::find_by_id(&hash).one(self.reader()).await?;
-        let Some(row) = row.filter(|row| row.kind == "session" && same(&row.hash, &hash)) else {
-            return Ok(None);
-        };
-        let over = row.expires_at <= millis(now) || row.used_at <= millis(now - SESSION_IDLE);
-        let person = person::Entity::find_by_id(row.person).one(self.reader()).await?;
-        let person = person.filter(|person| person.disabled_at.is_none());
-        let Some(person) = person.filter(|_| !over) else { return Ok(None) };
-        if row.used_at < millis(now - NOTE_USE_EVERY) {
-            self.note_session_use(hash, now).await;
-        }
-        Ok(Some(Principal {
-            actor: Actor { kind: ActorKind::Agent, id: Some(person.id), name: person.name },
-            role: word(&person.role)?,
-            key: format!("person:{}", person.id),
-            cookie: true,
-        }))
-    }
-
-    async fn note_session_use(&self, hash: String, now: Timestamp) {
-        let noted = self.write(move |tx| {
-            let used = session::ActiveModel {
-                hash: Set(hash.clone()),
-                used_at: Set(millis(now)),
-                ..Default::default()
-            };
-            Box::pin(async move {
-                session::Entity::update(used).exec(tx).await?;
-                Ok(())
-            })
-        });
-        if let Err(error) = noted.await {
-            tracing::debug!(%error, "the use of a session was not noted");
-        }
-    }
-
-    /// Signs out.
-    pub async fn end_session(&self, secret: &str) -> Result<(), StoreError> {
-        let hash = hash(secret);
-        self.write(move |tx| {
-            let hash = hash.clone();
-            Box::pin(async move {
-                session::Entity::delete_by_id(hash).exec(tx).await?;
-                Ok(())
-            })
-        })
-        .await
-    }
 }
 
-fn plain_event(kind: &'static str, id: Uuid) -> NewEvent {
+/// Something that was done with a person or a token, and by whom.
+fn acted(kind: &'static str, id: Uuid, by: &Actor) -> NewEvent {
     NewEvent {
         kind,
         ticket: None,
         ticket_seq: None,
         message: None,
         channel: None,
-        actor: Actor::system(),
+        actor: by.clone(),
         data: serde_json::json!({ "id": id }),
     }
 }
@@ -491,6 +389,7 @@ fn person_view(row: person::Model) -> Result<Person, StoreError> {
         has_password: row.password.is_some(),
         created_at: moment(row.created_at),
         disabled_at: row.disabled_at.map(moment),
+        second_factor_at: row.second_since.map(moment),
     })
 }
 

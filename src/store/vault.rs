@@ -1,6 +1,9 @@
 //! What adapters keep and a service will not give again: sealed, durable when `put` returns.
 
-use sea_orm::{ActiveValue::Set, EntityTrait as _, IntoActiveModel as _, sea_query::OnConflict};
+use sea_orm::{
+    ActiveValue::Set, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _,
+    sea_query::OnConflict,
+};
 
 use super::entity::{seal, vault};
 use super::{Store, StoreError, millis};
@@ -55,4 +58,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// Forgets a secret: its key is destroyed.
+pub(super) async fn drop(tx: &DatabaseTransaction, name: &str) -> Result<(), StoreError> {
+    if let Some(old) = vault::Entity::find_by_id(name).one(tx).await? {
+        seal::Entity::delete_by_id(old.seal).exec(tx).await?;
+        vault::Entity::delete_by_id(name).exec(tx).await?;
+    }
+    Ok(())
 }

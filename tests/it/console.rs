@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Screen};
 use crate::support::daemon::Daemon;
-use crate::support::{free_port, wait_until};
+use crate::support::{free_port, totp, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const XSS: &str = "<img src=x onerror=document.title='owned'>";
@@ -196,6 +196,74 @@ async fn the_console_works_on_a_phone_and_in_chinese() {
         .await;
     assert_eq!(wide, true, "nothing may be wider than the screen");
     desk.browser.screenshot("console_phone_zh").await;
+}
+
+/// Signs in by link; then sets up an authenticator as it is shown, signs out, and needs a code.
+#[tokio::test]
+async fn an_admin_sets_up_a_second_factor_and_looks_after_people() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    desk.click("a.nav[data-view='people']").await;
+    desk.click(".account button").await;
+    let secret =
+        desk.wait("the secret", "return document.querySelector('.secret')?.textContent").await;
+    let drawn = "return document.querySelector('svg.qr path')?.getBBox().width > 20";
+    desk.wait("the picture", drawn).await;
+    desk.browser.screenshot("console_second_factor").await;
+    desk.click(".enrol input[name='code']").await;
+    desk.browser.press(&totp::code(secret.as_str().unwrap(), chrono::Utc::now())).await;
+    desk.click(".enrol form.confirm button").await;
+    let codes = "const shown = document.querySelector('pre.once')?.textContent; return shown?.includes('-') && shown";
+    let codes = desk.wait("the recovery codes", codes).await;
+    let codes: Vec<&str> = codes.as_str().unwrap().lines().collect();
+    assert_eq!(codes.len(), 10);
+    desk.click("dialog button.primary").await;
+
+    desk.click(".add-user input[name='name']").await;
+    desk.browser.press("Bo").await;
+    desk.click(".add-user input[name='email']").await;
+    desk.browser.press("bo@desk.test").await;
+    desk.click(".add-user button").await;
+    let link = "return document.querySelector('pre.once')?.textContent.includes('/console/sign-in?token=')";
+    desk.wait("the link", link).await;
+    desk.click("dialog button.primary").await;
+    desk.wait("the row", "return !!document.querySelector(\"tr[data-email='bo@desk.test']\")")
+        .await;
+    desk.browser.screenshot("console_people").await;
+    desk.click("a.nav[data-view='audit']").await;
+    let trail = "const text = document.querySelector('.audit')?.textContent ?? ''; \
+        return ['person.added', 'person.second_factor_set', 'person.signed_in'].every((kind) => text.includes(kind))";
+    desk.wait("the trail", trail).await;
+    desk.browser.screenshot("console_audit").await;
+    let complaints = desk.complaints().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
+
+    // Whoever has a new link still needs a code; a recovery code will do, once.
+    desk.click(".foot form button").await;
+    desk.wait("the way in", "return !!document.querySelector(\"input[name='password']\")").await;
+    for code in [codes[0], codes[0], codes[1]] {
+        let link = desk.daemon.run(&["user", "link", "lena@desk.test", "--json"]);
+        let link: Value = serde_json::from_slice(&link.stdout).unwrap();
+        desk.browser.open(link["sign_in"].as_str().unwrap()).await;
+        desk.click("button").await;
+        desk.click("input[name='code']").await;
+        desk.browser.press(code).await;
+        desk.click("button").await;
+        let outcome = "return document.querySelector('a.nav') ? 'in' : document.querySelector(\"[role='alert']\") && 'refused'";
+        let outcome = desk.wait("an answer", outcome).await;
+        assert_eq!(
+            outcome == "in",
+            desk.browser.run("return location.pathname", json!([])).await == "/console/"
+        );
+        if outcome == "in" {
+            desk.click(".foot form button").await;
+            desk.wait("the way in", "return !!document.querySelector(\"input[name='password']\")")
+                .await;
+        } else {
+            assert_eq!(code, codes[0], "a fresh code was refused");
+        }
+    }
+    let reset = desk.daemon.run(&["user", "reset-second-factor", "lena@desk.test"]);
+    assert!(reset.status.success(), "{}", String::from_utf8_lossy(&reset.stderr));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ pub(super) mod message;
 pub(super) mod node;
 pub(super) mod participant;
 pub(super) mod person;
+pub(super) mod recovery_code;
 pub(super) mod seal;
 pub(super) mod seen;
 pub(super) mod session;

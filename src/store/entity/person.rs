@@ -18,6 +18,11 @@ pub struct Model {
     pub created_at: i64,
     pub disabled_at: Option<i64>,
     pub given_at: Option<i64>,
+    pub second_secret: Option<Uuid>,
+    pub second_since: Option<i64>,
+    pub second_step: i64,
+    pub second_failures: i32,
+    pub second_failed_at: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -1,4 +1,5 @@
-//! Table `session`: console sessions and one-time sign-in links (kind = session, link), hashed.
+//! Table `session`: console sessions, one-time sign-in links and sign-ins that wait for a code (kind = session,
+//! link, code), hashed.
 
 use sea_orm::entity::prelude::*;
 
@@ -13,6 +14,10 @@ pub struct Model {
     pub created_at: i64,
     pub used_at: i64,
     pub expires_at: i64,
+    #[sea_orm(column_type = "Text")]
+    pub address: String,
+    #[sea_orm(column_type = "Text")]
+    pub client: String,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

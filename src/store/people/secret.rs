@@ -28,6 +28,20 @@ pub(super) fn random_secret() -> Secret {
     Secret::new(chars)
 }
 
+/// 80 random bits in four groups of lower-case letters and digits, without those that look alike.
+pub(super) fn recovery_secret() -> Secret {
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut chars = String::with_capacity(19);
+    for place in 0..16 {
+        if place > 0 && place % 4 == 0 {
+            chars.push('-');
+        }
+        let pick = rand::random_range(0..LETTERS.len());
+        chars.push(LETTERS.get(pick).copied().map_or('0', char::from));
+    }
+    Secret::new(chars)
+}
+
 /// `trb_`, the secret, and a few characters by which a scanner can tell it from something alike.
 pub(super) fn token_secret() -> Secret {
     let secret = random_secret();

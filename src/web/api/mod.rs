@@ -5,6 +5,8 @@
 //! route that is not described cannot be reached.
 
 pub(super) mod access;
+mod account;
+mod audit;
 mod callbacks;
 mod channels;
 mod check;
@@ -47,7 +49,9 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(quarantine::routes())
         .merge(events::routes())
         .merge(stats::routes())
-        .merge(people::routes());
+        .merge(people::routes())
+        .merge(account::routes())
+        .merge(audit::routes());
     OpenApiRouter::with_openapi(describe::frame()).nest(PREFIX, nouns)
 }
 

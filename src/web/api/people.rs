@@ -27,7 +27,9 @@ pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
         .routes(routes!(show_me))
         .routes(routes!(list_users, add_user))
+        .routes(routes!(change_user))
         .routes(routes!(disable_user))
+        .routes(routes!(reset_second_factor))
         .routes(routes!(make_sign_in_link))
         .routes(routes!(list_tokens, create_token))
         .routes(routes!(revoke_token))
@@ -71,6 +73,8 @@ struct UserView {
     created_at: DateTime<Utc>,
     /// Until when.
     disabled_at: Option<DateTime<Utc>>,
+    /// Since when a code of an authenticator is asked for too.
+    second_factor_at: Option<DateTime<Utc>>,
 }
 
 impl From<Person> for UserView {
@@ -83,6 +87,7 @@ impl From<Person> for UserView {
             has_password: person.has_password,
             created_at: person.created_at,
             disabled_at: person.disabled_at,
+            second_factor_at: person.second_factor_at,
         }
     }
 }
@@ -123,7 +128,7 @@ struct AddedUser {
     responses((status = 201, body = AddedUser), Errors))]
 async fn add_user(
     Get(state): Get<State>,
-    _: Admin,
+    caller: Admin,
     body: Body<NewUser>,
 ) -> Result<(StatusCode, Json<AddedUser>), Problem> {
     let NewUser { name, email, role } = body.value;
@@ -133,10 +138,51 @@ async fn add_user(
         return Err(Problem::invalid("email", "email: a mail address"));
     }
     let (store, now) = (&state.engine.store, state.engine.clock.now());
-    let person = store.add_person((&name, &email), role, None, now).await?;
+    let person = store.add_person((&name, &email), role, None, &caller.0.actor, now).await?;
     let secret = store.sign_in_link(person.id.into(), LINK_VALID, now).await?;
     let sign_in = session::link(&state.settings.public_url, &secret);
     Ok((StatusCode::CREATED, Json(AddedUser { user: person.into(), sign_in })))
+}
+
+/// What becomes of somebody.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "role": "admin" }))]
+struct UserPatch {
+    /// What they may do from now on.
+    role: Role,
+}
+
+/// Give somebody another role
+///
+/// At once, in all their sessions. The last admin stays one.
+#[utoipa::path(patch, path = "/users/{id}", tag = "people", params(("id" = Uuid, Path)),
+    request_body = UserPatch, responses((status = 200, body = UserView), Errors))]
+async fn change_user(
+    Get(state): Get<State>,
+    caller: Admin,
+    id: Id,
+    body: Body<UserPatch>,
+) -> Result<Json<UserView>, Problem> {
+    let (who, now) = (id.of("user")?, state.engine.clock.now());
+    let store = &state.engine.store;
+    let changed = store.change_role(who, body.value.role, &caller.0.actor, now).await?;
+    Ok(Json(changed.into()))
+}
+
+/// Take somebody's second factor away
+///
+/// For those who lost their authenticator and their recovery codes.
+#[utoipa::path(delete, path = "/users/{id}/second-factor", tag = "people",
+    params(("id" = Uuid, Path)), responses((status = 204), Errors))]
+async fn reset_second_factor(
+    Get(state): Get<State>,
+    caller: Admin,
+    id: Id,
+) -> Result<StatusCode, Problem> {
+    let (who, now) = (id.of("user")?, state.engine.clock.now());
+    state.engine.store.remove_second_factor(who, &caller.0.actor, now).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Let somebody in no more
@@ -144,10 +190,15 @@ async fn add_user(
 /// Their sessions end and their links are void. What they wrote stays.
 #[utoipa::path(post, path = "/users/{id}/disable", tag = "people", params(("id" = Uuid, Path)),
     responses((status = 200, body = UserView), Errors))]
-async fn disable_user(Get(state): Get<State>, _: Admin, id: Id) -> Result<Json<UserView>, Problem> {
+async fn disable_user(
+    Get(state): Get<State>,
+    caller: Admin,
+    id: Id,
+) -> Result<Json<UserView>, Problem> {
     let person = person(&state, &id).await?;
     let now = state.engine.clock.now();
-    let disabled = state.engine.store.disable_person(&person.id.to_string(), now).await?;
+    let (store, who) = (&state.engine.store, person.id.to_string());
+    let disabled = store.disable_person(&who, &caller.0.actor, now).await?;
     Ok(Json(disabled.into()))
 }
 
@@ -258,7 +309,7 @@ struct CreatedToken {
     responses((status = 201, body = CreatedToken), Errors))]
 async fn create_token(
     Get(state): Get<State>,
-    _: Admin,
+    caller: Admin,
     body: Body<NewToken>,
 ) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
     let NewToken { name, role, expires_at } = body.value;
@@ -267,7 +318,8 @@ async fn create_token(
     if expires_at.is_some_and(|end| end <= now) {
         return Err(Problem::invalid("expires_at", "expires_at: must lie in the future"));
     }
-    let (made, secret) = state.engine.store.create_token(&name, role, expires_at, now).await?;
+    let (store, by) = (&state.engine.store, &caller.0.actor);
+    let (made, secret) = store.create_token(&name, role, expires_at, by, now).await?;
     let token = Secret::reveal(&secret).to_owned();
     Ok((StatusCode::CREATED, Json(CreatedToken { id: made.id, name, role, token })))
 }
@@ -277,11 +329,12 @@ async fn create_token(
     responses((status = 200, body = TokenView), Errors))]
 async fn revoke_token(
     Get(state): Get<State>,
-    _: Admin,
+    caller: Admin,
     id: Id,
 ) -> Result<Json<TokenView>, Problem> {
     let id: TokenId = id.of("token")?;
     let now = state.engine.clock.now();
-    let revoked = state.engine.store.revoke_token(&id.to_string(), now).await?;
+    let (store, by) = (&state.engine.store, &caller.0.actor);
+    let revoked = store.revoke_token(&id.to_string(), by, now).await?;
     Ok(Json(revoked.into()))
 }

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 use tributary::model::Role;
+use tributary::store::Entry;
 
 use super::{NO_ID, refused, send};
 use crate::support::app::App;
@@ -46,6 +47,14 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("POST", "/users", Role::Admin),
     ("POST", "/users/{id}/disable", Role::Admin),
     ("POST", "/users/{id}/sign-in-link", Role::Admin),
+    ("PATCH", "/users/{id}", Role::Admin),
+    ("DELETE", "/users/{id}/second-factor", Role::Admin),
+    ("POST", "/me/second-factor", Role::ReadOnly),
+    ("POST", "/me/second-factor/confirm", Role::ReadOnly),
+    ("POST", "/me/second-factor/remove", Role::ReadOnly),
+    ("GET", "/sessions", Role::ReadOnly),
+    ("DELETE", "/sessions/{id}", Role::ReadOnly),
+    ("GET", "/audit", Role::Admin),
     ("GET", "/contacts/{id}", Role::ReadOnly),
     ("PATCH", "/contacts/{id}", Role::Agent),
     ("DELETE", "/contacts/{id}", Role::Admin),
@@ -149,9 +158,20 @@ async fn a_revoked_or_expired_token_opens_nothing() {
     let app = App::start("").await;
     let now = app.engine.clock.now();
     let until = Some(now - chrono::Duration::seconds(1));
-    let (_, old) = app.store.create_token("old", Role::Admin, until, now).await.unwrap();
-    let (token, gone) = app.store.create_token("gone", Role::Admin, None, now).await.unwrap();
-    app.store.revoke_token(&token.id.to_string(), now).await.unwrap();
+    let (_, old) = app
+        .store
+        .create_token("old", Role::Admin, until, &tributary::model::Actor::system(), now)
+        .await
+        .unwrap();
+    let (token, gone) = app
+        .store
+        .create_token("gone", Role::Admin, None, &tributary::model::Actor::system(), now)
+        .await
+        .unwrap();
+    app.store
+        .revoke_token(&token.id.to_string(), &tributary::model::Actor::system(), now)
+        .await
+        .unwrap();
     let never = format!("trb_{}", "x".repeat(49));
     let mut told = std::collections::BTreeSet::new();
     for secret in [old.reveal(), gone.reveal(), &never, "", "x y", "trb_"] {
@@ -159,7 +179,11 @@ async fn a_revoked_or_expired_token_opens_nothing() {
         told.insert(refused(request.bearer_auth(secret), 401, "unauthorized").await);
     }
     assert_eq!(told.len(), 1, "{told:?}");
-    let (token, used) = app.store.create_token("used", Role::ReadOnly, None, now).await.unwrap();
+    let (token, used) = app
+        .store
+        .create_token("used", Role::ReadOnly, None, &tributary::model::Actor::system(), now)
+        .await
+        .unwrap();
     Api::new(app.base.clone(), used.reveal().to_owned()).get("/tickets").await;
     let known = app.store.tokens().await.unwrap();
     let known = known.iter().find(|known| known.id == token.id).unwrap();
@@ -172,7 +196,8 @@ async fn a_session_reads_from_anywhere_and_changes_from_our_own_pages_only() {
     let now = app.engine.clock.now();
     let valid = chrono::Duration::minutes(5);
     let link = app.store.admin_sign_in_link(valid, now).await.unwrap();
-    let session = app.store.use_sign_in_link(link.reveal(), now).await.unwrap().unwrap();
+    let entry = app.store.use_sign_in_link(link.reveal(), now).await.unwrap();
+    let Some(Entry::Session(session)) = entry else { panic!("no session") };
     let anybody = client();
     let cookie = format!("tributary={}", session.reveal());
     let get = anybody.get(format!("{}/api/v1/tickets", app.base));

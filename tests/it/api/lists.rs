@@ -34,7 +34,9 @@ async fn every_filter(app: &App) {
     let first = ticket(app, "first", "the seed phrase of my wallet").await;
     let second = ticket(app, "second", "where is my money").await;
     let third = app.receive("mail", mail("bob@other.example", "third", "hello")).await;
-    let agent = app.store.add_person(("Ann", "ann@desk.example"), Role::Agent, None, now(app));
+    let system = tributary::model::Actor::system();
+    let agent =
+        app.store.add_person(("Ann", "ann@desk.example"), Role::Agent, None, &system, now(app));
     let agent = agent.await.unwrap();
     change(
         &api,

@@ -12,8 +12,17 @@ async fn a_ticket_is_changed_field_by_field() {
     let app = App::start(CHANNELS).await;
     let api = app.api(Role::Agent);
     let now = app.engine.clock.now();
-    let ann =
-        app.store.add_person(("Ann", "ann@desk.example"), Role::Agent, None, now).await.unwrap();
+    let ann = app
+        .store
+        .add_person(
+            ("Ann", "ann@desk.example"),
+            Role::Agent,
+            None,
+            &tributary::model::Actor::system(),
+            now,
+        )
+        .await
+        .unwrap();
     let id = ticket(&app, "Wallet", "help").await;
     let path = format!("/tickets/{id}");
     let change = |body: Value| api.request(Method::PATCH, &path).json(&body);

@@ -12,6 +12,7 @@ mod lease;
 mod loops;
 mod migrations;
 mod outbox;
+mod people;
 mod receipts;
 mod rules;
 mod search;

@@ -101,7 +101,17 @@ async fn tickets_go_around_in_turn_and_to_whoever_has_fewest(kit: Kit) {
     let mut ids = Vec::new();
     for name in ["ann", "ben"] {
         let email = format!("{name}@desk.example");
-        let made = kit.store.add_person((name, &email), Role::Agent, None, start()).await.unwrap();
+        let made = kit
+            .store
+            .add_person(
+                (name, &email),
+                Role::Agent,
+                None,
+                &tributary::model::Actor::system(),
+                start(),
+            )
+            .await
+            .unwrap();
         ids.push(made.id);
     }
     let agents = r#"[{"email": "ann@desk.example", "skills": ["chain"], "open_max": 2}, {"email": "ben@desk.example"}]"#;

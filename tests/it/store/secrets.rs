@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use bytes::Bytes;
 use tributary::model::{Role, Secret, UserId};
-use tributary::store::{Access, Answer, MasterKeys, NewUpload, StoreError};
+use tributary::store::{Access, Answer, Entry, MasterKeys, NewUpload, StoreError};
 
 use super::{Kit, days, later, name, on_both, open, raw, start};
 
@@ -115,9 +115,25 @@ async fn uploads_that_nobody_used_are_forgotten(kit: Kit) {
     }
 }
 
+fn in_at_once(entry: Entry) -> Secret {
+    match entry {
+        Entry::Session(secret) => secret,
+        Entry::Code(_) => panic!("a code is asked for"),
+    }
+}
+
 async fn person(kit: &Kit, email: &str) -> UserId {
     let password = Some(Secret::new("correct horse battery"));
-    let added = kit.store.add_person(("Anna", email), Role::Agent, password, start()).await;
+    let added = kit
+        .store
+        .add_person(
+            ("Anna", email),
+            Role::Agent,
+            password,
+            &tributary::model::Actor::system(),
+            start(),
+        )
+        .await;
     added.unwrap().id.into()
 }
 
@@ -132,7 +148,8 @@ async fn a_sign_in_link_works_once_and_not_for_ever(kit: Kit) {
         store.use_sign_in_link(link.reveal(), later(1)),
         other.use_sign_in_link(link.reveal(), later(1))
     );
-    let sessions: Vec<Secret> = [one.unwrap(), two.unwrap()].into_iter().flatten().collect();
+    let sessions = [one.unwrap(), two.unwrap()];
+    let sessions: Vec<Secret> = sessions.into_iter().flatten().map(in_at_once).collect();
     assert_eq!(sessions.len(), 1, "it was used twice");
     let principal = store.by_session(sessions[0].reveal(), later(2)).await.unwrap().unwrap();
     assert_eq!((principal.actor.name.as_str(), principal.role), ("Anna", Role::Agent));
@@ -143,7 +160,10 @@ async fn a_sign_in_link_works_once_and_not_for_ever(kit: Kit) {
     let late = store.sign_in_link(anna, hour, start()).await.unwrap();
     assert_eq!(store.use_sign_in_link(late.reveal(), later(60)).await.unwrap(), None);
     let void = store.sign_in_link(anna, hour, start()).await.unwrap();
-    store.disable_person("anna@desk.example", later(3)).await.unwrap();
+    store
+        .disable_person("anna@desk.example", &tributary::model::Actor::system(), later(3))
+        .await
+        .unwrap();
     assert_eq!(store.use_sign_in_link(void.reveal(), later(4)).await.unwrap(), None);
     // The first admin is made once.
     let first = store.admin_sign_in_link(hour, start()).await.unwrap();
@@ -157,23 +177,23 @@ async fn sessions_end(kit: Kit) {
     person(&kit, "anna@desk.example").await;
     let sign_in =
         |now| store.sign_in("Anna@Desk.example ", Secret::new("correct horse battery"), now);
-    let session = sign_in(start()).await.unwrap().unwrap();
+    let session = in_at_once(sign_in(start()).await.unwrap().unwrap());
     let session = session.reveal();
     assert!(store.by_session(session, later(1)).await.unwrap().is_some());
     // Unused for twelve hours.
     assert_eq!(store.by_session(session, later(60 * 13)).await.unwrap(), None);
     // Used all the time, and older than a week.
-    let session = sign_in(start()).await.unwrap().unwrap();
+    let session = in_at_once(sign_in(start()).await.unwrap().unwrap());
     for hours in (10..=160).step_by(10) {
         let found = store.by_session(session.reveal(), later(60 * hours)).await.unwrap();
         assert!(found.is_some(), "after {hours} hours");
     }
     assert_eq!(store.by_session(session.reveal(), days(7)).await.unwrap(), None);
     // Ended by hand, by a new password, by leaving.
-    let session = sign_in(start()).await.unwrap().unwrap();
+    let session = in_at_once(sign_in(start()).await.unwrap().unwrap());
     store.end_session(session.reveal()).await.unwrap();
     assert_eq!(store.by_session(session.reveal(), start()).await.unwrap(), None);
-    let session = sign_in(start()).await.unwrap().unwrap();
+    let session = in_at_once(sign_in(start()).await.unwrap().unwrap());
     store
         .set_password("anna@desk.example", Secret::new("another long one"), start())
         .await
@@ -181,15 +201,22 @@ async fn sessions_end(kit: Kit) {
     assert_eq!(store.by_session(session.reveal(), start()).await.unwrap(), None);
     assert_eq!(sign_in(start()).await.unwrap(), None, "the old password still works");
     let new = Secret::new("another long one");
-    let session = store.sign_in("anna@desk.example", new.clone(), start()).await.unwrap().unwrap();
-    store.disable_person("anna@desk.example", start()).await.unwrap();
+    let session = store.sign_in("anna@desk.example", new.clone(), start()).await.unwrap();
+    let session = in_at_once(session.unwrap());
+    store
+        .disable_person("anna@desk.example", &tributary::model::Actor::system(), start())
+        .await
+        .unwrap();
     assert_eq!(store.by_session(session.reveal(), start()).await.unwrap(), None);
     assert_eq!(store.sign_in("anna@desk.example", new, start()).await.unwrap(), None);
 }
 
 async fn tokens_are_shown_once_and_can_be_revoked(kit: Kit) {
     let store = &kit.store;
-    let (token, secret) = store.create_token("ci", Role::ReadOnly, None, start()).await.unwrap();
+    let (token, secret) = store
+        .create_token("ci", Role::ReadOnly, None, &tributary::model::Actor::system(), start())
+        .await
+        .unwrap();
     let found = store.by_token(secret.reveal(), later(1)).await.unwrap().unwrap();
     assert_eq!((found.role, found.actor.name.as_str()), (Role::ReadOnly, "ci"));
     assert_eq!(found.key, format!("token:{}", token.id));
@@ -200,29 +227,71 @@ async fn tokens_are_shown_once_and_can_be_revoked(kit: Kit) {
     for wrong in ["", "trb_", short, &format!("{}x", secret.reveal())] {
         assert_eq!(store.by_token(wrong, start()).await.unwrap(), None);
     }
-    let (_, short) =
-        store.create_token("short", Role::Admin, Some(later(10)), start()).await.unwrap();
+    let (_, short) = store
+        .create_token(
+            "short",
+            Role::Admin,
+            Some(later(10)),
+            &tributary::model::Actor::system(),
+            start(),
+        )
+        .await
+        .unwrap();
     assert!(store.by_token(short.reveal(), later(9)).await.unwrap().is_some());
     assert_eq!(store.by_token(short.reveal(), later(10)).await.unwrap(), None);
-    store.revoke_token("ci", later(2)).await.unwrap();
+    store.revoke_token("ci", &tributary::model::Actor::system(), later(2)).await.unwrap();
     assert_eq!(store.by_token(secret.reveal(), later(3)).await.unwrap(), None);
-    assert!(matches!(store.revoke_token("ci", later(3)).await, Err(StoreError::NotFound("token"))));
+    assert!(matches!(
+        store.revoke_token("ci", &tributary::model::Actor::system(), later(3)).await,
+        Err(StoreError::NotFound("token"))
+    ));
     for _ in 0..2 {
-        store.create_token("twice", Role::Agent, None, start()).await.unwrap();
+        store
+            .create_token("twice", Role::Agent, None, &tributary::model::Actor::system(), start())
+            .await
+            .unwrap();
     }
-    assert!(matches!(store.revoke_token("twice", later(3)).await, Err(StoreError::Refused(_))));
+    assert!(matches!(
+        store.revoke_token("twice", &tributary::model::Actor::system(), later(3)).await,
+        Err(StoreError::Refused(_))
+    ));
 }
 
 async fn people_are_let_in_by_their_password_only(kit: Kit) {
     let store = &kit.store;
     person(&kit, "anna@desk.example").await;
-    let again = store.add_person(("Other", " ANNA@desk.example"), Role::Admin, None, start()).await;
+    let again = store
+        .add_person(
+            ("Other", " ANNA@desk.example"),
+            Role::Admin,
+            None,
+            &tributary::model::Actor::system(),
+            start(),
+        )
+        .await;
     assert!(matches!(again, Err(StoreError::Refused(why)) if why.contains("anna@desk.example")));
     for (name, email) in [("", "x@y"), ("x", "no address")] {
-        let outcome = store.add_person((name, email), Role::Agent, None, start()).await;
+        let outcome = store
+            .add_person(
+                (name, email),
+                Role::Agent,
+                None,
+                &tributary::model::Actor::system(),
+                start(),
+            )
+            .await;
         assert!(matches!(outcome, Err(StoreError::Refused(_))));
     }
-    store.add_person(("Bob", "bob@desk.example"), Role::Agent, None, start()).await.unwrap();
+    store
+        .add_person(
+            ("Bob", "bob@desk.example"),
+            Role::Agent,
+            None,
+            &tributary::model::Actor::system(),
+            start(),
+        )
+        .await
+        .unwrap();
     for (email, password) in [
         ("anna@desk.example", "wrong horse battery"),
         ("bob@desk.example", ""),

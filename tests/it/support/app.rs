@@ -124,7 +124,15 @@ impl App {
         let mut tokens =
             [Role::ReadOnly, Role::Agent, Role::Admin].map(|role| (role, String::new()));
         for (role, token) in &mut tokens {
-            let made = store.create_token(role.as_str(), *role, None, Clock::system().now()).await;
+            let made = store
+                .create_token(
+                    role.as_str(),
+                    *role,
+                    None,
+                    &tributary::model::Actor::system(),
+                    Clock::system().now(),
+                )
+                .await;
             made.unwrap().1.reveal().clone_into(token);
         }
         Self { engine, store, base, tokens, folder, database: None, closing: closing.drop_guard() }

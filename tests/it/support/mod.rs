@@ -36,6 +36,7 @@ pub mod smtp_script;
 pub mod telegram;
 pub mod tls;
 pub mod token_endpoint;
+pub mod totp;
 pub mod visitor;
 
 use std::fs::{self, File};

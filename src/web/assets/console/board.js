@@ -1,16 +1,8 @@
 // Figures of the last weeks, as numbers and bars.
 
 import { api } from "./api.js";
-import { h, fill } from "./dom.js";
+import { h, fill, shape } from "./dom.js";
 import { say, span } from "./words.js";
-
-const SVG = "http://www.w3.org/2000/svg";
-
-function shape(name, attributes) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
 
 /** Two bars a day: came in, went out. */
 function bars(days) {

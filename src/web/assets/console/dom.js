@@ -27,6 +27,13 @@ export function h(name, props, ...children) {
   return element;
 }
 
+/** An element of a drawing. */
+export function shape(name, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+}
+
 /** Puts these in the place of all that is in there. */
 export function fill(parent, ...children) {
   parent.replaceChildren(...children.flat(Infinity).filter(Boolean));

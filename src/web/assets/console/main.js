@@ -4,12 +4,13 @@ import { api, follow } from "./api.js";
 import { h, fill, toast } from "./dom.js";
 import { showBoard } from "./board.js";
 import { showCalls } from "./calls.js";
+import { showAudit, showPeople } from "./people.js";
 import { showChannels, showOutbox, showQuarantine } from "./running.js";
 import { TicketList, VIEWS } from "./list.js";
 import { TicketPage } from "./ticket.js";
 import { say, switchLanguage } from "./words.js";
 
-const PAGES = { calls: showCalls, channels: showChannels, outbox: showOutbox, quarantine: showQuarantine, dashboard: showBoard };
+const PAGES = { calls: showCalls, channels: showChannels, outbox: showOutbox, quarantine: showQuarantine, dashboard: showBoard, people: showPeople, audit: showAudit };
 const COUNTED = ["inbox", "mine", "unassigned", "urgent"];
 
 const desk = { me: null, people: [] };
@@ -35,7 +36,7 @@ function shell() {
     h("div.head", null, say("views")),
     VIEWS.map((view) => link(view.name, say(view.name))),
     h("div.head", null, say("desk")),
-    ["calls", "channels", "outbox", "quarantine", "dashboard"].map((name) => link(name, say(name))),
+    ["calls", "channels", "outbox", "quarantine", "dashboard", "people", ...(desk.me.role === "admin" ? ["audit"] : [])].map((name) => link(name, say(name))),
     h("div.foot", null,
       h("span.who", null, desk.me.name),
       h("button.link", { type: "button", on: { click: switchLanguage } }, say("language")),

@@ -6,7 +6,7 @@ import { ago, bytes, moment, say } from "./words.js";
 
 const GOOD = ["running", "connecting", "waiting_for_lease"];
 
-/** A page that reads itself again, now and then and when something happens. */
+/** A page that reads itself again when something happens, and every so many seconds unless that is null. */
 export function page(parent, title, read, every = 10) {
   const body = h("div.body");
   fill(parent, h("div.plain-page", null, h("header.top", null, h("a.back", { href: "#/inbox", "aria-label": say("key_back") }, "‹"), h("h1", null, title)), body));
@@ -19,7 +19,7 @@ export function page(parent, title, read, every = 10) {
       if (!closed) fill(body, h("div.blank", null, problem.message));
     }
   };
-  const timer = setInterval(refresh, every * 1000);
+  const timer = every === null ? undefined : setInterval(refresh, every * 1000);
   refresh();
   return { refresh, close: () => { closed = true; clearInterval(timer); } };
 }

@@ -22,7 +22,10 @@ const EACH: usize = 40;
 async fn write(store: Store, name: String) {
     for number in 0..EACH {
         let now = Clock::system().now();
-        store.create_token(&format!("{name}-{number}"), Role::ReadOnly, None, now).await.unwrap();
+        store
+            .create_token(&format!("{name}-{number}"), Role::ReadOnly, None, &Actor::system(), now)
+            .await
+            .unwrap();
     }
 }
 
@@ -79,7 +82,10 @@ async fn what_another_node_writes_comes_too_and_in_order() {
     assert_eq!(seen, seqs(&app.store, start).await);
     // Nothing of this node gives a hint now.
     let mut stream = app.api(Role::ReadOnly).events(None).await;
-    other.create_token("late", Role::ReadOnly, None, Clock::system().now()).await.unwrap();
+    other
+        .create_token("late", Role::ReadOnly, None, &Actor::system(), Clock::system().now())
+        .await
+        .unwrap();
     assert_eq!(stream.next(Duration::from_secs(10)).await.name, "token.created");
     other.close().await.unwrap();
 }
@@ -126,7 +132,10 @@ async fn a_slow_reader_is_cut_and_goes_on_later() {
         app.store.set_paused(&channel, true, actor.clone(), Clock::system().now()).await.unwrap();
     }
     let wanted = seqs(&app.store, start).await;
-    let token = app.store.create_token("reader", Role::ReadOnly, None, Clock::system().now()).await;
+    let token = app
+        .store
+        .create_token("reader", Role::ReadOnly, None, &Actor::system(), Clock::system().now())
+        .await;
     let token = token.unwrap().1;
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(8192).unwrap();

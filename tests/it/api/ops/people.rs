@@ -10,6 +10,7 @@ use super::MAIL;
 use crate::api::{refused, send};
 use crate::support::app::App;
 use crate::support::daemon::client;
+use crate::support::totp;
 
 /// Follows no redirect, as the test wants to see them.
 fn browser() -> Client {
@@ -99,7 +100,13 @@ async fn a_password_signs_in_and_cannot_be_guessed_for_long() {
     let now = app.engine.clock.now();
     let password = "a long enough password";
     app.store
-        .add_person(("Ann", "ann@example.com"), Role::Agent, Some(Secret::new(password)), now)
+        .add_person(
+            ("Ann", "ann@example.com"),
+            Role::Agent,
+            Some(Secret::new(password)),
+            &tributary::model::Actor::system(),
+            now,
+        )
         .await
         .unwrap();
     let right = [("email", "Ann@example.com"), ("password", password)];
@@ -179,4 +186,82 @@ async fn a_token_is_made_used_and_revoked_over_the_api() {
     refused(api.request(Method::DELETE, &format!("/tokens/{id}")), 404, "not_found").await;
     let past = json!({ "name": "old", "role": "agent", "expires_at": "2020-01-01T00:00:00Z" });
     refused(api.request(Method::POST, "/tokens").json(&past), 422, "invalid").await;
+}
+
+async fn signed_in(app: &App, link: &str) -> String {
+    let token = link.split("token=").nth(1).unwrap();
+    cookie_of(&post(app, "/console/sign-in", &app.base, &[("token", token)]).await)
+}
+
+/// The API as a person's browser asks it.
+fn asks(app: &App, method: Method, path: &str, cookie: &str) -> reqwest::RequestBuilder {
+    let request = client().request(method, format!("{}/api/v1{path}", app.base));
+    request.header("cookie", cookie.to_owned()).header("origin", app.base.clone())
+}
+
+#[tokio::test]
+async fn a_second_factor_belongs_to_a_person_and_a_code_follows_the_password() {
+    let app = App::start("").await;
+    let api = app.api(Role::Admin);
+    refused(api.request(Method::POST, "/me/second-factor"), 409, "refused").await;
+    let new = json!({ "name": "Ann", "email": "ann@example.com", "role": "read_only" });
+    let (_, _, added) = send(api.request(Method::POST, "/users").json(&new)).await;
+    let cookie = signed_in(&app, added["sign_in"].as_str().unwrap()).await;
+    let (status, _, begun) = send(asks(&app, Method::POST, "/me/second-factor", &cookie)).await;
+    assert_eq!(status.as_u16(), 201, "{begun}");
+    let secret = begun["secret"].as_str().unwrap();
+    assert!(begun["qr"]["path"].as_str().unwrap().starts_with('M'), "{begun}");
+    let confirm = |code: String| {
+        let request = asks(&app, Method::POST, "/me/second-factor/confirm", &cookie);
+        request.json(&json!({ "code": code }))
+    };
+    refused(confirm("x".repeat(65)), 422, "invalid").await;
+    refused(confirm("12345".to_owned()), 422, "invalid").await;
+    let (status, _, codes) = send(confirm(totp::code(secret, app.engine.clock.now()))).await;
+    assert_eq!(status.as_u16(), 200, "{codes}");
+    let code = codes["recovery_codes"][0].as_str().unwrap();
+
+    let user = added["user"]["id"].as_str().unwrap();
+    let (_, _, link) =
+        send(api.request(Method::POST, &format!("/users/{user}/sign-in-link"))).await;
+    let token = link["sign_in"].as_str().unwrap().split("token=").nth(1).unwrap();
+    let json = |form: &[(&str, &str)]| {
+        let request = browser().post(format!("{}/console/sign-in", app.base));
+        request.header("origin", &app.base).header("accept", "application/json").form(form)
+    };
+    let (status, headers, asked) = send(json(&[("token", token)])).await;
+    assert_eq!(status.as_u16(), 202, "{asked}");
+    assert!(!headers.contains_key("set-cookie"), "half a sign-in is none");
+    let waiting = asked["waiting"].as_str().unwrap();
+    refused(json(&[("waiting", waiting), ("code", "12345")]), 401, "unauthorized").await;
+    refused(json(&[("waiting", waiting)]), 400, "bad_body").await;
+    let half = format!("tributary={waiting}");
+    refused(asks(&app, Method::GET, "/me", &half), 401, "unauthorized").await;
+    let answer = json(&[("waiting", waiting), ("code", code)]).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 204);
+    let second = cookie_of(&answer);
+
+    // Both sessions are hers; she ends the first, and sees nobody else's.
+    let (_, _, mine) = send(asks(&app, Method::GET, "/sessions", &second)).await;
+    let mine = mine["items"].as_array().unwrap();
+    assert_eq!(mine.len(), 2, "{mine:?}");
+    let first = mine.iter().find(|one| one["current"] == false).unwrap()["id"].as_str().unwrap();
+    let (status, _, _) =
+        send(asks(&app, Method::DELETE, &format!("/sessions/{first}"), &second)).await;
+    assert_eq!(status.as_u16(), 204);
+    refused(asks(&app, Method::GET, "/me", &cookie), 401, "unauthorized").await;
+    for (method, path) in [
+        (Method::GET, "/audit".to_owned()),
+        (Method::PATCH, format!("/users/{user}")),
+        (Method::DELETE, format!("/users/{user}/second-factor")),
+    ] {
+        let request = asks(&app, method, &path, &second).json(&json!({ "role": "admin" }));
+        refused(request, 403, "forbidden").await;
+    }
+    let (_, _, trail) =
+        send(api.request(Method::GET, &format!("/audit?actor={user}&limit=2"))).await;
+    assert_eq!(trail["items"][0]["kind"], "person.session_revoked", "{trail}");
+    assert!(trail["next_cursor"].is_string(), "{trail}");
+    let reset = api.request(Method::DELETE, &format!("/users/{user}/second-factor"));
+    assert_eq!(send(reset).await.0.as_u16(), 204);
 }
