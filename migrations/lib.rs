@@ -22,6 +22,7 @@ mod m20261126_000052_safety;
 mod m20261126_000053_due;
 mod m20261126_000060_callbacks;
 mod m20261126_000070_second_factor;
+mod m20261126_000080_originals;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000053_due::Migration),
             Box::new(m20261126_000060_callbacks::Migration),
             Box::new(m20261126_000070_second_factor::Migration),
+            Box::new(m20261126_000080_originals::Migration),
         ]
     }
 }

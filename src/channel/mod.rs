@@ -33,8 +33,11 @@ use crate::model::{
 
 mod login;
 mod loose;
+mod masked;
 mod policy;
 mod schema;
+
+pub use masked::{Mask, masked_body};
 
 pub use login::{Prompt, SignIn, Way};
 
@@ -78,6 +81,12 @@ pub struct Channel {
 pub trait Interpret: Send + Sync {
     /// Called in a blocking thread; a panic here makes the raw `failed`, nothing more.
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable>;
+
+    /// The body with every text in it masked, for people who look at raws: overridden where a body is neither JSON
+    /// nor a form nor plain text. Called in a blocking thread.
+    fn masked(&self, raw: &Raw, mask: &Mask<'_>) -> Vec<u8> {
+        masked_body(&raw.body, mask)
+    }
 }
 
 /// Bytes that we should have understood. They stay in the journal for a human or a fix.

@@ -44,6 +44,7 @@ impl Installation {
         if loaded.settings.scan.clamd.is_some() {
             store.scan_first();
         }
+        guard(&store, &loaded)?;
         if loaded.settings.store.auto_migrate {
             store.migrate().await?;
         } else if store.pending_migrations().await? > 0 {
@@ -87,6 +88,15 @@ impl Installation {
     pub(super) fn channels(&self) -> Result<Vec<Channel>, Failure> {
         self.loaded.build_channels(&self.site).map_err(|faults| Failure::Config(faults.to_string()))
     }
+}
+
+/// Tells the store what is masked in what comes in.
+pub(super) fn guard(store: &Store, loaded: &Loaded) -> Result<(), Failure> {
+    let safety = loaded.settings.safety.safety().map_err(|(number, reason)| {
+        Failure::Config(loaded.fault(&format!("safety.allow[{number}]"), reason).to_string())
+    })?;
+    store.guard(safety);
+    Ok(())
 }
 
 /// The virus scanner, if the settings name one.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Failure;
-use super::open::{Installation, load};
+use super::open::{Installation, guard, load};
 use crate::channel::{self, Site, Table};
 use crate::engine::{Clock, Engine, Webhook};
 use crate::model::ChannelName;
@@ -181,6 +181,9 @@ impl Daemon {
                 told.push_str("; the rules changed");
             }
             self.settings.triage.clone_from(&loaded.settings.triage);
+        }
+        if guard(&self.engine.store, &loaded).is_err() {
+            return refused("[safety] could not be read");
         }
         self.engine.reload(changed, removed).await;
         self.channels.clone_from(wanted);

@@ -22,6 +22,21 @@ pub fn acknowledge(
     own: &OwnAddresses,
     facts: AckFacts,
 ) -> Result<(), &'static str> {
+    answerable(inbound, own)?;
+    if facts.suppressed {
+        return Err("the address bounced or complained before");
+    }
+    if facts.to_address > 0 {
+        return Err("the address had an acknowledgement not long ago");
+    }
+    if facts.in_hour >= u64::from(setting.per_hour_max) {
+        return Err("the channel has sent enough acknowledgements this hour");
+    }
+    Ok(())
+}
+
+/// May a machine answer this message at all? `Err`: why not.
+pub fn answerable(inbound: &Inbound, own: &OwnAddresses) -> Result<(), &'static str> {
     let Some(address) = &inbound.sender.address else { return Err("the sender is unknown") };
     if let Some(why) = inbound.automated {
         return Err(why);
@@ -40,15 +55,6 @@ pub fn acknowledge(
     }
     if inbound.flags.contains(&Flag::Spam) || inbound.flags.contains(&Flag::Imported) {
         return Err("spam and imported messages are not acknowledged");
-    }
-    if facts.suppressed {
-        return Err("the address bounced or complained before");
-    }
-    if facts.to_address > 0 {
-        return Err("the address had an acknowledgement not long ago");
-    }
-    if facts.in_hour >= u64::from(setting.per_hour_max) {
-        return Err("the channel has sent enough acknowledgements this hour");
     }
     Ok(())
 }

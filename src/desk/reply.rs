@@ -101,13 +101,20 @@ pub enum CannotReply {
     Text,
 }
 
-/// What opens a wallet. Codes and passwords may be what a reply is for.
+/// What opens a wallet or pays. Codes and passwords may be what a reply is for.
 static NEVER_SENT: LazyLock<Scanner> = LazyLock::new(|| {
-    let sorts = [SecretSort::SeedPhrase, SecretSort::PrivateKey, SecretSort::Keystore];
+    let sorts =
+        [SecretSort::SeedPhrase, SecretSort::PrivateKey, SecretSort::Keystore, SecretSort::Card];
     Scanner::new(sorts.into(), Vec::new())
 });
 
-/// What opens a wallet in a draft, if anything does.
+/// What must not be sent in a text, if anything must not.
+#[must_use]
+pub fn never_sent(text: &str) -> Option<&'static str> {
+    NEVER_SENT.scan(text).first().map(|find| find.sort.words())
+}
+
+/// The same in a draft.
 fn secret_in(draft: &Draft) -> Option<&'static str> {
     let in_text = NEVER_SENT.scan(&draft.text).first().map(|find| find.sort);
     let in_html = || {

@@ -66,6 +66,7 @@ impl Engine {
         if self.pulse.borrow().is_multiple_of(FORGET_EVERY_TURNS) {
             self.store.forget_old_keys(now).await?;
             self.store.forget_old_uploads(now).await?;
+            self.store.forget_old_originals(now).await?;
             self.store.forget_old_webhooks(now).await?;
         }
         if !memory.rewrapped {

@@ -224,7 +224,7 @@ async fn interpret_all(raws: Vec<(Arc<dyn Interpret>, Raw)>, limit: Duration) ->
 }
 
 /// A panic in a parser is one unreadable message, not a dead daemon.
-fn interpret_one(interpret: &dyn Interpret, raw: &Raw) -> Result<Meaning, String> {
+pub(super) fn interpret_one(interpret: &dyn Interpret, raw: &Raw) -> Result<Meaning, String> {
     match catch_unwind(AssertUnwindSafe(|| interpret.interpret(raw))) {
         Ok(Ok(meaning)) => Ok(meaning),
         Ok(Err(unreadable)) => Err(unreadable.to_string()),

@@ -18,6 +18,7 @@ mod listen;
 mod media;
 mod pause;
 mod pull;
+mod raw;
 mod reply;
 mod scan;
 mod silence;
@@ -36,6 +37,7 @@ use tokio_util::task::TaskTracker;
 
 pub use clock::Clock;
 pub use health::{Health, Part, PartHealth, State};
+pub use raw::RawView;
 pub use reply::{ReplyError, ReplyRequest, TicketRequest};
 pub use scan::{NotKept, Scanner, Verdict, Without};
 pub use webhook::Webhook;

@@ -102,7 +102,11 @@ impl Engine {
         let running = running.filter(|running| running.channel.deliver.is_some());
         let running = running.ok_or_else(|| ReplyError::NoChannel(name.clone()))?;
         let own = self.own_addresses();
-        let plan = plan(request, facts, &running.channel, &own, now)?;
+        let planned = running.clone();
+        // Looking for secrets in a long text takes too long for this thread.
+        let plan =
+            tokio::task::spawn_blocking(move || plan(request, facts, &planned.channel, &own, now));
+        let plan = plan.await.map_err(|error| StoreError::Database(error.into()))??;
         let queued = self.store.queue_reply(plan, now).await?;
         failpoint::hit("reply.queued");
         running.outbox.notify_one();
@@ -191,6 +195,10 @@ fn plan(
         None => Vec::new(),
     };
     let html = request.html.as_deref().map(ammonia::clean);
+    let in_template = request.template.as_ref().map(Template::shown);
+    if let Some(secret) = in_template.as_deref().and_then(desk::never_sent) {
+        return Err(CannotReply::Secret(secret).into());
+    }
     let shown = request.template.as_ref().filter(|_| request.text.trim().is_empty());
     let text = shown.map_or(request.text, Template::shown);
     let draft = Draft {

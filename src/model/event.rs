@@ -22,6 +22,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "message.edited",
     "message.extended",
     "message.reaction",
+    "message.unsealed",
     "quarantine.added",
     "quarantine.dropped",
     "quarantine.retried",

@@ -172,7 +172,7 @@ impl Loading<'_> {
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
         let mut store = sections.store;
         store.url = Secret::new(url);
-        let Sections { http, mut log, console, scan, callbacks, .. } = sections;
+        let Sections { http, mut log, console, scan, safety, callbacks, .. } = sections;
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
         }
@@ -184,6 +184,7 @@ impl Loading<'_> {
             log,
             console,
             scan,
+            safety,
             callbacks,
             triage,
             channels,
@@ -376,6 +377,12 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
     sections.callbacks.check()?;
     if !(1..=600).contains(&sections.scan.seconds_max) {
         return fault("scan.seconds_max", "must be from 1 to 600".to_owned());
+    }
+    if sections.safety.keep_days > 3650 {
+        return fault("safety.keep_days", "must be 3650 at most".to_owned());
+    }
+    if let Err((number, reason)) = sections.safety.safety() {
+        return fault(&format!("safety.allow[{number}]"), reason);
     }
     if let Some(given) = &sections.scan.clamd {
         let port = |at: &str| {

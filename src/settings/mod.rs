@@ -23,7 +23,9 @@ pub use environment::Environment;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
 pub use schema::schema;
-pub use sections::{ConsoleSection, HttpSection, Network, ScanSection, StoreSection, WhenDown};
+pub use sections::{
+    ConsoleSection, HttpSection, Network, SafetySection, ScanSection, StoreSection, WhenDown,
+};
 pub use webhook::WebhookSection;
 
 use crate::channel::Table;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub console: ConsoleSection,
     /// `[scan]`.
     pub scan: ScanSection,
+    /// `[safety]`.
+    pub safety: SafetySection,
     /// `[callbacks]`.
     pub callbacks: CallbackSection,
     /// `[[rules]]`, `[calendars.<name>]`, `[[agents]]`; they compile without a fault.

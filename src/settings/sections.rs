@@ -3,13 +3,16 @@
 //! No struct has defaults: those are in `config/tributary.toml`, which is the lowest layer. What is
 //! optional here may be left out there as well.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use regex::RegexBuilder;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::callbacks::CallbackSection;
+use crate::desk::{Advice, Safety, Scanner, SecretSort};
 use crate::model::Secret;
 use crate::telemetry::LogSettings;
 
@@ -29,6 +32,8 @@ pub(super) struct Sections {
     pub(super) console: ConsoleSection,
     /// The virus scanner.
     pub(super) scan: ScanSection,
+    /// What customers should never have sent.
+    pub(super) safety: SafetySection,
     /// When and how customers are called back.
     pub(super) callbacks: CallbackSection,
 }
@@ -91,6 +96,40 @@ pub enum WhenDown {
     Hold,
     /// They are given out.
     Allow,
+}
+
+/// `[safety]`: what customers should never have sent, and what they are told.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SafetySection {
+    /// What is masked in messages that come in.
+    #[schemars(with = "Vec<String>")]
+    pub mask: BTreeSet<SecretSort>,
+    /// Regular expressions: what one of them matches as a whole or in part is no secret.
+    pub allow: Vec<String>,
+    /// Days that originals are kept, sealed.
+    #[schemars(range(min = 0, max = 3650))]
+    pub keep_days: u32,
+    /// Is the customer told at once what to do?
+    pub answer: bool,
+    /// What they are told, by language.
+    pub answers: BTreeMap<String, Advice>,
+}
+
+impl SafetySection {
+    /// What the store is to do about secrets. `Err`: which expression cannot be read, and why.
+    pub fn safety(&self) -> Result<Safety, (usize, String)> {
+        let read = |(number, text): (usize, &String)| {
+            let built = RegexBuilder::new(text).size_limit(1 << 20).build();
+            built.map_err(|error| (number, error.to_string()))
+        };
+        let allow = self.allow.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        Ok(Safety {
+            scanner: Scanner::new(self.mask.clone(), allow),
+            answers: if self.answer { self.answers.clone() } else { BTreeMap::new() },
+            keep: chrono::Duration::days(i64::from(self.keep_days)),
+        })
+    }
 }
 
 /// An address, or all addresses that begin with the same bits: `10.0.0.0/8`.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::entity::{attachment, message, seal};
 use super::event::{self, NewEvent};
-use super::{Store, StoreError, blob, millis};
+use super::{Store, StoreError, blob, millis, original};
 use crate::model::{Actor, AttachmentId, ChannelName, MediaRef, Timestamp};
 
 /// A node that took a file and died: after this time another one takes it.
@@ -63,22 +63,34 @@ impl Store {
         bytes: &[u8],
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let (safety, given) = (self.safety(), bytes.to_vec());
+        let work = bytes.len().saturating_mul(24);
+        // What it claims to be was said by whoever named it; what it is, is seen.
+        let masked = blob::beside(work, move || Ok(safety.mask_file("", &given))).await?;
+        let of = (None, Some(id.uuid()));
+        let original = masked.as_ref().map(|(_, found)| self.seal_original(of, bytes, found, now));
+        let original = original.transpose()?;
+        let bytes = masked.as_ref().map_or(bytes, |(masked, _)| masked.as_slice());
         let (key, seal) = self.keys().fresh()?;
         let mut packed = blob::pack(&key, id.uuid(), bytes)?;
         let inline = packed.inline.take();
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        let kept = Arc::new((seal, packed, inline));
+        let kept = Arc::new((seal, packed, inline, original));
         let state = self.arrived();
         self.write(move |tx| {
             let kept = kept.clone();
             Box::pin(async move {
-                let (seal, packed, inline) = &*kept;
+                let (seal, packed, inline, original) = &*kept;
                 let Some(row) = pending(tx, id).await? else { return Ok(false) };
                 seal::Entity::delete_by_id(row.seal).exec(tx).await?;
                 seal::Entity::insert(seal.clone().into_active_model())
                     .exec_without_returning(tx)
                     .await?;
                 blob::insert(tx, packed).await?;
+                if let Some(original) = original {
+                    original::insert(tx, original, row.message).await?;
+                    original::flag(tx, &row).await?;
+                }
                 let mut changed = row.clone().into_active_model();
                 changed.state = Set(state.to_owned());
                 changed.attempts = Set(0);

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::entity::{attachment, delivery, message};
+use super::original::{self, SecretCount};
 use super::{Store, StoreError, blob, millis, moment};
 use crate::model::{DeliveryStatus, Direction, RawId};
 
@@ -59,6 +60,8 @@ pub struct MessageView {
     pub deleted_at: Option<DateTime<Utc>>,
     /// What was noticed: `auto_reply`, `bounce`, `list`, `spoof_suspect`, `redacted`, `spam`, `truncated`…
     pub flags: Vec<String>,
+    /// What was masked in it, by sort: `/api/v1/messages/{id}/unseal` shows it to whoever may.
+    pub secrets: Vec<SecretCount>,
     /// Verdicts on the sender (mail).
     pub auth: Option<AuthView>,
     /// Where sending it stands; absent for what we did not send.
@@ -246,10 +249,13 @@ pub(super) async fn views<C: ConnectionTrait>(
     }
     let mut attachments = attachments_of(db, rows.iter().map(|row| row.id)).await?;
     let mut deliveries = deliveries_of(db, &rows).await?;
+    let redacted = rows.iter().filter(|row| row.flags.contains("redacted")).map(|row| row.id);
+    let mut secrets = original::found_in(db, redacted.collect::<Vec<_>>().into_iter()).await?;
     let shown = rows.into_iter().map(|row| {
         let attachments = attachments.remove(&row.id).unwrap_or_default();
         let delivery = deliveries.remove(&row.id).and_then(|parts| delivery_view(&parts));
-        shown(row, attachments, delivery)
+        let secrets = secrets.remove(&row.id).unwrap_or_default();
+        shown(row, attachments, delivery, secrets)
     });
     shown.collect()
 }
@@ -356,6 +362,7 @@ fn shown(
     row: message::Model,
     attachments: Vec<AttachmentView>,
     delivery: Option<DeliveryView>,
+    secrets: Vec<SecretCount>,
 ) -> Result<MessageView, StoreError> {
     let external_id =
         row.remote_id.or_else(|| delivery.as_ref().and_then(|sent| sent.external_id.clone()));
@@ -384,6 +391,7 @@ fn shown(
         edited_at: row.edited_at.map(moment),
         deleted_at: row.deleted_at.map(moment),
         flags: read(&row.flags)?,
+        secrets,
         auth: row.auth.as_deref().map(read).transpose()?,
         delivery,
         why: read(&row.why)?,

@@ -20,6 +20,7 @@ mod lease;
 mod media;
 mod message;
 mod migrate;
+mod original;
 mod outbox;
 mod past;
 mod people;
@@ -34,8 +35,8 @@ mod vault;
 mod webhook;
 mod write;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::TimeZone as _;
@@ -61,6 +62,7 @@ pub use media::DueMedia;
 pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };
+pub use original::{OriginalWords, SecretCount, Unsealed};
 pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
 pub use past::PastMessage;
 pub use people::{ApiToken, Code, Entry, NewFactor, Person, Principal, SessionView, TOKEN_PREFIX};
@@ -71,6 +73,7 @@ pub use ticket::{Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketP
 pub use upload::{NewUpload, Upload};
 pub use webhook::QueuedEvents;
 
+use crate::desk::Safety;
 use crate::model::{Cause, ChannelName, NodeId, Timestamp};
 use write::Writer;
 
@@ -137,6 +140,8 @@ struct Inner {
     sqlite_lock: Option<std::fs::File>,
     /// Files are given out only after a virus scanner has seen them.
     scans: AtomicBool,
+    /// What is masked in what comes in.
+    safety: RwLock<Arc<Safety>>,
 }
 
 /// What another program may do to the same SQLite file meanwhile.
@@ -162,7 +167,8 @@ impl Store {
         let writer = Writer::open(&settings.url).await?;
         let reader = Database::connect(reader_options(settings)).await?;
         let (node, scans) = (NodeId::new(), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { reader, writer, keys, node, sqlite_lock, scans })))
+        let safety = RwLock::default();
+        Ok(Self(Arc::new(Inner { reader, writer, keys, node, sqlite_lock, scans, safety })))
     }
 
     /// Can it be read and written? Used by `/readyz` and the watchdog.
@@ -194,6 +200,17 @@ impl Store {
     #[must_use]
     pub fn keys(&self) -> &MasterKeys {
         &self.0.keys
+    }
+
+    /// What is masked from now on in what comes in. Until it is called, everything that the scanner knows.
+    pub fn guard(&self, safety: Safety) {
+        *self.0.safety.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(safety);
+    }
+
+    /// What is masked in what comes in.
+    #[must_use]
+    pub fn safety(&self) -> Arc<Safety> {
+        self.0.safety.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Writes what is waiting, then lets go of the database.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::entity::{attachment, seal};
 use super::idempotency::{Answer, Once};
-use super::{Store, StoreError, blob, millis, moment};
+use super::{Store, StoreError, blob, millis, moment, original};
 use crate::model::{Timestamp, UploadId};
 
 /// How long a file may wait for its message.
@@ -53,6 +53,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Answer<Upload>, StoreError> {
         let id = UploadId::new().uuid();
+        let mut new = new;
+        let original = self.mask_upload(id, &mut new, now).await?;
         let (key, seal) = self.keys().fresh()?;
         let mut packed = blob::pack(&key, id, &new.bytes)?;
         let row = attachment::Model {
@@ -72,11 +74,11 @@ impl Store {
             sealed: packed.inline.take(),
             created_at: millis(now),
         };
-        let kept = Arc::new((row, seal, packed));
+        let kept = Arc::new((row, seal, packed, original));
         self.write_once(once, now, move |tx| {
             let kept = kept.clone();
             Box::pin(async move {
-                let (row, seal, packed) = &*kept;
+                let (row, seal, packed, original) = &*kept;
                 seal::Entity::insert(seal.clone().into_active_model())
                     .exec_without_returning(tx)
                     .await?;
@@ -84,10 +86,31 @@ impl Store {
                     .exec_without_returning(tx)
                     .await?;
                 blob::insert(tx, packed).await?;
+                if let Some(original) = original {
+                    original::insert(tx, original, None).await?;
+                }
                 Ok(shown(row))
             })
         })
         .await
+    }
+
+    /// Masks a file of text. Returns what it was.
+    async fn mask_upload(
+        &self,
+        id: Uuid,
+        new: &mut NewUpload,
+        now: Timestamp,
+    ) -> Result<Option<original::Sealed>, StoreError> {
+        let (safety, bytes, media_type) =
+            (self.safety(), new.bytes.clone(), new.media_type.clone());
+        safety.mask(&mut new.name);
+        let work = bytes.len().saturating_mul(24);
+        let masked = blob::beside(work, move || Ok(safety.mask_file(&media_type, &bytes))).await?;
+        let Some((masked, found)) = masked else { return Ok(None) };
+        let sealed = self.seal_original((None, Some(id)), &new.bytes, &found, now)?;
+        new.bytes = masked.into();
+        Ok(Some(sealed))
     }
 
     /// Sizes of uploads that no message has used, in the order given.
@@ -131,6 +154,7 @@ impl Store {
                 for (id, seal) in &old {
                     seal::Entity::delete_by_id(*seal).exec(tx).await?;
                     blob::delete(tx, *id).await?;
+                    original::forget_of_file(tx, *id).await?;
                     attachment::Entity::delete_by_id(*id).exec(tx).await?;
                 }
                 Ok(old.len())

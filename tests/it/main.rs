@@ -21,6 +21,7 @@ mod mail_faults;
 mod mail_handed;
 mod mail_loops;
 mod mail_round_trip;
+mod safety;
 mod scan;
 mod sending;
 mod running;

@@ -12,6 +12,7 @@ mod headers;
 mod html;
 mod letter;
 mod machine;
+mod masked;
 mod mime;
 mod name;
 mod params;
@@ -27,7 +28,7 @@ use std::collections::BTreeSet;
 use letter::Letter;
 
 use crate::channel::shared::sign::Signer;
-use crate::channel::{Interpret, Unreadable};
+use crate::channel::{Interpret, Mask, Unreadable};
 use crate::model::{
     Address, Event, Flag, Form, Inbound, Meaning, OwnAddresses, Party, Raw, Receipt, Sender,
     ThreadHint, ThreadKey, Token, Trust, Wishes,
@@ -60,6 +61,10 @@ impl Reader {
 }
 
 impl Interpret for Reader {
+    fn masked(&self, raw: &Raw, mask: &Mask<'_>) -> Vec<u8> {
+        masked::masked(&raw.body, mask)
+    }
+
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
         if raw.body.iter().all(u8::is_ascii_whitespace) && !raw.transport.contains_key(UNFETCHABLE)
         {

@@ -24,6 +24,13 @@ const ENTITIES: &[(&str, &str)] = &[
 ];
 const ENTITY_MAX: usize = 12;
 
+/// What tags within a line do: a secret may stand in one word that they cut, or in words that they hold together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inline {
+    Joins,
+    Parts,
+}
+
 /// What a stretch of the source shows.
 struct Piece {
     /// Where it begins in what is shown.
@@ -40,7 +47,7 @@ struct Page {
 }
 
 impl Page {
-    fn of(html: &str) -> Self {
+    fn of(html: &str, inline: Inline) -> Self {
         let mut page = Self { shown: String::new(), pieces: Vec::new(), tags: Vec::new() };
         let mut at = 0;
         while let Some(rest) = html.get(at..).filter(|rest| !rest.is_empty()) {
@@ -48,6 +55,8 @@ impl Page {
                 let end = at + rest.find('>').map_or(rest.len(), |end| end + 1);
                 if !INLINE.contains(&name(html.get(at..end).unwrap_or_default()).as_str()) {
                     page.shown.push('\n');
+                } else if inline == Inline::Parts {
+                    page.shown.push(' ');
                 }
                 page.tags.push(at..end);
                 at = end;
@@ -97,8 +106,8 @@ fn entity(rest: &str) -> Option<(String, usize)> {
     Some((char::from_u32(value)?.to_string(), length))
 }
 
-pub(super) fn mask(scanner: &Scanner, html: &str) -> Option<Masked> {
-    let page = Page::of(html);
+pub(super) fn mask(scanner: &Scanner, html: &str, inline: Inline) -> Option<Masked> {
+    let page = Page::of(html, inline);
     let finds = scanner.scan(&page.shown);
     let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
     let mut sorts: std::collections::BTreeSet<_> = finds.iter().map(|find| find.sort).collect();
@@ -135,7 +144,13 @@ pub(super) fn mask(scanner: &Scanner, html: &str) -> Option<Masked> {
         if !found.is_empty() {
             sorts.extend(found.iter().map(|find| find.sort));
             let slash = if source.starts_with("</") { "/" } else { "" };
-            cuts.push((tag.clone(), format!("<{slash}{}>", name(source))));
+            let name = name(source);
+            let left = if scanner.scan(&name).is_empty() {
+                format!("<{slash}{name}>")
+            } else {
+                found.first().map_or("", |find| find.sort.mask()).to_owned()
+            };
+            cuts.push((tag.clone(), left));
         }
     }
     if cuts.is_empty() {

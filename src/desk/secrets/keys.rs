@@ -75,6 +75,11 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
     keystores(text, context, finds);
 }
 
+/// Is there something that is a key if it is called one?
+pub(super) fn may_go_on(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(may_be_key)
+}
+
 /// What is written before keys of some sorts, and belongs to them.
 fn name_before(before: &str) -> Option<&'static str> {
     let bytes = before.as_bytes();

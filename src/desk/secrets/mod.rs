@@ -66,6 +66,12 @@ impl SecretSort {
         }
     }
 
+    /// Whoever has it has the money.
+    #[must_use]
+    pub const fn opens_a_wallet(self) -> bool {
+        matches!(self, Self::SeedPhrase | Self::PrivateKey | Self::Keystore)
+    }
+
     /// What stands in its place: the same for ever, programs may look for it.
     #[must_use]
     pub const fn mask(self) -> &'static str {
@@ -112,7 +118,7 @@ impl Default for Scanner {
 }
 
 /// Masking what was masked finds nothing more after so many rounds.
-const ROUNDS_MAX: usize = 4;
+const ROUNDS_MAX: usize = 8;
 /// A longer text is looked at in pieces of so many bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 /// So much of a piece is looked at again with the next one: more than the longest secret with its words has.
@@ -142,6 +148,15 @@ impl Scanner {
             finds.extend(moved);
         }
         merged(finds)
+    }
+
+    /// Might this short text be a part of a secret that others have the rest of, or the one that is named before
+    /// it: words of a list, a long number?
+    #[must_use]
+    pub fn may_go_on(&self, text: &str) -> bool {
+        let plain = Plain::of(text, Unseen::Gone);
+        let text = plain.as_ref().map_or(text, |plain| &plain.text);
+        phrases::may_go_on(text) || keys::may_go_on(text)
     }
 
     fn scan_piece(&self, text: &str) -> Vec<Find> {
@@ -197,7 +212,9 @@ impl Scanner {
         let mut masked: Option<Masked> = None;
         for _ in 0..ROUNDS_MAX {
             let now = masked.as_ref().map_or(html, |masked| &masked.text);
-            let Some(mut next) = html::mask(self, now) else { break };
+            let next = html::mask(self, now, html::Inline::Joins);
+            let next = next.or_else(|| html::mask(self, now, html::Inline::Parts));
+            let Some(mut next) = next else { break };
             next.sorts.extend(masked.into_iter().flat_map(|masked| masked.sorts));
             masked = Some(next);
         }

@@ -134,6 +134,28 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
     told(text, context, finds);
 }
 
+/// Are there three words of one list in a row, or is there hardly anything else?
+pub(super) fn may_go_on(text: &str) -> bool {
+    let mut buffer = String::new();
+    let (mut tokens, mut before) = (Tokens { text, at: 0 }, 0);
+    let (mut rows, mut longest, mut count) = ([0_usize; LISTS], 0, 0);
+    while let Some((token, _)) = tokens.next() {
+        let word = text.get(token.clone()).unwrap_or_default();
+        let gap = text.get(before..token.start).unwrap_or_default();
+        if is_numbering(text, word, &token, gap) {
+            continue;
+        }
+        before = token.end;
+        count += 1;
+        let lists = lists_of(word, &mut buffer);
+        for (list, row) in rows.iter_mut().enumerate() {
+            *row = if lists.iter().any(|(one, _)| *one == list) { *row + 1 } else { 0 };
+            longest = longest.max(*row);
+        }
+    }
+    longest >= 3 || (count > 0 && longest == count)
+}
+
 /// Phrases behind words that call them so, whose checksum may be wrong.
 fn told(text: &str, context: &Context, finds: &mut Vec<Find>) {
     let mut seeds = context.of_class(Word::Seed).peekable();

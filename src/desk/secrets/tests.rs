@@ -293,6 +293,33 @@ fn the_cost_is_linear_in_the_text() {
 }
 
 #[test]
+fn a_phrase_is_found_where_tags_join_its_words_and_a_key_where_they_cut_it() {
+    let scanner = Scanner::default();
+    for html in [
+        format!("<i>about</i><b>{}</b>", PLANTED[0].replace(' ', "</b><b>")),
+        WIF.chars().map(|c| format!("<b>{c}</b>")).collect(),
+    ] {
+        let masked = scanner.mask_html(&html).unwrap();
+        assert!(
+            !masked.text.contains("acoustic") && !masked.text.contains("<b>5</b>"),
+            "{}",
+            masked.text
+        );
+    }
+}
+
+/// Found by fuzzing: the name of a tag stays when its attributes go.
+#[test]
+fn a_key_that_is_the_name_of_a_tag_goes_too() {
+    let key = format!("spsk{}", "C".repeat(60));
+    for html in [format!("<{key}\t>"), format!("x <{key} a=b"), format!("</{key}>")] {
+        let masked = Scanner::default().mask_html(&html).unwrap();
+        assert!(!masked.text.contains(&key), "{}", masked.text);
+        assert_eq!(Scanner::default().mask_html(&masked.text), None, "{}", masked.text);
+    }
+}
+
+#[test]
 fn a_secret_is_found_wherever_it_stands_in_a_long_text() {
     for before in [0, 200_000, 255_000, 262_100, 262_144, 270_000, 524_000, 900_000] {
         let text =

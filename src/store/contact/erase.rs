@@ -15,8 +15,9 @@ use super::super::entity::{
     participant, seal, suppression, ticket, visitor,
 };
 use super::super::idempotency::By;
+use super::super::ingest::ADVISED;
 use super::super::outbox::ERASED;
-use super::super::{Store, StoreError, blob, millis, search};
+use super::super::{Store, StoreError, blob, millis, original, search};
 use super::{contact_view, record, take};
 use crate::model::{ContactId, Timestamp};
 
@@ -123,7 +124,7 @@ async fn forget_address(
     value: &str,
 ) -> Result<(), StoreError> {
     autoreply::Entity::delete_many()
-        .filter(autoreply::Column::Scheme.eq(scheme))
+        .filter(autoreply::Column::Scheme.is_in([scheme, ADVISED]))
         .filter(autoreply::Column::Value.eq(value))
         .exec(tx)
         .await?;
@@ -173,6 +174,7 @@ pub(in crate::store) async fn forget_messages(
     for ids in ids.chunks(IDS_MAX) {
         forget_deliveries(tx, ids, now).await?;
         forget_attachments(tx, ids).await?;
+        original::forget_of_messages(tx, ids).await?;
         // Copies that came by other ways, and changes.
         let others: Vec<Uuid> = journal::Entity::find()
             .select_only()

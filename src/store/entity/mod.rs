@@ -17,6 +17,7 @@ pub(super) mod journal;
 pub(super) mod lease;
 pub(super) mod message;
 pub(super) mod node;
+pub(super) mod original;
 pub(super) mod participant;
 pub(super) mod person;
 pub(super) mod recovery_code;

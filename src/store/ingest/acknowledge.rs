@@ -1,14 +1,17 @@
-//! The acknowledgement of a new ticket, if the desk allows one.
+//! What is answered by itself, if the desk allows it: the acknowledgement of a new ticket, and what to do for somebody
+//! who sent a secret.
 
+use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
+use super::super::entity::autoreply;
 use super::super::millis;
-use super::Prepared;
 use super::apply::Work;
 use super::facts::Facts;
 use super::triage::Place;
-use crate::desk::{self, AckFacts, Texts};
-use crate::model::{Acknowledge, Address, Inbound, Party};
+use super::{Prepared, PreparedMessage};
+use crate::desk::{self, AckFacts, AdviceFacts, Found, Texts};
+use crate::model::{Acknowledge, Address, Inbound, Party, Timestamp};
 
 /// An acknowledgement to be queued; its text is filled when the ticket has its number.
 pub(super) struct Ack {
@@ -22,6 +25,44 @@ pub(super) struct Ack {
     /// It keeps somebody from harm.
     pub(super) safety: bool,
     pub(super) routing: super::super::outbox::Routing,
+    pub(super) about: About,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// The ticket was opened.
+    Opened,
+    /// A secret was sent.
+    Secret,
+}
+
+/// As a scheme of addresses: answers about secrets are counted apart from acknowledgements.
+pub(in crate::store) const ADVISED: &str = "secret";
+
+fn advised_channel(channel: &str) -> String {
+    format!("{ADVISED}:{channel}")
+}
+
+/// What is remembered of an answer about a secret: the ticket, and the address.
+pub(super) fn advised(ack: &Ack, now: Timestamp) -> Vec<autoreply::ActiveModel> {
+    if ack.about != About::Secret {
+        return Vec::new();
+    }
+    let address = ack.asked_by.as_ref().unwrap_or(&ack.to.address);
+    let both = [
+        (advised_channel(&ack.channel), ack.ticket.to_string()),
+        (String::new(), address.value.clone()),
+    ];
+    let rows = both.into_iter().map(|(channel, value)| autoreply::ActiveModel {
+        id: Set(Uuid::now_v7()),
+        channel: Set(channel),
+        scheme: Set(ADVISED.to_owned()),
+        value: Set(value),
+        sent_at: Set(millis(now)),
+        safety: Set(true),
+    });
+    rows.collect()
 }
 
 impl Work {
@@ -71,6 +112,68 @@ impl Work {
             template,
             safety,
             routing: super::super::outbox::Routing::of(inbound),
+            about: About::Opened,
+        });
+    }
+
+    /// What was masked in a message and in the files that were here before it.
+    pub(super) fn found(&self, prepared: &PreparedMessage) -> Found {
+        let mut found = prepared.masking.found.clone();
+        for upload in &prepared.uploads {
+            if let Some(in_file) = self.facts.files.get(&upload.id) {
+                desk::safety::add(&mut found, in_file);
+            }
+        }
+        found
+    }
+
+    /// Tells a customer who sent a secret what to do now.
+    pub(super) fn advise(&mut self, one: &Prepared, prepared: &PreparedMessage, ticket: Uuid) {
+        let (channel, inbound) = (&one.channel, &prepared.inbound);
+        let found = self.found(prepared);
+        if found.is_empty() || !channel.delivers || desk::answerable(inbound, &channel.own).is_err()
+        {
+            return;
+        }
+        let kept = self.facts.tickets.get(&ticket).filter(|kept| kept.row.status != "spam");
+        let Some(kept) = kept else { return };
+        let advice = self.safety.advice(kept.row.language.as_deref(), &found).map(str::to_owned);
+        let Some((template, address)) = advice.zip(inbound.sender.address.clone()) else { return };
+        let to = inbound.reply_to.clone().unwrap_or_else(|| Party {
+            address: address.clone(),
+            name: inbound.sender.name.clone(),
+        });
+        let now = millis(self.now);
+        let keys =
+            [ticket.to_string(), address.value.clone()].map(|value| (ADVISED.to_owned(), value));
+        let since = |(at, _): &&(i64, bool)| *at > now - 3_600_000;
+        let [in_ticket, to_address] = keys.each_ref().map(|key| {
+            self.facts.acks_to.get(key).map_or(0, |sent| sent.iter().filter(since).count() as u64)
+        });
+        let budget = advised_channel(channel.name.as_str());
+        let suppressed = [&to.address, &address].into_iter().any(|address| {
+            let key = (address.scheme.as_str().to_owned(), address.value.clone());
+            self.facts.suppressed.contains(&key)
+        });
+        let on_channel = self.facts.acks_by.get(&budget).copied().unwrap_or(0);
+        let facts = AdviceFacts { in_ticket, to_address, on_channel, suppressed };
+        if desk::advisable(facts).is_err() {
+            return;
+        }
+        for key in keys {
+            self.facts.acks_to.entry(key).or_default().push((now, true));
+        }
+        *self.facts.acks_by.entry(budget).or_default() += 1;
+        self.acks.push(Ack {
+            ticket,
+            channel: channel.name.as_str().to_owned(),
+            realm: channel.realm.0.clone(),
+            asked_by: Some(address).filter(|address| *address != to.address),
+            to,
+            template,
+            safety: true,
+            routing: super::super::outbox::Routing::of(inbound),
+            about: About::Secret,
         });
     }
 }

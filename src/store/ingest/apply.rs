@@ -1,6 +1,6 @@
 //! Decides on each message of a batch in order, in memory; `flush` writes what came of it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::super::entity::{identity, message, participant, seen, ticket};
 use super::super::event::NewEvent;
 use super::super::millis;
+use super::super::original::Sealed;
 use super::acknowledge::Ack;
 use super::facts::{Facts, Kept};
 use super::moved::Move;
@@ -17,7 +18,7 @@ use super::reach::Said;
 use super::row::{author, message_row, said_by_us, searchable};
 use super::triage::{Place, Triaged};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
-use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route};
+use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
     Actor, ActorKind, CallWish, Flag, Form, Inbound, MessageId, Rating, TicketId, Timestamp, Token,
     Trust,
@@ -30,6 +31,7 @@ pub(super) const NO_NUMBER: i64 = 0;
 pub(super) struct Work {
     pub(super) facts: Facts,
     pub(super) now: Timestamp,
+    pub(super) safety: Arc<Safety>,
     pub(super) results: Vec<Ingested>,
     /// Rows that wait for something that may still come.
     pub(super) postponed: Vec<Uuid>,
@@ -72,13 +74,16 @@ pub(super) struct Edit {
     pub(super) ticket: Uuid,
     /// `None`: taken back.
     pub(super) text: Option<String>,
+    /// What was masked in the new text.
+    pub(super) original: Option<Sealed>,
 }
 
 impl Work {
-    pub(super) fn new(facts: Facts, now: Timestamp) -> Self {
+    pub(super) fn new(facts: Facts, safety: Arc<Safety>, now: Timestamp) -> Self {
         Self {
             facts,
             now,
+            safety,
             results: Vec::new(),
             postponed: Vec::new(),
             messages: Vec::new(),
@@ -114,8 +119,9 @@ impl Work {
             match step {
                 Step::Message(message) => self.take(one, message, None, &mut result),
                 Step::Echo(echo) => too_early |= !self.echo(one, echo, &mut result),
-                Step::Edit { target, text } => {
-                    let edited = self.edit(one, &target.0, Some(text.clone()));
+                Step::Edit { target, text, original } => {
+                    let said = (text.clone(), original.as_deref().cloned());
+                    let edited = self.edit(one, &target.0, Some(said));
                     too_early |= edited.is_none();
                     result.messages.extend(edited);
                 }
@@ -157,12 +163,13 @@ impl Work {
         &mut self,
         one: &Prepared,
         remote_id: &str,
-        text: Option<String>,
+        said: Option<(String, Option<Sealed>)>,
     ) -> Option<(TicketId, MessageId)> {
         let key = (one.channel.realm.0.clone(), remote_id.to_owned());
         let known = self.facts.seen.get(&key).and_then(|rows| rows.last());
         let (message, ticket) = known.and_then(|row| row.message.zip(row.ticket))?;
-        self.edits.push(Edit { message, ticket, text });
+        let (text, original) = said.map_or((None, None), |(text, original)| (Some(text), original));
+        self.edits.push(Edit { message, ticket, text, original });
         Some((ticket.into(), message.into()))
     }
 
@@ -224,6 +231,9 @@ impl Work {
             self.acknowledge(one, inbound, place, own);
         }
         self.begin_whole(one, inbound, (prepared.id, ticket));
+        if ours.is_none() {
+            self.advise(one, prepared, ticket);
+        }
         if ours.is_some() {
             self.answered_elsewhere(ticket, inbound.occurred_at);
         }
@@ -428,6 +438,15 @@ impl Work {
         if let Some(actor) = ours {
             said_by_us(&mut row, actor);
         }
+        let found = self.found(prepared);
+        if !found.is_empty() {
+            let flags = inbound.flags.iter().chain(&decision.flags).copied();
+            let flags: BTreeSet<Flag> = flags.chain([Flag::Redacted]).collect();
+            row.flags = json!(flags).to_string();
+            let mut why: Vec<String> = serde_json::from_str(&row.why).unwrap_or_default();
+            why.push(format!("masked before it was stored: {}", desk::safety::told(&found)));
+            row.why = json!(why).to_string();
+        }
         self.texts.push((row.id, searchable(&row, prepared)));
         let known = seen::Model {
             realm: row.realm.clone(),
@@ -459,7 +478,7 @@ impl Work {
             self.add_tags(ticket, tags);
         }
         self.events.push(event);
-        if !prepared.attachments.is_empty() || !prepared.uploads.is_empty() {
+        if prepared.goes_along() {
             self.files.push(Files { of: row.id, to: row.id });
         }
         self.messages.push(row);

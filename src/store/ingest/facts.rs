@@ -13,8 +13,9 @@ use super::super::entity::{
     autoreply, contact, delivery, identity, journal, participant, seen, suppression, ticket,
 };
 use super::super::millis;
-use super::{Prepared, Step, asked};
-use crate::desk::Colleague;
+use super::super::original;
+use super::{Prepared, PreparedMessage, Step, asked};
+use crate::desk::{Colleague, Found};
 use crate::model::{Address, Inbound, Timestamp, Token, Trust};
 
 /// Merges of merges that are followed before we give up.
@@ -94,6 +95,8 @@ pub(super) struct Facts {
     pub(super) recent: HashMap<Uuid, u64>,
     /// Who works here, where a rule hands out tickets.
     pub(super) colleagues: Vec<Colleague>,
+    /// What was masked in files that were here before their message.
+    pub(super) files: HashMap<Uuid, Found>,
 }
 
 /// What a batch mentions.
@@ -109,6 +112,7 @@ struct Mentioned {
     /// Where acknowledgements might go.
     answers_to: HashSet<String>,
     acknowledges: bool,
+    files: HashSet<Uuid>,
 }
 
 impl Mentioned {
@@ -127,9 +131,9 @@ impl Mentioned {
 
     fn step(&mut self, step: &Step) {
         match step {
-            Step::Message(message) => self.message(&message.inbound),
+            Step::Message(message) => self.prepared(message),
             Step::Echo(echo) => {
-                self.message(&echo.message.inbound);
+                self.prepared(&echo.message);
                 self.deliveries.extend(echo.delivery.iter().map(|id| id.uuid()));
                 let customer = &echo.message.inbound.sender.address;
                 let nameless = customer.iter().filter(|_| echo.delivery.is_none());
@@ -160,6 +164,12 @@ impl Mentioned {
                 self.threads.insert(rating.thread.0.clone());
             }
         }
+    }
+
+    fn prepared(&mut self, message: &PreparedMessage) {
+        self.message(&message.inbound);
+        self.acknowledges |= !message.masking.found.is_empty();
+        self.files.extend(message.uploads.iter().map(|upload| upload.id));
     }
 
     fn message(&mut self, inbound: &Inbound) {
@@ -195,7 +205,10 @@ pub(super) async fn load(
     load_remote(tx, &mentioned, &mut facts).await?;
     load_tickets(tx, &mentioned, &mut facts).await?;
     load_contacts(tx, &mentioned, &mut facts).await?;
-    if mentioned.acknowledges {
+    if !mentioned.files.is_empty() {
+        facts.files = original::found_in_files(tx, mentioned.files.iter().copied()).await?;
+    }
+    if mentioned.acknowledges || !facts.files.is_empty() {
         load_acks(tx, &mentioned, &mut facts, now).await?;
     }
     asked::load(tx, batch, &mut facts, now).await?;
@@ -444,7 +457,10 @@ async fn load_acks(
     facts: &mut Facts,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let values = || mentioned.answers_to.iter().cloned();
+    let values = || {
+        let tickets = facts.tickets.keys().map(Uuid::to_string);
+        mentioned.answers_to.iter().cloned().chain(tickets).collect::<Vec<_>>()
+    };
     let rows = suppression::Entity::find()
         .filter(suppression::Column::Value.is_in(values()))
         .all(tx)

@@ -15,8 +15,8 @@ use super::super::entity::{
 };
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::outbox::{self, NewDelivery};
-use super::super::{StoreError, blob, callback, millis, search};
-use super::acknowledge::Ack;
+use super::super::{StoreError, blob, callback, millis, original, search};
+use super::acknowledge::{About, Ack, advised};
 use super::apply::{Call, NO_NUMBER, Work};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE, part, reach};
 use crate::desk;
@@ -105,6 +105,8 @@ impl Work {
             // Who asked is remembered under no channel: it is one acknowledgement, not two.
             let asked_by = ack.asked_by.as_ref().map(|address| (address, ""));
             let both = std::iter::once((&ack.to.address, ack.channel.as_str())).chain(asked_by);
+            let both = both.filter(|_| ack.about == About::Opened);
+            sent.extend(advised(&ack, self.now));
             sent.extend(both.map(|(address, channel)| autoreply::ActiveModel {
                 id: Set(Uuid::now_v7()),
                 channel: Set(channel.to_owned()),
@@ -234,6 +236,9 @@ impl Work {
             let count = message.attachments.len() + message.uploads.len();
             places.insert(to, first.saturating_add(i32::try_from(count).unwrap_or(i32::MAX)));
             use_uploads(tx, message, (to, first)).await?;
+            for sealed in &message.masking.originals {
+                original::insert(tx, sealed, Some(to)).await?;
+            }
             for one in &message.attachments {
                 let mut row = one.row.clone();
                 row.message = Some(to);
@@ -274,6 +279,7 @@ impl Work {
             let row = message::Entity::find_by_id(edit.message).one(tx).await?;
             let Some(row) = row else { continue };
             let (seq, before, known) = (row.seq, row.text.clone(), row.language.clone());
+            let flags = row.flags.clone();
             let mut row = row.into_active_model();
             search::remove(tx, seq).await?;
             let kind = if let Some(text) = &edit.text {
@@ -290,6 +296,10 @@ impl Work {
             };
             row.text_full = Set(None);
             row.html = Set(None);
+            if let Some(sealed) = &edit.original {
+                row.flags = Set(original::flagged(&flags)?);
+                original::insert(tx, sealed, Some(edit.message)).await?;
+            }
             message::Entity::update(row).exec(tx).await?;
             let mut event = NewEvent::of(edit.ticket, kind, Actor::system());
             event.message = Some(edit.message);
@@ -488,6 +498,7 @@ async fn use_uploads(
             .filter(attachment::Column::Message.is_null())
             .exec(tx)
             .await?;
+        original::goes_with(tx, upload.id, to).await?;
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ mod contact;
 mod echo;
 mod facts;
 mod flush;
+mod look_back;
+mod mask;
 mod moved;
 mod part;
 mod reach;
@@ -34,13 +36,17 @@ use uuid::Uuid;
 use super::blob::{self, Packed};
 use super::entity::{attachment, journal, seal};
 use super::event::{self, NewEvent};
-use super::{Ending, Store, StoreError, millis};
-use crate::desk::{self, CallbackPolicy};
+use super::original::Sealed;
+use super::{Ending, Store, StoreError, millis, search};
+use crate::desk::{self, CallbackPolicy, Safety};
 use crate::model::{
     Actor, Address, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound, Meaning,
     MediaSource, MessageId, OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender,
     ThreadHint, ThreadKey, TicketId, Timestamp, Trust, Wishes,
 };
+
+pub(in crate::store) use acknowledge::ADVISED;
+use mask::Masking;
 
 /// A receipt may come before we have noted what it is about; it is tried again for this long.
 const TOO_EARLY_FOR: chrono::Duration = chrono::Duration::minutes(10);
@@ -107,7 +113,7 @@ impl Prepared {
 
 enum Step {
     Message(Box<PreparedMessage>),
-    Edit { target: RemoteId, text: String },
+    Edit { target: RemoteId, text: String, original: Option<Box<Sealed>> },
     Delete { target: RemoteId },
     Receipt(crate::model::Receipt),
     Watermark(crate::model::Watermark),
@@ -153,6 +159,16 @@ struct PreparedMessage {
     attachments: Vec<PreparedAttachment>,
     /// Files that are here already, with their places.
     uploads: Vec<PreparedUpload>,
+    /// What was masked in it.
+    masking: Masking,
+}
+
+impl PreparedMessage {
+    /// Has it anything that is written into other tables than that of messages?
+    fn goes_along(&self) -> bool {
+        let files = !self.attachments.is_empty() || !self.uploads.is_empty();
+        files || !self.masking.originals.is_empty()
+    }
 }
 
 struct PreparedUpload {
@@ -175,24 +191,39 @@ impl Store {
         batch: Vec<Ingest>,
         now: Timestamp,
     ) -> Result<Vec<Ingested>, StoreError> {
-        let (store, bytes) = (self.clone(), batch.iter().map(media_bytes).sum());
+        let safety = self.safety();
+        let (store, bytes) = (self.clone(), batch.iter().map(work_bytes).sum());
+        let guard = safety.clone();
         let prepared = blob::beside(bytes, move || {
-            let prepared = batch.into_iter().map(|one| store.prepare_ingest(one, now));
+            let prepared = batch.into_iter().map(|one| store.prepare_ingest(&guard, one, now));
             prepared.collect::<Result<Vec<_>, _>>()
         });
-        let prepared = Arc::new(prepared.await?);
-        self.write(move |tx| {
-            let prepared = prepared.clone();
-            Box::pin(async move {
-                let facts = facts::load(tx, &prepared, now).await?;
-                let mut work = apply::Work::new(facts, now);
-                for one in prepared.iter() {
-                    work.apply(one);
-                }
-                Box::pin(work.flush(tx, &prepared)).await
+        let mut prepared = prepared.await?;
+        let remasked = Arc::new(self.look_back(&safety, &mut prepared, now).await?);
+        let prepared = Arc::new(prepared);
+        let changes = !remasked.is_empty();
+        let ingested = self
+            .write(move |tx| {
+                let (prepared, remasked) = (prepared.clone(), remasked.clone());
+                let safety = safety.clone();
+                Box::pin(async move {
+                    for one in remasked.iter() {
+                        look_back::write(tx, one).await?;
+                    }
+                    let facts = facts::load(tx, &prepared, now).await?;
+                    let mut work = apply::Work::new(facts, safety, now);
+                    for one in prepared.iter() {
+                        work.apply(one);
+                    }
+                    Box::pin(work.flush(tx, &prepared)).await
+                })
             })
-        })
-        .await
+            .await?;
+        if changes {
+            // What was in clear for a moment is in no file any more.
+            self.write_without_trace(|tx| Box::pin(async move { search::scrub(tx).await })).await?;
+        }
+        Ok(ingested)
     }
 
     /// Notes that a row could not be applied although the database is well: after `tries_max` of these it
@@ -204,7 +235,7 @@ impl Store {
         tries_max: i32,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let reason = reason.to_owned();
+        let reason = mask::plain(&self.safety(), reason.to_owned());
         self.write(move |tx| {
             let reason = reason.clone();
             Box::pin(async move {
@@ -241,7 +272,12 @@ impl Store {
         .await
     }
 
-    fn prepare_ingest(&self, one: Ingest, now: Timestamp) -> Result<Prepared, StoreError> {
+    fn prepare_ingest(
+        &self,
+        safety: &Safety,
+        one: Ingest,
+        now: Timestamp,
+    ) -> Result<Prepared, StoreError> {
         let Ingest { id, received_at, channel, meaning } = one;
         // The first message of a raw bears the raw's id: who handed the raw over can be told its name
         // before it is understood. A notice about it does not, since the raw may be understood later.
@@ -251,6 +287,8 @@ impl Store {
             Ok(Meaning::Ignore(why)) => (Vec::new(), Ending::Ignored(why.to_owned())),
             Err(why) => {
                 first = None;
+                // Parsers quote what they stumble over.
+                let why = mask::plain(safety, why);
                 let notice = unreadable(id, &channel.name, &why, received_at);
                 (vec![Event::Message(Box::new(notice))], Ending::Failed(why))
             }
@@ -260,25 +298,38 @@ impl Store {
             steps.push(match event {
                 Event::Message(inbound) => {
                     let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
-                    Step::Message(Box::new(self.prepare_message(id, *inbound, &channel, now)?))
+                    Step::Message(Box::new(
+                        self.prepare_message(safety, id, *inbound, &channel, now)?,
+                    ))
                 }
                 Event::Echo(Echo { message, delivery, by }) => {
                     let id = first.take().unwrap_or_else(|| MessageId::new().uuid());
                     // No machine answers what one of ours wrote, and it opens nothing again.
                     let automated = Some("one of ours wrote it on the service itself");
                     let message = Inbound { automated, ..*message };
-                    let message = Box::new(self.prepare_message(id, message, &channel, now)?);
-                    Step::Echo(PreparedEcho { message, delivery, by: by.map(clean::text) })
+                    let message =
+                        Box::new(self.prepare_message(safety, id, message, &channel, now)?);
+                    let by = by.map(|by| mask::plain(safety, clean::text(by)));
+                    Step::Echo(PreparedEcho { message, delivery, by })
                 }
                 Event::Edit { target, text } => {
-                    Step::Edit { target: clean::remote_id(target), text: clean::text(text) }
+                    let (text, original) = self.mask_edit(safety, clean::text(text), now)?;
+                    Step::Edit { target: clean::remote_id(target), text, original }
                 }
                 Event::Delete { target } => Step::Delete { target: clean::remote_id(target) },
                 Event::Receipt(receipt) => Step::Receipt(clean::receipt(receipt)),
                 Event::Watermark(mark) => Step::Watermark(clean::watermark(mark)),
-                Event::Rating(rating) => Step::Rating(clean::rating(rating)),
+                Event::Rating(rating) => {
+                    let mut rating = clean::rating(rating);
+                    rating.comment = mask::plain(safety, rating.comment);
+                    Step::Rating(rating)
+                }
                 Event::Reaction(reaction) => Step::Reaction(clean::reaction(reaction)),
-                Event::Standing(standing) => Step::Standing(clean::standing(standing)),
+                Event::Standing(standing) => {
+                    let mut standing = clean::standing(standing);
+                    standing.said = mask::plain(safety, standing.said);
+                    Step::Standing(standing)
+                }
                 Event::Moved(moved) => Step::Moved(clean::moved(moved)),
             });
         }
@@ -287,12 +338,14 @@ impl Store {
 
     fn prepare_message(
         &self,
+        safety: &Safety,
         id: Uuid,
         inbound: Inbound,
         channel: &IngestChannel,
         now: Timestamp,
     ) -> Result<PreparedMessage, StoreError> {
         let mut inbound = clean::inbound(inbound);
+        let mut masking = self.mask_words(safety, id, &mut inbound, now)?;
         let mut uploads = Vec::new();
         let mut attachments = Vec::with_capacity(inbound.media.len());
         for (position, media) in std::mem::take(&mut inbound.media).into_iter().enumerate() {
@@ -306,8 +359,18 @@ impl Store {
                     continue;
                 }
             };
+            let file = crate::model::AttachmentId::new().uuid();
+            let bytes = match safety.mask_file(&media.mime, &bytes) {
+                Some((masked, found)) => {
+                    let of = (Some(id), Some(file));
+                    masking.originals.push(self.seal_original(of, &bytes, &found, now)?);
+                    desk::safety::add(&mut masking.found, &found);
+                    masked.into()
+                }
+                None => bytes,
+            };
             let row = attachment::Model {
-                id: crate::model::AttachmentId::new().uuid(),
+                id: file,
                 message: Some(id),
                 position: place,
                 name: clean::text(media.name),
@@ -325,9 +388,12 @@ impl Store {
             };
             attachments.push(self.seal_attachment(row, &bytes)?);
         }
+        if !masking.originals.is_empty() {
+            inbound.flags.insert(Flag::Redacted);
+        }
         let (language, seen) = (language(&inbound), channel.triage.look(&inbound, &channel.own));
         inbound.flags.extend(seen.flags());
-        Ok(PreparedMessage { id, inbound, language, seen, attachments, uploads })
+        Ok(PreparedMessage { id, inbound, language, seen, attachments, uploads, masking })
     }
 
     fn seal_attachment(
@@ -366,16 +432,22 @@ fn quarantined(id: RawId, channel: &str, reason: &str) -> NewEvent {
     }
 }
 
-/// How many bytes have to be sealed for a row.
-fn media_bytes(one: &Ingest) -> usize {
+/// Looking for secrets in a text takes so many times longer than sealing as many bytes.
+const SCAN_WEIGHT: usize = 24;
+
+/// How much work a row is, as bytes that have to be sealed.
+fn work_bytes(one: &Ingest) -> usize {
     let Ok(Meaning::Events(events)) = &one.meaning else { return 0 };
-    let messages = events.iter().filter_map(Event::message);
-    let media = messages.flat_map(|inbound| &inbound.media);
+    let messages = || events.iter().filter_map(Event::message);
+    let words = messages()
+        .map(|inbound| inbound.text_full.len() + inbound.html.as_ref().map_or(0, String::len));
+    let words: usize = words.sum();
+    let media = messages().flat_map(|inbound| &inbound.media);
     let sizes = media.map(|media| match &media.source {
         MediaSource::Inline(bytes) => bytes.len(),
         MediaSource::Remote(_) | MediaSource::Upload { .. } => 0,
     });
-    sizes.sum()
+    sizes.sum::<usize>() + words * SCAN_WEIGHT
 }
 
 /// A customer may wait behind what we cannot read, so a human has to see it: one ticket for each channel

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::entity::{attachment, message, seen};
 use super::super::event::NewEvent;
-use super::super::{StoreError, millis, search};
+use super::super::{StoreError, millis, original, search};
 use super::apply::Work;
 use super::{Ingested, Prepared, PreparedMessage};
 use crate::model::{Actor, ActorKind, Form, Inbound, MessageKind};
@@ -21,6 +21,8 @@ pub(super) struct Addition {
     text: String,
     html: Option<String>,
     kind: Option<MessageKind>,
+    /// Something was masked in it.
+    masked: bool,
 }
 
 /// A message whose files are to be written: those of a part go to the message that it adds to.
@@ -66,6 +68,7 @@ impl Work {
             text: inbound.text_full.clone(),
             html: inbound.html.clone(),
             kind: (inbound.form == Form::Voicemail).then_some(MessageKind::Voicemail),
+            masked: !self.found(prepared).is_empty(),
         };
         match self.messages.iter_mut().find(|row| row.id == message) {
             Some(row) => {
@@ -78,7 +81,7 @@ impl Work {
             None => self.additions.push(addition),
         }
         let files = prepared.attachments.len() + prepared.uploads.len();
-        if files > 0 {
+        if prepared.goes_along() {
             self.files.push(Files { of: prepared.id, to: message });
         }
         let now = millis(self.now);
@@ -97,6 +100,7 @@ impl Work {
         event.data = json!({ "attachments": files });
         self.events.push(event);
         result.messages.push((ticket.into(), message.into()));
+        self.advise(one, prepared, ticket);
     }
 
     fn note_seen(
@@ -136,6 +140,7 @@ impl Work {
                 text: Set(row.text),
                 text_full: Set(row.text_full),
                 html: Set(row.html),
+                flags: Set(row.flags),
                 ..Default::default()
             };
             message::Entity::update(changed).exec(tx).await?;
@@ -146,6 +151,11 @@ impl Work {
 
 impl Addition {
     fn add_to(&self, row: &mut message::Model) {
+        if self.masked
+            && let Ok(flags) = original::flagged(&row.flags)
+        {
+            row.flags = flags;
+        }
         if let Some(kind) = self.kind.filter(|_| row.kind == MessageKind::Call.as_str()) {
             kind.as_str().clone_into(&mut row.kind);
         }

@@ -1,9 +1,10 @@
 //! What people write, held to limits: no text that a list, a mail header or a database would stumble over.
 
+use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::super::Problem;
+use super::super::{Problem, State};
 use crate::model::Template;
 
 /// A text of one line: a subject, a name, a tag. Blanks around it are cut away.
@@ -47,6 +48,25 @@ pub(super) fn text(field: &str, text: String) -> Result<String, Problem> {
         return Err(Problem::invalid(field, detail));
     }
     Ok(text)
+}
+
+/// A text (or HTML) that stays here and is searched: no secret belongs into it.
+pub(super) async fn no_secret(state: &State, field: &str, text: &str) -> Result<(), Problem> {
+    let (safety, text) = (state.engine.store.safety(), text.to_owned());
+    let found = tokio::task::spawn_blocking(move || {
+        let plain = safety.scanner.scan(&text).first().map(|find| find.sort);
+        plain.or_else(|| safety.scanner.mask_html(&text)?.sorts.first().copied())
+    });
+    match found.await {
+        Ok(None) => Ok(()),
+        Ok(Some(sort)) => {
+            let detail =
+                format!("{field}: it holds a {}: such a thing is kept nowhere", sort.words());
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Err(Problem { field: Some(field.to_owned()), ..Problem::new(status, "secret", detail) })
+        }
+        Err(_) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again")),
+    }
 }
 
 /// HTML that can be made safe in a short time. An empty one is none.

@@ -12,22 +12,23 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::super::{Problem, State};
-use super::access::{Agent, Reader};
+use super::access::{Admin, Agent, Reader};
 use super::check;
 use super::describe::Errors;
 use super::files::{self, Kept};
 use super::once::{IfMatch, Wish, answered, by, replayed};
 use super::page::{Cursor, Page, PageQuery, and_one, bad_cursor, limit};
 use super::read::{Body, Filters, Id};
-use crate::engine::ReplyRequest;
+use crate::engine::{RawView, ReplyRequest};
 use crate::model::{ChannelName, Direction, MessageId, TicketId};
-use crate::store::{MessageFilter, MessageView, NewNote, StoreError};
+use crate::store::{MessageFilter, MessageView, NewNote, StoreError, Unsealed};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
         .routes(routes!(list_messages))
         .routes(routes!(show_message))
         .routes(routes!(show_raw))
+        .routes(routes!(unseal_message))
         .routes(routes!(list_ticket_messages, write_message))
 }
 
@@ -138,18 +139,68 @@ async fn show_message(
 
 /// Download a message as it came
 ///
-/// Byte for byte as the service handed it over.
+/// Byte for byte as the service handed it over; only what was masked in the message is masked here too.
 #[utoipa::path(get, path = "/messages/{id}/raw", tag = "messages",
     params(("id" = Uuid, Path, description = "its id")),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>,
-        description = "the bytes"), (status = 410, description = "it was erased"), Errors))]
+        description = "the bytes"), (status = 410, description = "it was erased"),
+        (status = 403, description = "`sealed`: it holds a secret that cannot be cut out"), Errors))]
 async fn show_raw(Get(state): Get<State>, _: Agent, id: Id) -> Result<Response, Problem> {
     let store = &state.engine.store;
-    let raw = store.raw_of_message(id.of("message")?).await?;
-    let (row, raw) = store.raw(raw).await?;
-    let raw = raw.ok_or_else(files::gone)?;
+    let id = id.of("message")?;
+    let raw = store.raw_of_message(id).await?;
+    let redacted = store.message(id).await?.flags.iter().any(|flag| flag == "redacted");
+    let (row, view) = state.engine.raw_masked(raw, redacted).await?;
+    let bytes = shown_raw(view)?;
     let name = format!("{}-{}.raw", row.channel, row.id);
-    Ok(files::download(Kept { name: &name, media_type: "", bytes: raw.body }, false))
+    Ok(files::download(Kept { name: &name, media_type: "", bytes: bytes.into() }, false))
+}
+
+/// The bytes of a raw, if they may be shown.
+pub(super) fn shown_raw(view: RawView) -> Result<Vec<u8>, Problem> {
+    match view {
+        RawView::Bytes(bytes) => Ok(bytes),
+        RawView::Erased => Err(files::gone()),
+        RawView::Withheld => {
+            let text = "it holds a secret that cannot be cut out of the bytes; unseal the message to see it";
+            Err(Problem::new(StatusCode::FORBIDDEN, "sealed", text))
+        }
+    }
+}
+
+/// Why a secret is looked at.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UnsealWish {
+    /// In a few words; it stays in the ticket's trail.
+    reason: String,
+}
+
+/// What was masked in a message.
+#[derive(Debug, Serialize, ToSchema)]
+struct UnsealedMessage {
+    /// In the order in which it was masked.
+    items: Vec<Unsealed>,
+}
+
+const REASON_CHARS_MAX: usize = 500;
+
+/// Unseal what was masked in a message
+///
+/// Who asked, when and why is in the ticket's trail (`message.unsealed`) before this answers.
+#[utoipa::path(post, path = "/messages/{id}/unseal", tag = "messages", request_body = UnsealWish,
+    params(("id" = Uuid, Path, description = "its id")),
+    responses((status = 200, body = UnsealedMessage), Errors))]
+async fn unseal_message(
+    Get(state): Get<State>,
+    Admin(caller): Admin,
+    id: Id,
+    Body { value, .. }: Body<UnsealWish>,
+) -> Result<Json<UnsealedMessage>, Problem> {
+    let reason = check::line("reason", &value.reason, REASON_CHARS_MAX)?;
+    let (store, now) = (&state.engine.store, state.engine.clock.now());
+    let items = store.unseal(id.of("message")?, &reason, caller.actor, now).await?;
+    Ok(Json(UnsealedMessage { items }))
 }
 
 /// List the messages of a ticket
@@ -298,6 +349,8 @@ async fn write_message(
         }
         Sort::Note => {
             value.check_note()?;
+            check::no_secret(&state, "text", &value.text).await?;
+            check::no_secret(&state, "html", value.html.as_deref().unwrap_or_default()).await?;
             let note = note(ticket, value);
             let by = by(caller, &version, once, state.engine.clock.now());
             answered(store.add_note(note, by).await?, status)

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::super::{Problem, State};
 use super::access::{Admin, Agent, Reader};
 use super::describe::Errors;
+use super::messages::shown_raw;
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
 use super::read::{Body, Filters, Id};
 use crate::model::{ChannelName, RawId};
@@ -123,7 +124,7 @@ fn in_quarantine(row: JournalRow) -> Result<QuarantinedView, Problem> {
 
 /// Show the bytes of something in quarantine
 ///
-/// As they came, with whatever secrets a customer put into them.
+/// As they came; secrets that can be found in them are masked.
 #[utoipa::path(get, path = "/quarantine/{id}/raw", tag = "quarantine", params(("id" = Uuid, Path)),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Errors))]
 async fn show_quarantined_raw(
@@ -131,18 +132,16 @@ async fn show_quarantined_raw(
     _: Admin,
     id: Id,
 ) -> Result<Response, Problem> {
-    let (row, raw) = state.engine.store.raw(id.of(WHAT)?).await?;
+    let (row, view) = state.engine.raw_masked(id.of(WHAT)?, false).await?;
     in_quarantine(row)?;
-    let raw = raw.ok_or_else(|| {
-        Problem::new(StatusCode::GONE, "erased", "its bytes were destroyed with its contact")
-    })?;
+    let bytes = shown_raw(view)?;
     // Whatever it is, no browser is to make a page of it.
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"raw\""),
         (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"),
     ];
-    Ok((headers, raw.body).into_response())
+    Ok((headers, bytes).into_response())
 }
 
 /// Try to understand it again

@@ -63,6 +63,7 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("GET", "/messages", Role::ReadOnly),
     ("GET", "/messages/{id}", Role::ReadOnly),
     ("GET", "/messages/{id}/raw", Role::Agent),
+    ("POST", "/messages/{id}/unseal", Role::Admin),
     ("GET", "/tickets", Role::ReadOnly),
     ("POST", "/tickets", Role::Agent),
     ("GET", "/tickets/{id}", Role::ReadOnly),

@@ -87,6 +87,7 @@ export const api = {
   sessions: () => call("GET", "/sessions"),
   revokeSession: (id) => call("DELETE", `/sessions/${id}`),
   audit: (filter) => call("GET", `/audit${query({ limit: 100, ...filter })}`),
+  unseal: (id, reason) => call("POST", `/messages/${id}/unseal`, { body: { reason } }),
   stats: (days) => call("GET", `/stats${query({ from: new Date(Date.now() - days * 864e5).toISOString() })}`),
 };
 

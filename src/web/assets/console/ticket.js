@@ -21,6 +21,12 @@ function frame(html) {
   return element;
 }
 
+/** A text with its masks set off. The marks are the daemon's own words and stay the same in every language. */
+function marked(text) {
+  return text.split(/(\[(?:seed phrase|private key|keystore|card number|one-time code|password) removed\])/)
+    .map((piece, number) => (number % 2 ? h("mark.masked", null, piece) : piece));
+}
+
 export class TicketPage {
   constructor(parent, name, desk) {
     this.parent = parent;
@@ -30,6 +36,7 @@ export class TicketPage {
     this.messages = [];
     this.calls = [];
     this.open = new Set();
+    this.unsealed = new Map();
     this.closed = false;
     fill(parent);
     this.load(true).catch((problem) => {
@@ -113,7 +120,7 @@ export class TicketPage {
     const toggle = (what, words) => h("button.link", { type: "button", on: { click: () => this.toggle(message.id, what) } }, words);
     const formatted = this.open.has(`${message.id}html`);
     const body = formatted ? frame(message.html)
-      : h("div.text", { dir: "auto" }, message.deleted_at ? h("i", null, say("deleted_by")) : (open ? message.text_full : message.text) || "—");
+      : h("div.text", { dir: "auto" }, message.deleted_at ? h("i", null, say("deleted_by")) : marked((open ? message.text_full : message.text) || "—"));
     return h("article.bubble", { class: `${out ? "out" : note ? "note" : "in"} ${message.kind}` },
       h("header", null,
         h("b", null, message.author.name || message.author.address || "–"),
@@ -128,8 +135,23 @@ export class TicketPage {
         cut && !formatted ? toggle("", open ? say("less") : say("whole")) : null,
         message.html ? toggle("html", formatted ? say("plain") : say("formatted")) : null,
         message.why.length ? toggle("why", say("why")) : null,
+        message.secrets.length && this.desk.me.role === "admin" ? h("button.link", { type: "button", on: { click: () => this.unseal(message.id) } }, say("unseal")) : null,
         message.direction === "in" ? h("a.link", { href: raw(message.id), download: "" }, say("as_came")) : null),
+      (this.unsealed.get(message.id) ?? []).map((item) => h("pre.unsealed.small", { dir: "auto" },
+        item.words ? Object.values(item.words).flat().join("\n") : say("sealed_file"))),
       this.open.has(`${message.id}why`) ? h("ul.why.small", null, message.why.map((reason) => h("li", null, reason))) : null);
+  }
+
+  /** Shows what was masked, until the ticket is left. Who looked, and why, is in the trail. */
+  async unseal(id) {
+    const reason = prompt(say("unseal_why"))?.trim();
+    if (!reason) return;
+    try {
+      this.unsealed.set(id, (await api.unseal(id, reason)).items);
+      this.draw(false);
+    } catch (problem) {
+      toast(problem.message, { error: true });
+    }
   }
 
   toggle(id, what) {

@@ -39,7 +39,6 @@ const EN = {
   flag_claims_ticket: "claims another ticket", flag_spoof_suspect: "sender not proven", flag_auto_reply: "auto-reply",
   flag_bounce: "bounce", flag_list: "list mail", flag_truncated: "cut", flag_unreadable: "unreadable", flag_new_participant: "new participant",
   flag_impostor: "pretends to be us", flag_phishing_link: "phishing link", flag_redacted: "secret masked", flag_encrypted: "encrypted", flag_calendar: "invitation", flag_complaint: "complaint", flag_late: "late", flag_private: "in private",
-  flag_impostor: "pretends to be us", flag_phishing_link: "phishing link", flag_redacted: "secret masked", flag_encrypted: "encrypted", flag_calendar: "invitation", flag_complaint: "complaint", flag_late: "late",
   people: "People", audit: "Audit trail", users: "People who work here", tokens: "API tokens", sessions: "Sessions", my_account: "My account",
   role: "Role", "role.read_only": "May look", "role.agent": "Agent", "role.admin": "Admin", sign_in: "Signs in with", mail: "Mail address",
   with_factor: "password or link, and a code", with_password: "password", with_link: "link", disabled: "disabled", add: "Add",
@@ -51,6 +50,7 @@ const EN = {
   scan_qr: "Scan this with your authenticator, then type the code that it shows.", or_type: "Or type this secret:", code: "Code", confirm: "Confirm",
   recovery_codes: "Recovery codes: each lets you in once without the authenticator. Keep them in a safe place.",
   who: "Who", about: "About", ticket: "Ticket", "actor.agent": "person", "actor.token": "program", "actor.contact": "customer", "actor.system": "system",
+  unseal: "Unseal", unseal_why: "Why do you need to see it? Your answer stays in the trail.", sealed_file: "It stood in a file: ask for it by the API.",
   due: "answer due {when}", written_in: "Language it is written in", deleted_by: "Taken back by its sender", edited: "edited", merged: "This ticket was merged into another one.", go_there: "Go there",
 };
 
@@ -92,7 +92,6 @@ const ZH = {
   flag_claims_ticket: "声称属于其他工单", flag_spoof_suspect: "发件人未验证", flag_auto_reply: "自动回复",
   flag_bounce: "退信", flag_list: "邮件列表", flag_truncated: "已截断", flag_unreadable: "无法读取", flag_new_participant: "新参与者",
   flag_impostor: "冒充我们", flag_phishing_link: "钓鱼链接", flag_redacted: "敏感信息已遮盖", flag_encrypted: "已加密", flag_calendar: "日程邀请", flag_complaint: "投诉", flag_late: "迟到", flag_private: "私信",
-  flag_impostor: "冒充我们", flag_phishing_link: "钓鱼链接", flag_redacted: "敏感信息已遮盖", flag_encrypted: "已加密", flag_calendar: "日程邀请", flag_complaint: "投诉", flag_late: "迟到",
   people: "成员", audit: "审计记录", users: "团队成员", tokens: "API 令牌", sessions: "登录会话", my_account: "我的账号",
   role: "角色", "role.read_only": "只读", "role.agent": "客服", "role.admin": "管理员", sign_in: "登录方式", mail: "邮箱地址",
   with_factor: "密码或链接,加验证码", with_password: "密码", with_link: "链接", disabled: "已停用", add: "添加",
@@ -104,6 +103,7 @@ const ZH = {
   scan_qr: "请用身份验证器扫描,然后输入它显示的验证码。", or_type: "或者输入密钥:", code: "验证码", confirm: "确认",
   recovery_codes: "恢复码:没有验证器时,每个可登录一次。请妥善保管。",
   who: "操作者", about: "对象", ticket: "工单", "actor.agent": "成员", "actor.token": "程序", "actor.contact": "客户", "actor.system": "系统",
+  unseal: "解封查看", unseal_why: "为什么需要查看？您的回答会保留在记录中。", sealed_file: "它在文件中：请通过 API 获取。",
   due: "应在 {when} 回复", written_in: "所用语言", deleted_by: "发件人已撤回", edited: "已编辑", merged: "此工单已合并到另一个工单。", go_there: "前往",
 };
 

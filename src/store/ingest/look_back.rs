@@ -1,0 +1,331 @@
+//! A phrase that comes in pieces: the last messages of the same person are looked at together with the new one,
+//! and what they only hold together is masked in all of them.
+
+use std::ops::Range;
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+use uuid::Uuid;
+
+use super::super::entity::{attachment, message, ticket};
+use super::super::original::{self, OriginalWords, Sealed};
+use super::super::{Store, StoreError, millis, search};
+use super::mask::retitle;
+use super::{Prepared, PreparedMessage, Step};
+use crate::desk::{Find, Found, Safety, SecretSort};
+use crate::model::{Address, Flag, Form, Inbound, Timestamp};
+
+/// How far back.
+const WITHIN: chrono::Duration = chrono::Duration::minutes(15);
+const MESSAGES_MAX: u64 = 26;
+/// Nobody splits a phrase into longer pieces.
+const BYTES_MAX: usize = 2000;
+
+/// A message that was there before, masked now.
+pub(super) struct Remasked {
+    row: message::Model,
+    /// What it said until now.
+    before: String,
+    original: Sealed,
+}
+
+/// Where a piece is: in the database, or in the batch (which row, which step).
+#[derive(Clone, Copy)]
+enum Place {
+    Before(usize),
+    Batch(usize, usize),
+}
+
+impl Store {
+    /// Looks at each message of the batch that might go on with a secret together with those before it.
+    pub(super) async fn look_back(
+        &self,
+        safety: &Safety,
+        batch: &mut [Prepared],
+        now: Timestamp,
+    ) -> Result<Vec<Remasked>, StoreError> {
+        let mut remasked: Vec<Remasked> = Vec::new();
+        let candidates = candidates(safety, batch);
+        for (row, step) in candidates {
+            let Some((address, channel)) = author(batch, row, step) else { continue };
+            let mut known = self.recent(&address, &channel, now).await?;
+            for known in &mut known {
+                if let Some(changed) = remasked.iter().find(|one| one.row.id == known.id) {
+                    known.clone_from(&changed.row);
+                }
+            }
+            let pieces = pieces(batch, (row, step), (&address, &channel), &known);
+            let Some(cuts) = cuts(safety, &pieces) else { continue };
+            for (place, cuts) in cuts {
+                match place {
+                    Place::Batch(row, step) => self.cut_prepared(batch, (row, step), &cuts, now)?,
+                    Place::Before(number) => {
+                        let Some(row) = known.get(number).cloned() else { continue };
+                        let changed = self.cut_stored(row, &cuts, now)?;
+                        remasked.push(changed);
+                    }
+                }
+            }
+        }
+        Ok(remasked)
+    }
+
+    /// What somebody wrote on a channel in the last minutes, oldest first.
+    async fn recent(
+        &self,
+        address: &Address,
+        channel: &str,
+        now: Timestamp,
+    ) -> Result<Vec<message::Model>, StoreError> {
+        let mut rows = message::Entity::find()
+            .filter(message::Column::AuthorValue.eq(&address.value))
+            .filter(message::Column::AuthorScheme.eq(address.scheme.as_str()))
+            .filter(message::Column::Channel.eq(channel))
+            .filter(message::Column::Direction.eq("in"))
+            .filter(message::Column::DeletedAt.is_null())
+            .filter(message::Column::ReceivedAt.gt(millis(now - WITHIN)))
+            .order_by_desc(message::Column::Seq)
+            .limit(MESSAGES_MAX)
+            .all(self.reader())
+            .await?;
+        rows.retain(|row| row.text.len() <= BYTES_MAX);
+        rows.reverse();
+        Ok(rows)
+    }
+
+    fn cut_prepared(
+        &self,
+        batch: &mut [Prepared],
+        (row, step): (usize, usize),
+        cuts: &[Find],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(Step::Message(message)) =
+            batch.get_mut(row).and_then(|one| one.steps.get_mut(step))
+        else {
+            return Ok(());
+        };
+        let inbound = &mut message.inbound;
+        let before = OriginalWords {
+            subject: inbound.subject.clone(),
+            text: Some(inbound.text.clone()),
+            text_full: Some(inbound.text_full.clone()),
+            html: inbound.html.take(),
+            ..OriginalWords::default()
+        };
+        let found = counted(cuts);
+        inbound.text_full = cut_within(&inbound.text_full, &inbound.text, cuts);
+        let after = cut(&inbound.text, cuts);
+        if let Some(subject) = &mut inbound.subject
+            && let Some(anew) = retitle(subject, &inbound.text, &after)
+        {
+            *subject = anew;
+        }
+        inbound.text = after;
+        inbound.flags.insert(Flag::Redacted);
+        let original = self.seal_words(Some(message.id), &before, &found, now)?;
+        crate::desk::safety::add(&mut message.masking.found, &found);
+        message.masking.originals.push(original);
+        Ok(())
+    }
+
+    fn cut_stored(
+        &self,
+        mut row: message::Model,
+        cuts: &[Find],
+        now: Timestamp,
+    ) -> Result<Remasked, StoreError> {
+        let before = row.text.clone();
+        let words = OriginalWords {
+            subject: row.subject.clone(),
+            text: Some(before.clone()),
+            text_full: row.text_full.clone(),
+            html: row.html.take(),
+            ..OriginalWords::default()
+        };
+        row.text_full = row.text_full.map(|full| cut_within(&full, &before, cuts));
+        row.text = cut(&before, cuts);
+        let anew = row.subject.as_deref().and_then(|said| retitle(said, &before, &row.text));
+        row.subject = anew.or(row.subject);
+        row.flags = original::flagged(&row.flags)?;
+        let original = self.seal_words(Some(row.id), &words, &counted(cuts), now)?;
+        Ok(Remasked { row, before, original })
+    }
+}
+
+/// Messages of people that might go on with a secret.
+fn candidates(safety: &Safety, batch: &[Prepared]) -> Vec<(usize, usize)> {
+    let steps = batch.iter().enumerate().flat_map(|(row, one)| {
+        one.steps.iter().enumerate().map(move |(number, step)| (row, number, step))
+    });
+    let candidates = steps.filter_map(|(row, number, step)| {
+        let Step::Message(message) = step else { return None };
+        let inbound = &message.inbound;
+        let short = inbound.text.len() <= BYTES_MAX && inbound.form == Form::Message;
+        (short && safety.scanner.may_go_on(&inbound.text)).then_some((row, number))
+    });
+    candidates.collect()
+}
+
+fn inbound(batch: &[Prepared], row: usize, step: usize) -> Option<&Inbound> {
+    match batch.get(row)?.steps.get(step)? {
+        Step::Message(message) => {
+            let message: &PreparedMessage = message;
+            Some(&message.inbound)
+        }
+        Step::Edit { .. }
+        | Step::Delete { .. }
+        | Step::Receipt(_)
+        | Step::Watermark(_)
+        | Step::Rating(_)
+        | Step::Echo(_)
+        | Step::Reaction(_)
+        | Step::Standing(_)
+        | Step::Moved(_) => None,
+    }
+}
+
+fn author(batch: &[Prepared], row: usize, step: usize) -> Option<(Address, String)> {
+    let address = inbound(batch, row, step)?.sender.address.clone()?;
+    Some((address, batch.get(row)?.channel.name.as_str().to_owned()))
+}
+
+/// What was said before, and at last the message itself.
+fn pieces(
+    batch: &[Prepared],
+    last: (usize, usize),
+    (address, channel): (&Address, &str),
+    known: &[message::Model],
+) -> Vec<(Place, String)> {
+    let known = known.iter().enumerate();
+    let mut pieces: Vec<_> =
+        known.map(|(number, row)| (Place::Before(number), row.text.clone())).collect();
+    for (row, one) in batch.iter().enumerate().take(last.0 + 1) {
+        if one.channel.name.as_str() != channel {
+            continue;
+        }
+        for step in 0..one.steps.len() {
+            if (row, step) > last {
+                break;
+            }
+            let said = inbound(batch, row, step);
+            let said = said.filter(|said| said.sender.address.as_ref() == Some(address));
+            if let Some(said) = said.filter(|said| said.text.len() <= BYTES_MAX) {
+                pieces.push((Place::Batch(row, step), said.text.clone()));
+            }
+        }
+    }
+    pieces
+}
+
+/// What is to be cut from each piece. `None`: nothing reaches into the last one.
+fn cuts(safety: &Safety, pieces: &[(Place, String)]) -> Option<Vec<(Place, Vec<Find>)>> {
+    let mut joined = String::new();
+    let mut spans: Vec<Range<usize>> = Vec::with_capacity(pieces.len());
+    for (_, text) in pieces {
+        let start = joined.len();
+        joined.push_str(text);
+        spans.push(start..joined.len());
+        joined.push('\n');
+    }
+    let last = spans.last()?.clone();
+    let mut finds = safety.scanner.scan(&joined);
+    finds.retain(|find| {
+        matches!(find.sort, SecretSort::SeedPhrase | SecretSort::PrivateKey)
+            && find.span.end > last.start
+    });
+    if finds.is_empty() {
+        return None;
+    }
+    let cuts = pieces.iter().zip(&spans).filter_map(|((place, _), span)| {
+        let inside = finds.iter().filter_map(|find| {
+            let start = find.span.start.max(span.start);
+            let end = find.span.end.min(span.end);
+            let cut = start.saturating_sub(span.start)..end.saturating_sub(span.start);
+            (start < end).then_some(Find { sort: find.sort, span: cut })
+        });
+        let inside: Vec<Find> = inside.collect();
+        (!inside.is_empty()).then_some((*place, inside))
+    });
+    Some(cuts.collect())
+}
+
+fn cut(text: &str, cuts: &[Find]) -> String {
+    let mut left = String::with_capacity(text.len());
+    let mut at = 0;
+    for find in cuts {
+        left.push_str(text.get(at..find.span.start).unwrap_or_default());
+        left.push_str(find.sort.mask());
+        at = find.span.end;
+    }
+    left.push_str(text.get(at..).unwrap_or_default());
+    left
+}
+
+/// The same in a longer text that holds the words: a mail with its quotes.
+fn cut_within(full: &str, text: &str, cuts: &[Find]) -> String {
+    if full.contains(text) {
+        return full.replace(text, &cut(text, cuts));
+    }
+    // Both were made from one source in different ways: better too little than a secret.
+    cut(text, cuts)
+}
+
+fn counted(cuts: &[Find]) -> Found {
+    let mut found = Found::new();
+    for find in cuts {
+        *found.entry(find.sort).or_default() += 1;
+    }
+    found
+}
+
+/// Writes a message that was there before, unless it reads differently by now.
+pub(super) async fn write(tx: &DatabaseTransaction, one: &Remasked) -> Result<(), StoreError> {
+    let row = &one.row;
+    let stands = message::Entity::find_by_id(row.id).one(tx).await?;
+    let Some(stands) = stands.filter(|stands| stands.text == one.before) else { return Ok(()) };
+    let changed = message::ActiveModel {
+        id: Set(row.id),
+        subject: Set(row.subject.clone()),
+        text: Set(row.text.clone()),
+        text_full: Set(row.text_full.clone()),
+        html: Set(None),
+        flags: Set(row.flags.clone()),
+        ..Default::default()
+    };
+    message::Entity::update(changed).exec(tx).await?;
+    let names: Vec<String> = attachment::Entity::find()
+        .select_only()
+        .column(attachment::Column::Name)
+        .filter(attachment::Column::Message.eq(row.id))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let full = row.text_full.as_deref().unwrap_or(&row.text);
+    let said =
+        [row.subject.as_deref(), Some(&row.author_name), row.author_value.as_deref(), Some(full)];
+    let words: Vec<&str> =
+        said.into_iter().flatten().chain(names.iter().map(String::as_str)).collect();
+    search::remove(tx, stands.seq).await?;
+    search::index(tx, &[(stands.seq, words.join("\n"))]).await?;
+    original::insert(tx, &one.original, Some(row.id)).await?;
+    rename_ticket(tx, stands.ticket, one).await
+}
+
+/// A ticket without a subject of its own is called by the first line of its first message.
+async fn rename_ticket(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    one: &Remasked,
+) -> Result<(), StoreError> {
+    let Some(row) = ticket::Entity::find_by_id(id).lock_exclusive().one(tx).await? else {
+        return Ok(());
+    };
+    let Some(subject) = retitle(&row.subject, &one.before, &one.row.text) else { return Ok(()) };
+    let mut row = row.into_active_model();
+    row.subject = Set(subject);
+    ticket::Entity::update(row).exec(tx).await?;
+    Ok(())
+}
