@@ -136,6 +136,7 @@ fn as_json(loaded: &Loaded, checks: &[Check]) -> Value {
         "files": loaded.files,
         "warnings": loaded.settings.warnings(),
         "channels": channels,
+        "articles": loaded.settings.known.articles().len(),
         "checks": shown,
     })
 }
@@ -149,6 +150,10 @@ fn tell(loaded: &Loaded, checks: &[Check]) {
     }
     for (name, kind) in channel_kinds(loaded) {
         println!("ok       channels.{name}: the settings of its kind `{kind}` hold");
+    }
+    let articles = loaded.settings.known.articles().len();
+    if articles > 0 {
+        println!("ok       faq: {articles} articles");
     }
     for warning in loaded.settings.warnings() {
         println!("warning  {warning}");

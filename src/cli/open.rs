@@ -71,7 +71,8 @@ impl Installation {
         let scanner = scanner(&self.settings().scan);
         let triage = Arc::new(self.triage()?);
         let callbacks = Arc::new(self.settings().callbacks.policy());
-        Ok(EngineSettings { scanner, callbacks, triage, ..EngineSettings::usual() })
+        let known = self.settings().known.clone();
+        Ok(EngineSettings { scanner, callbacks, triage, known, ..EngineSettings::usual() })
     }
 
     /// The rules.

@@ -186,6 +186,7 @@ impl Daemon {
             return refused("[safety] could not be read");
         }
         self.engine.reload(changed, removed).await;
+        self.engine.change_known_answers(loaded.settings.known.clone());
         self.channels.clone_from(wanted);
         self.settings.webhooks.clone_from(&loaded.settings.webhooks);
         counter!(telemetry::RELOADS, "outcome" => "done").increment(1);

@@ -7,6 +7,7 @@ mod callback;
 mod continued;
 mod hours;
 mod impostor;
+pub mod faq;
 pub mod language;
 mod reply;
 mod route;
@@ -19,6 +20,7 @@ mod split;
 mod texts;
 mod triage;
 mod urgency;
+pub(crate) mod terms;
 mod wanted;
 
 pub use assign::{AgentSetting, AssignBy, AssignSetting, Colleague};

@@ -43,6 +43,7 @@ pub use scan::{NotKept, Scanner, Verdict, Without};
 pub use webhook::Webhook;
 
 use crate::channel::Channel;
+use crate::desk::faq::Matcher;
 use crate::desk::{CallbackPolicy, Triage, Wanted};
 use crate::model::{ChannelName, OwnAddresses};
 use crate::store::{IngestChannel, Store};
@@ -66,6 +67,8 @@ pub struct EngineSettings {
     pub callbacks: Arc<CallbackPolicy>,
     /// What is decided about a message before a human looks at it.
     pub triage: Arc<Triage>,
+    /// Finds known answers.
+    pub known: Arc<Matcher>,
 }
 
 impl EngineSettings {
@@ -81,6 +84,7 @@ impl EngineSettings {
             scanner: None,
             callbacks: Arc::new(CallbackPolicy::usual()),
             triage: Arc::default(),
+            known: Arc::default(),
         }
     }
 }
@@ -93,6 +97,8 @@ pub struct Engine {
     pub health: Health,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Finds known answers; changes when the settings are read again.
+    known: RwLock<Arc<Matcher>>,
     settings: EngineSettings,
     channels: RwLock<HashMap<ChannelName, Arc<Running>>>,
     /// What people ordered about pauses.
@@ -133,6 +139,7 @@ impl Engine {
             store,
             health: Health::default(),
             clock,
+            known: RwLock::new(settings.known.clone()),
             settings,
             channels: RwLock::default(),
             orders: pause::Orders::default(),
@@ -185,6 +192,7 @@ impl Engine {
             store,
             health: Health::default(),
             clock,
+            known: RwLock::new(settings.known.clone()),
             settings,
             channels: RwLock::new(running.collect()),
             orders: pause::Orders::default(),
@@ -263,6 +271,17 @@ impl Engine {
         if tokio::time::timeout(self.settings.stop_max, self.tasks.wait()).await.is_err() {
             tracing::warn!("loops under way were left");
         }
+    }
+
+    /// Finds known answers.
+    #[must_use]
+    pub fn known_answers(&self) -> Arc<Matcher> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over changed articles.
+    pub fn change_known_answers(&self, known: Arc<Matcher>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     /// Ends when the engine was asked to stop.

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use config::{Map, Value, ValueKind};
 
 use super::check::{self, Found};
+use super::faq::{self, FaqSection};
 use super::fault::{Fault, Faults, Place};
 use super::layer::{Layer, Layers, parent};
 use super::secret::Reference;
@@ -17,6 +18,7 @@ use super::webhook::{self, WebhookSection};
 use super::{DEFAULTS, Environment, Settings, paths};
 use crate::channel::shared::sign::Signer;
 use crate::channel::{self, BadChannel, Channel, KINDS, Site, Vault};
+use crate::desk::faq::Matcher;
 use crate::desk::{Triage, TriageSettings};
 use crate::engine::Webhook;
 use crate::model::{Cause, ChannelName, Secret};
@@ -172,6 +174,7 @@ impl Loading<'_> {
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
         let mut store = sections.store;
         store.url = Secret::new(url);
+        let known = self.known_answers(&sections.faq);
         let Sections { http, mut log, console, scan, safety, callbacks, .. } = sections;
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
@@ -187,9 +190,23 @@ impl Loading<'_> {
             safety,
             callbacks,
             triage,
+            known: Arc::new(known),
             channels,
             webhooks,
         })
+    }
+
+    /// The articles of `[faq]`, as far as they can be read.
+    fn known_answers(&mut self, section: &FaqSection) -> Matcher {
+        let Some(dir) = &section.dir else { return Matcher::default() };
+        let place = self.layers.place("faq.dir");
+        let dir = match &place {
+            Place::File { path, .. } => path.parent().unwrap_or_else(|| Path::new("")).join(dir),
+            Place::Variable(_) | Place::Nowhere => dir.clone(),
+        };
+        let (articles, faults) = faq::read(&dir, &place);
+        self.faults.extend(faults);
+        Matcher::new(articles)
     }
 
     /// Puts the secrets in. A failure leaves something harmless in place and is noted.

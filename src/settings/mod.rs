@@ -6,6 +6,7 @@
 mod callbacks;
 mod check;
 mod environment;
+mod faq;
 mod fault;
 mod layer;
 mod load;
@@ -17,9 +18,11 @@ mod webhook;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use callbacks::CallbackSection;
 pub use environment::Environment;
+pub use faq::FaqSection;
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
 pub use schema::schema;
@@ -30,6 +33,7 @@ pub use webhook::WebhookSection;
 
 use crate::channel::Table;
 use crate::desk::TriageSettings;
+use crate::desk::faq::Matcher;
 use crate::model::{ChannelName, Secret};
 use crate::store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -58,6 +62,8 @@ pub struct Settings {
     pub callbacks: CallbackSection,
     /// `[[rules]]`, `[calendars.<name>]`, `[[agents]]`; they compile without a fault.
     pub triage: TriageSettings,
+    /// The articles of `[faq]`, each read without a flaw.
+    pub known: Arc<Matcher>,
     /// `[channels.<name>]`, secrets put in; each builds without a fault.
     pub channels: BTreeMap<ChannelName, Table>,
     /// `[webhooks.<name>]` by the name of the lane, `webhook_<name>`; each builds without a fault.

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::callbacks::CallbackSection;
+use super::faq::FaqSection;
 use crate::desk::{Advice, Safety, Scanner, SecretSort};
 use crate::model::Secret;
 use crate::telemetry::LogSettings;
@@ -36,6 +37,8 @@ pub(super) struct Sections {
     pub(super) safety: SafetySection,
     /// When and how customers are called back.
     pub(super) callbacks: CallbackSection,
+    /// Known answers.
+    pub(super) faq: FaqSection,
 }
 
 /// `[store]`: the database.

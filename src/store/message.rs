@@ -193,6 +193,25 @@ impl Store {
         page(self.reader(), rows, limit).await
     }
 
+    /// The newest message of a ticket that its customer wrote, if words of one are there.
+    pub async fn last_from_customer(
+        &self,
+        ticket: Uuid,
+    ) -> Result<Option<MessageView>, StoreError> {
+        let row = message::Entity::find()
+            .filter(message::Column::Ticket.eq(ticket))
+            .filter(message::Column::Direction.eq(Direction::In.as_str()))
+            .filter(message::Column::DeletedAt.is_null())
+            .filter(message::Column::Text.ne(""))
+            .order_by_desc(message::Column::Seq)
+            .one(self.reader())
+            .await?;
+        match row {
+            Some(row) => Ok(Some(message_view(self.reader(), row.id).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// One message.
     pub async fn message(&self, id: Uuid) -> Result<MessageView, StoreError> {
         message_view(self.reader(), id).await

@@ -52,7 +52,11 @@ struct Desk {
 impl Desk {
     /// Signed in by a one-time link, as the daemon prints it.
     async fn open(screen: Screen, mails: &[String]) -> Self {
-        let daemon = Daemon::start(&configuration()).await;
+        Self::open_with(screen, &configuration(), mails).await
+    }
+
+    async fn open_with(screen: Screen, configuration: &str, mails: &[String]) -> Self {
+        let daemon = Daemon::start(configuration).await;
         for mail in mails {
             ingest(&daemon, mail);
         }
@@ -297,6 +301,24 @@ async fn an_agent_calls_somebody_back_and_says_how_it_ended() {
     desk.click("aside .calls .choices button").await;
     desk.wait("its end", "return !document.querySelector('aside .calls')").await;
     assert_eq!(api.get(&path).await["outcome"], "reached");
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn an_agent_inserts_a_known_answer_and_sees_it_before_it_is_sent() {
+    let articles = concat!(env!("CARGO_MANIFEST_DIR"), "/config/faq");
+    let configuration = format!("[faq]\ndir = \"{articles}\"\n{}", configuration());
+    let asked = mail(1, "Jane", "Wallet", "My transfer has not arrived");
+    let desk = Desk::open_with(Screen::Desktop, &configuration, &[asked]).await;
+    desk.click("a.row").await;
+    desk.click("aside .known summary").await;
+    desk.click("aside .known .choices button").await;
+    let written = "return document.querySelector('.composer textarea').value || null";
+    let text = desk.wait("the answer", written).await;
+    assert!(text.as_str().unwrap().starts_with("Look up the transaction hash"), "{text}");
+    let sent = "return document.querySelectorAll('.bubble.out').length";
+    assert_eq!(desk.browser.run(sent, json!([])).await, 0);
+    desk.browser.screenshot("console_known_answers").await;
     assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }
 

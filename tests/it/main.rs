@@ -15,6 +15,7 @@ mod cli;
 mod conformance;
 mod console;
 mod engine;
+mod faq;
 mod kill;
 mod mail_accounts;
 mod mail_faults;

@@ -196,6 +196,39 @@ port = "smtp"
 }
 
 #[test]
+fn each_flaw_of_an_article_is_a_fault_with_its_file_and_line() {
+    let folder = Folder::new();
+    let fees = "+++\nfollow_ups = [\"coins\", \"safety\"]\n[questions]\nen = [\"How much?\"]\n+++\n# en: Fees\nSome.\n";
+    folder.write("answers/fees.md", fees);
+    folder.write(
+        "answers/coins.md",
+        "+++\ncolour = 1\n[questions]\nen = [\"Which?\"]\n+++\n# en: Coins\nAll.\n",
+    );
+    folder.write("answers/Old Fees.md", fees);
+    folder.write("answers/notes.txt", "no article");
+    let settings = "[faq]\ndir = \"answers\"\n";
+    let found = folder.faults(settings, &[]);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(
+        found[0].starts_with("answers/Old Fees.md: an article's name is made of"),
+        "{found:#?}"
+    );
+    assert!(found[1].starts_with("answers/coins.md:2:1: unknown field `colour`"), "{found:#?}");
+    assert_eq!(found[2], "answers/fees.md:2:1: follow_ups: there is no article `safety`");
+
+    let folder = Folder::new();
+    let found = folder.faults(settings, &[]);
+    assert!(
+        found[0].starts_with("tributary.toml:2:1: faq.dir: answers cannot be read"),
+        "{found:?}"
+    );
+    folder.write("answers/fees.md", &fees.replace(", \"safety\"", "").replace("coins", "fees"));
+    let loaded = folder.load(settings, &[]).unwrap();
+    assert_eq!(loaded.settings.known.articles()[0].name, "fees");
+    assert!(folder.load("", &[]).unwrap().settings.known.articles().is_empty());
+}
+
+#[test]
 fn a_broken_line_hides_no_other_fault() {
     let found = Folder::new().faults("[store]\nurl = \n\n[http]\nlisten = 5\n[htp]\n", &[]);
     let all = found.join("\n");

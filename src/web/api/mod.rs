@@ -23,6 +23,7 @@ mod people;
 mod quarantine;
 mod read;
 mod stats;
+mod suggestions;
 mod tickets;
 
 use axum::extract::DefaultBodyLimit;
@@ -49,6 +50,7 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(quarantine::routes())
         .merge(events::routes())
         .merge(stats::routes())
+        .merge(suggestions::routes())
         .merge(people::routes())
         .merge(account::routes())
         .merge(audit::routes());

@@ -7,6 +7,7 @@ mod files;
 mod lists;
 mod messages;
 mod once;
+mod suggestions;
 mod tickets;
 mod ops;
 

@@ -20,6 +20,7 @@ mod secrets;
 mod service;
 mod threading;
 mod urgency;
+mod words;
 mod write;
 
 use std::collections::BTreeSet;

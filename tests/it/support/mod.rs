@@ -22,6 +22,7 @@ pub mod dovecot;
 pub mod graph;
 pub mod imap_client;
 pub mod imap_script;
+pub mod labelled;
 pub mod ledger;
 pub mod lmtp_client;
 pub mod office;

@@ -53,6 +53,7 @@ export const api = {
   tickets: (filter) => call("GET", `/tickets${query(filter)}`),
   ticket: (name) => call("GET", `/tickets/${encodeURIComponent(name)}`),
   messages: (ticket, cursor) => call("GET", `/tickets/${ticket}/messages${query({ limit: 200, cursor })}`),
+  suggestions: (ticket) => call("GET", `/tickets/${ticket}/suggestions`),
   trail: (ticket) => call("GET", `/tickets/${ticket}/events${query({ limit: 200 })}`),
   change: (ticket, version, patch) => call("PATCH", `/tickets/${ticket}`, { body: patch, version }),
   write: (ticket, message, key, version) =>

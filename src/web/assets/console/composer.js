@@ -53,6 +53,15 @@ export class Composer {
     this.text.focus();
   }
 
+  /** Puts a text where the agent writes, in the place of what is marked; they read it before they send it. */
+  insert(text) {
+    this.choose("reply");
+    if (!this.text.value) this.known = this.page.ticket.version;
+    this.text.setRangeText(text, this.text.selectionStart, this.text.selectionEnd, "end");
+    this.keep();
+    this.text.focus();
+  }
+
   keep() {
     if (this.text?.value) sessionStorage.setItem(this.kept, JSON.stringify({ kind: this.kind, text: this.text.value }));
     else sessionStorage.removeItem(this.kept);

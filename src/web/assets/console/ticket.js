@@ -35,6 +35,7 @@ export class TicketPage {
     this.ticket = null;
     this.messages = [];
     this.calls = [];
+    this.suggestions = [];
     this.open = new Set();
     this.unsealed = new Map();
     this.closed = false;
@@ -52,6 +53,7 @@ export class TicketPage {
   async load(first) {
     const ticket = await api.ticket(this.name);
     const calls = (await api.callbacks({ ticket: ticket.number }).catch(() => null))?.items ?? [];
+    const suggestions = (await api.suggestions(ticket.id).catch(() => null))?.items ?? [];
     const messages = [];
     let cursor = null;
     do {
@@ -63,6 +65,7 @@ export class TicketPage {
     this.ticket = ticket;
     this.messages = messages;
     this.calls = calls;
+    this.suggestions = suggestions;
     this.draw(first);
   }
 
@@ -217,11 +220,21 @@ export class TicketPage {
         one.wanted || one.note ? h("p.small", { dir: "auto" }, [one.wanted, one.note].filter(Boolean).join(" · ")) : null,
         h("p.small", null, say(`call.${one.status}`), one.agent && one.status === "calling" ? ` · ${one.agent}` : ""),
         h("div.choices", null, callActions(one, () => this.refresh()))))) : null,
+      this.suggestions.length ? h("section.known", null, h("h2", null, say("known")), this.suggestions.map((one) => this.suggestion(one))) : null,
       h("section", null, h("h2", null, say("customer")),
         h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–"), ticket.language ? h("span.tag", { title: say("written_in") }, ticket.language) : null),
         h("ul.plain", null, ticket.contact.identities.map((identity) =>
           h("li", null, identity.value, " ", h("span.tag", { class: identity.trust }, identity.scheme))))),
       h("section.others", null, h("h2", null, say("earlier"))));
+  }
+
+  suggestion(one) {
+    const insert = (text) => h("button", { type: "button", on: { click: () => this.composer.insert(text) } }, say("insert"));
+    return h("details.card", { lang: one.language, data: { article: one.article } }, h("summary", null, one.title, one.sure ? " ✓" : ""),
+      h("p.text.small", { dir: "auto" }, one.text),
+      h("div.choices", null, insert(one.text)),
+      one.follow_ups.length ? h("ul.plain.small", null, one.follow_ups.map((next) =>
+        h("li", null, h("button.link", { type: "button", on: { click: () => this.composer.insert(next.text) } }, `${say("insert")}: ${next.title}`)))) : null);
   }
 
   async others() {

@@ -1,6 +1,7 @@
 // What the console says. A language is one table; to add one, add a table and its name below.
 
 const EN = {
+  known: "Known answers", insert: "Insert",
   calls: "Calls", nobody_calls: "Nobody wants to be called.", call_now: "Take and call", phone: "Number", call_due: "Due",
   "call.waiting": "wants to be called", "call.calling": "being called", "call.reached": "Reached", "call.no_answer": "No answer",
   "call.busy": "Busy", "call.voicemail": "Voicemail", "call.failed": "Call failed", "call.wrong_number": "Wrong number", "call.declined": "Not wanted",
@@ -55,6 +56,7 @@ const EN = {
 };
 
 const ZH = {
+  known: "常见解答", insert: "插入",
   calls: "回电", nobody_calls: "没有人等待回电。", call_now: "接手并拨打", phone: "号码", call_due: "时间",
   "call.waiting": "等待回电", "call.calling": "通话中", "call.reached": "已接通", "call.no_answer": "无人接听",
   "call.busy": "占线", "call.voicemail": "语音信箱", "call.failed": "呼叫失败", "call.wrong_number": "号码错误", "call.declined": "不再需要",
