@@ -220,6 +220,7 @@ fn set_cookie(settings: &WebSettings, secret: &str, seconds: u64) -> Option<Head
 }
 
 /// What the page asks for.
+#[derive(Clone, Copy)]
 enum Asked<'s> {
     /// A mail address and a password.
     Password,

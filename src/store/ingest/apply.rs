@@ -487,8 +487,7 @@ impl Work {
     /// The message that it says it answers, theirs or ours, if we have it.
     fn answered_by(&self, one: &Prepared, inbound: &Inbound) -> Option<Uuid> {
         let facts = &self.facts;
-        let of_delivery =
-            |id: &Uuid| facts.deliveries.get(id).and_then(|delivery| Some(delivery.message));
+        let of_delivery = |id: &Uuid| facts.deliveries.get(id).map(|delivery| delivery.message);
         let of_parent = |parent: &crate::model::RemoteId| {
             let key = (one.channel.realm.0.clone(), parent.0.clone());
             let seen =

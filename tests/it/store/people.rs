@@ -9,6 +9,7 @@ use crate::support::totp;
 
 on_both! {
     a_second_factor_is_asked_for_once_it_is_confirmed
+    a_link_asks_for_the_second_factor_too_and_nobody_waits_for_ever
     a_code_lets_in_once_however_many_try_at_once
     after_a_few_wrong_codes_none_is_looked_at
     a_recovery_code_is_good_once_and_kept_as_a_hash
@@ -50,10 +51,9 @@ fn waiting(entry: Entry) -> Secret {
 async fn enrolled(store: &Store, who: UserId) -> (Secret, Vec<Secret>) {
     let begun = store.begin_second_factor(who, start()).await.unwrap();
     let code = totp::code(begun.secret.reveal(), start());
-    match store.confirm_second_factor(who, &code, start()).await.unwrap() {
-        Code::Right(codes) => (begun.secret, codes),
-        other => panic!("{other:?}"),
-    }
+    let confirmed = store.confirm_second_factor(who, &code, start()).await.unwrap();
+    let Code::Right(codes) = confirmed else { panic!("{confirmed:?}") };
+    (begun.secret, codes)
 }
 
 async fn a_second_factor_is_asked_for_once_it_is_confirmed(kit: Kit) {
@@ -86,7 +86,12 @@ async fn a_second_factor_is_asked_for_once_it_is_confirmed(kit: Kit) {
     assert!(store.by_session(got.reveal(), later(1)).await.unwrap().is_some());
     let late = totp::code(secret.reveal(), later(2));
     assert_eq!(finish(&late, later(2)).await.unwrap(), Code::Wrong, "it waits no more");
-    // A link asks for it too, and nobody waits for ever.
+}
+
+async fn a_link_asks_for_the_second_factor_too_and_nobody_waits_for_ever(kit: Kit) {
+    let store = &kit.store;
+    let anna = person(store, "anna", Role::Agent).await;
+    let (secret, _) = enrolled(store, anna).await;
     let link = store.sign_in_link(anna, Duration::hours(1), start()).await.unwrap();
     let asked = store.use_sign_in_link(link.reveal(), later(3)).await.unwrap().unwrap();
     let code = totp::code(secret.reveal(), later(9));
