@@ -71,7 +71,12 @@ fn credentials(example: &str) -> TempDir {
     for named in example.split("credential = \"").skip(1) {
         let name = named.split('"').next().unwrap();
         let file = folder.path().join(name);
-        fs::write(&file, "an-example-of-a-secret-long-enough").unwrap();
+        // A bot's token begins with the bot's own id.
+        let secret = match name {
+            "telegram-token" => "123456789:an-example-of-a-secret-long-enough",
+            _ => "an-example-of-a-secret-long-enough",
+        };
+        fs::write(&file, secret).unwrap();
         fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
     }
     folder
