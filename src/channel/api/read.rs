@@ -8,6 +8,7 @@ use super::THREAD;
 use super::entry::{Attachment, Entry, Message, Source, Status, StatusWord};
 use crate::channel::shared::html;
 use crate::channel::shared::sign::hex;
+use crate::channel::shared::words;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
     Address, ChannelName, DeliveryId, Event, Form, Inbound, Meaning, Media, MediaRef, MediaSource,
@@ -140,8 +141,9 @@ fn media(attachment: &Attachment) -> Result<Media, String> {
     let name = attachment.name.clone().or(from_url).unwrap_or_default();
     let media_type = attachment.media_type.as_deref().unwrap_or("application/octet-stream");
     let content_id = attachment.content_id.clone().filter(|id| !id.is_empty());
+    let shown = words::file_name(&name, usize::MAX);
     Ok(Media {
-        name: plain_name(&name),
+        name: if shown.is_empty() { "file".to_owned() } else { shown },
         mime: media_type.split(';').next().unwrap_or_default().trim().to_lowercase(),
         inline: content_id.is_some(),
         content_id,
@@ -154,14 +156,6 @@ fn file_name(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
     let last = url.path_segments()?.next_back()?.to_owned();
     (!last.is_empty()).then_some(last)
-}
-
-/// A name to show: never a path, never empty.
-fn plain_name(name: &str) -> String {
-    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let plain: String = last.chars().filter(|c| !c.is_control()).collect();
-    let plain = plain.trim().trim_matches('.');
-    if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
 }
 
 fn receipt(status: Status, at: Timestamp) -> Receipt {

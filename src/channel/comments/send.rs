@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Product;
 use crate::channel::shared::graph::account::Graph;
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::Call;
+use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::model::{Outbound, RemoteId};
 

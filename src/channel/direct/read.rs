@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::Product;
 use super::words::{self, Words};
-use crate::channel::shared::graph::heard::{self, Heard, LATE};
+use crate::channel::shared::graph::entries;
 use crate::channel::shared::graph::media::Hosts;
 use crate::channel::shared::graph::notice::{self, Told, by_id};
-use crate::channel::shared::graph::{Nothing, Read, look};
+use crate::channel::shared::heard::{self, Heard, LATE, Nothing, Read};
+use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
@@ -48,33 +49,29 @@ struct Happened<'v> {
 
 impl Interpret for Reader {
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
-        let body = heard::json(raw)?;
-        // The journal gives each of its raws a time.
-        let received_at = raw.received_at.unwrap_or_default();
-        let mut heard = Heard::default();
-        self.envelope(&body, received_at, &mut heard);
-        heard.meaning(&self.product.service, &self.channel, received_at)
+        heard::interpret(
+            raw,
+            |body, at, heard| self.envelope(body, at, heard),
+            |part, at| notice::unreadable(&self.product.service, &self.channel, part, at),
+        )
     }
 }
 
 impl Reader {
     fn envelope(&self, body: &Value, received_at: Timestamp, heard: &mut Heard) {
-        if let Some(object) = look::text(body, "/object")
-            && object != self.product.object
-        {
-            return heard.ignore("it is about another product");
-        }
-        match body.get("entry") {
-            Some(Value::Array(entries)) => {
-                entries.iter().for_each(|entry| self.entry(entry, received_at, heard));
-            }
-            Some(_) => heard.bad(body, "entries that are no list"),
-            None if body.get("sender").is_some() || body.get("recipient").is_some() => {
+        let bare = |body: &Value, heard: &mut Heard| {
+            let has = |field: &str| body.get(field).is_some();
+            if has("sender") || has("recipient") {
                 self.event(&self.told(body, false, received_at), heard);
+            } else if has("value") {
+                self.change(body, received_at, heard);
+            } else {
+                return false;
             }
-            None if body.get("value").is_some() => self.change(body, received_at, heard),
-            None => heard.bad(body, "neither entries nor an event"),
-        }
+            true
+        };
+        let entry = |entry: &Value, heard: &mut Heard| self.entry(entry, received_at, heard);
+        entries(body, self.product.object, heard, entry, bare);
     }
 
     fn entry(&self, entry: &Value, received_at: Timestamp, heard: &mut Heard) {

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::{HUMAN_WINDOW, Product, WINDOW, files};
 use crate::channel::shared::graph::account::{Graph, harmless};
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::Call;
+use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::model::{Outbound, OutboundMedia, Party, RemoteId, Scheme};
 

@@ -5,9 +5,10 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::channel::shared::graph::look;
 use crate::channel::shared::graph::media::{Hosts, Kept, media};
+use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
+use crate::channel::shared::words::with_about;
 use crate::model::Media;
 
 /// More attachments than this are not told.
@@ -31,11 +32,7 @@ pub(super) struct Words {
 impl Words {
     /// All of it.
     pub(super) fn full(&self) -> String {
-        if self.about.is_empty() {
-            return self.text.clone();
-        }
-        let about = self.about.join("\n");
-        if self.text.is_empty() { about } else { format!("{}\n\n{about}", self.text) }
+        with_about(&self.text, &self.about)
     }
 
     pub(super) fn media(&self) -> Vec<Media> {

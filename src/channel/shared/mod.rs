@@ -2,8 +2,11 @@
 
 pub mod endpoint;
 pub mod graph;
+pub mod heard;
 pub mod html;
 pub mod http;
+pub mod look;
 pub mod sign;
 pub mod tls;
 pub mod webhook;
+pub mod words;

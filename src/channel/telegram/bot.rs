@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::{Answer, Call, Http, HttpError, after, below};
+use crate::channel::shared::look;
 use crate::channel::{DeliverError, PullError};
 use crate::model::{Cause, Secret};
 

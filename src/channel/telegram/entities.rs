@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::channel::shared::graph::look;
 use crate::channel::shared::html::sanitised;
+use crate::channel::shared::look;
 
 /// More marks than this are not looked at.
 const MARKS_MAX: usize = 500;

@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 
 use super::bot::{Bot, Failed, strange};
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::{HttpError, downloaded};
+use crate::channel::shared::look;
 use crate::channel::{Download, DownloadError};
 use crate::model::MediaRef;
 

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::ALLOWED_UPDATES;
 use super::bot::{Bot, asked};
-use crate::channel::shared::graph::look;
+use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
 use crate::channel::{Pull, PullError, PullSession};
 use crate::model::{Batch, Cursor, DedupeKey, Raw, Transport};

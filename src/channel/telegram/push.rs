@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::ALLOWED_UPDATES;
 use super::bot::{Answered, Bot, asked};
 use super::poll::{QUESTION_MAX, raw};
-use crate::channel::shared::graph::look;
+use crate::channel::shared::look;
 use crate::channel::shared::sign::{Signer, constant_time_eq, hex};
 use crate::channel::{Hook, Pull, PullError, PullSession, Received, Refused};
 use crate::model::{Batch, ChannelName, Cursor, Secret};

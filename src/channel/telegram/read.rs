@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::names::{Place, address};
 use super::words::{self, Words};
-use crate::channel::shared::graph::look;
-use crate::channel::shared::graph::{Nothing, Read, heard};
+use crate::channel::shared::heard::{self, Heard, LATE, Nothing, Read};
+use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
@@ -35,28 +35,13 @@ struct Author {
 
 impl Interpret for Reader {
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
-        let body = heard::json(raw)?;
-        // The journal gives each of its raws a time.
-        let received_at = raw.received_at.unwrap_or_default();
-        let several = body.as_array().or_else(|| body.get("result").and_then(Value::as_array));
-        let updates = several.map_or(std::slice::from_ref(&body), Vec::as_slice);
-        let (mut events, mut ignored, mut bad) = (Vec::new(), None, Vec::new());
-        for update in updates {
-            match self.update(update, received_at) {
-                Ok(found) => events.extend(found),
-                Err(Nothing::Ignored(why)) => ignored = ignored.or(Some(why)),
-                Err(Nothing::Unreadable(why)) => bad.push((update, why)),
+        let read = |body: &Value, at: Timestamp, heard: &mut Heard| {
+            let several = body.as_array().or_else(|| body.get("result").and_then(Value::as_array));
+            for update in several.map_or(std::slice::from_ref(body), Vec::as_slice) {
+                heard.take(update, self.update(update, at));
             }
-        }
-        match (events.is_empty(), bad.first(), ignored) {
-            (true, Some((_, why)), _) => Err(Unreadable((*why).into())),
-            (true, None, why) => Ok(Meaning::Ignore(why.unwrap_or("nothing is told"))),
-            (false, ..) => {
-                let notices = bad.into_iter().map(|(update, why)| notice(update, why, received_at));
-                events.extend(notices);
-                Ok(Meaning::Events(events))
-            }
-        }
+        };
+        heard::interpret(raw, read, notice)
     }
 }
 
@@ -108,7 +93,7 @@ impl Reader {
         let occurred_at = look::moment(message, "/date").unwrap_or(received_at);
         let ours = author.ours.clone();
         let mut inbound = inbound((&place, place.message(id)), author, words, occurred_at);
-        if received_at - occurred_at > heard::LATE {
+        if received_at - occurred_at > LATE {
             inbound.flags.insert(Flag::Late);
         }
         if message.get("forward_origin").is_some() || message.get("forward_date").is_some() {
@@ -249,10 +234,10 @@ fn parents(message: &Value, place: &Place, id: i64) -> Vec<RemoteId> {
 }
 
 /// An update handed over by hand beside others, which nobody should miss.
-fn notice(update: &Value, why: &str, at: Timestamp) -> Event {
+fn notice((update, why): (&Value, &str), at: Timestamp) -> Inbound {
     let hash = hex(&Sha256::digest(update.to_string().as_bytes()));
     let text = format!("[something from Telegram could not be read: {why}]");
-    Event::Message(Box::new(Inbound {
+    Inbound {
         remote_id: RemoteId(format!("unreadable:{hash}")),
         digest: hash,
         part_of: None,
@@ -271,7 +256,7 @@ fn notice(update: &Value, why: &str, at: Timestamp) -> Event {
         auth: None,
         automated: Some("a notice of the service"),
         wishes: Wishes::default(),
-    }))
+    }
 }
 
 /// Where a message is, and its number there.

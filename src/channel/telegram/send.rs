@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::bot::{Answered, Bot, Failed, MALFORMED, REVOKED, Refusal, probed, strange};
 use super::entities;
 use super::names::Place;
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::delivered;
+use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::model::{Outbound, OutboundMedia, ThreadKey};
 

@@ -6,8 +6,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::entities;
-use crate::channel::shared::graph::look;
+use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
+use crate::channel::shared::words::{file_name, with_about};
 use crate::model::{Media, MediaRef, MediaSource};
 
 /// More options of a poll or tasks of a list are not told.
@@ -115,11 +116,7 @@ pub(super) fn of(message: &Value) -> Words {
 impl Words {
     /// All of it.
     pub(super) fn full(&self) -> String {
-        if self.about.is_empty() {
-            return self.text.clone();
-        }
-        let about = self.about.join("\n");
-        if self.text.is_empty() { about } else { format!("{}\n\n{about}", self.text) }
+        with_about(&self.text, &self.about)
     }
 
     /// Over what the sender wrote.
@@ -199,11 +196,8 @@ fn file(told: &Value, kind: &str, mime: &str, ending: &str) -> Option<File> {
         mime.len() <= 100 && mime.split('/').count() == 2 && mime.chars().all(plain)
     };
     let mime = given.filter(sane).unwrap_or_else(|| mime.to_owned());
-    let named: Option<String> = look::text(told, "/file_name").map(|name| {
-        let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
-    });
-    let named = named.filter(|name| !name.trim_matches(['.', ' ']).is_empty());
+    let named = look::text(told, "/file_name").map(|name| file_name(name, NAME_CHARS_MAX));
+    let named = named.filter(|name| !name.is_empty());
     let safe: String = unique.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     let name = named.unwrap_or_else(|| format!("{kind}_{safe}.{ending}"));
     Some(File { id, unique, name, mime })

@@ -7,8 +7,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::channel::shared::graph::account::{Graph, code_of, for_download, harmless};
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::{Answer, Call, HttpError};
+use crate::channel::shared::look;
 use crate::channel::{DeliverError, DownloadError};
 use crate::model::OutboundMedia;
 

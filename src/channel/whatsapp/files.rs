@@ -12,8 +12,8 @@ use url::Url;
 
 use super::account::Account;
 use super::words::Kept;
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::downloaded;
+use crate::channel::shared::look;
 use crate::channel::{Download, DownloadError};
 use crate::model::{MediaRef, OutboundMedia};
 

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use crate::channel::shared::graph::notice::{Service, Told, facts, inbound};
-use crate::channel::shared::graph::{Nothing, look};
+use crate::channel::shared::heard::Nothing;
+use crate::channel::shared::look;
 use crate::model::{ChannelName, Inbound, Priority, Timestamp};
 
 /// Who writes notices.

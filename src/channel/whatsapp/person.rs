@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use crate::channel::shared::graph::is_about;
-use crate::channel::shared::graph::look;
 pub(super) use crate::channel::shared::graph::notice::by_id as by_user;
+use crate::channel::shared::look;
 use crate::model::{Address, ChannelName, Party, Scheme, ThreadKey};
 
 /// Somebody on WhatsApp.

@@ -11,8 +11,9 @@ use super::notice;
 use super::person::{Person, by_number, by_user, number_thread, user_thread};
 use super::status;
 use super::words::{self, Words};
-use crate::channel::shared::graph::heard::{self, Heard, LATE};
-use crate::channel::shared::graph::{Nothing, Read, look};
+use crate::channel::shared::graph::notice::unreadable;
+use crate::channel::shared::heard::{self, Heard, LATE, Nothing, Read};
+use crate::channel::shared::look;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
     ChannelName, Echo, Event, Flag, Form, Inbound, Meaning, Moved, Raw, Reach, Reaction, RemoteId,
@@ -41,12 +42,11 @@ struct Change<'v> {
 
 impl Interpret for Reader {
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
-        let body = heard::json(raw)?;
-        // The journal gives each of its raws a time.
-        let received_at = raw.received_at.unwrap_or_default();
-        let mut heard = Heard::default();
-        self.envelope(&body, received_at, &mut heard);
-        heard.meaning(&notice::SERVICE, &self.channel, received_at)
+        heard::interpret(
+            raw,
+            |body, at, heard| self.envelope(body, at, heard),
+            |part, at| unreadable(&notice::SERVICE, &self.channel, part, at),
+        )
     }
 }
 

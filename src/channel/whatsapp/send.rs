@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::account::Account;
 use super::files;
-use crate::channel::shared::graph::look;
 use crate::channel::shared::http::Answer;
+use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::model::{Outbound, Party, RemoteId, Scheme, Template};
 

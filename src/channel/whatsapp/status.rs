@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::code;
 use super::person::Person;
-use crate::channel::shared::graph::{Nothing, look};
+use crate::channel::shared::heard::Nothing;
+use crate::channel::shared::look;
 use crate::model::{
     ChannelName, DeliveryId, Event, Reach, Receipt, ReceiptState, RemoteId, Standing, Timestamp,
 };

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::channel::shared::graph::look;
+use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
+use crate::channel::shared::words::{file_name, with_about};
 use crate::model::{Media, MediaRef, MediaSource};
 
 /// More contact cards or goods than this are not told.
@@ -72,11 +73,7 @@ pub(super) fn of(message: &Value) -> Words {
 impl Words {
     /// All of it.
     pub(super) fn full(&self) -> String {
-        if self.about.is_empty() {
-            return self.text.clone();
-        }
-        let about = self.about.join("\n");
-        if self.text.is_empty() { about } else { format!("{}\n\n{about}", self.text) }
+        with_about(&self.text, &self.about)
     }
 
     pub(super) fn media(&self) -> Vec<Media> {
@@ -119,18 +116,11 @@ fn file(message: &Value, kind: &str) -> Words {
     let Some(id) = look::word(message, &format!("/{kind}/id")) else { return words };
     let mime = of("mime_type").unwrap_or("application/octet-stream");
     let mime = mime.split(';').next().unwrap_or_default().trim().to_lowercase();
-    let named = of("filename").map(plain_name).unwrap_or_default();
+    let named = of("filename").map(|name| file_name(name, NAME_CHARS_MAX)).unwrap_or_default();
     let name = if named.is_empty() { format!("{kind}{}", ending(&mime)) } else { named };
     let sha256 = of("sha256").map(str::to_owned);
     words.files.push(File { kept: Kept { id, sha256 }, name, mime });
     words
-}
-
-/// A name to show: never a path.
-fn plain_name(name: &str) -> String {
-    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let plain: String = last.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-    plain.trim().trim_matches('.').to_owned()
 }
 
 fn ending(mime: &str) -> &'static str {

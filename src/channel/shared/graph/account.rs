@@ -7,10 +7,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::code::{Codes, Follows};
-use super::look;
 use crate::channel::shared::http::{
     Answer, Call, Credentials, Http, HttpError, after, below, delivered,
 };
+use crate::channel::shared::look;
 use crate::channel::shared::sign::{hex, hmac_sha256};
 use crate::channel::{DeliverError, DownloadError};
 use crate::model::Secret;

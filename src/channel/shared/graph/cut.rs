@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::look;
+use crate::channel::shared::look;
 
 /// Lists within a change whose elements have nothing to do with each other.
 const LISTS: &[&str] = &["messages", "statuses", "message_echoes", "user_preferences", "calls"];

@@ -8,9 +8,9 @@ use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::account::{Graph, for_download};
-use super::look;
 use crate::channel::DownloadError;
 use crate::channel::shared::http::{Answer, Call, HttpError, downloaded};
+use crate::channel::shared::look;
 use crate::model::{Media, MediaRef, MediaSource};
 
 /// The largest file that is fetched.

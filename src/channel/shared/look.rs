@@ -1,4 +1,4 @@
-//! Looks into JSON that grows with every version of the service: what is not there, or of another type, is
+//! Looks into JSON that grows with every version of a service: what is not there, or of another type, is
 //! nothing, and never an error.
 
 use chrono::DateTime;

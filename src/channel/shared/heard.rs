@@ -3,10 +3,20 @@
 
 use serde_json::Value;
 
-use super::notice::{self, Service};
-use super::{Nothing, Read};
 use crate::channel::Unreadable;
-use crate::model::{ChannelName, Event, Meaning, Raw, Timestamp};
+use crate::model::{Event, Inbound, Meaning, Raw, Timestamp};
+
+/// What a part of a raw says.
+pub type Read = Result<Vec<Event>, Nothing>;
+
+/// Why something makes no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {
+    /// It is nothing for us.
+    Ignored(&'static str),
+    /// We should have understood it.
+    Unreadable(&'static str),
+}
 
 /// What comes this much after it was written is marked.
 pub const LATE: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -22,8 +32,23 @@ pub struct Heard {
     unreadable: Vec<(Value, &'static str)>,
 }
 
+/// Reads a raw of JSON: `read` hears what is in it, and when it came; `notice` tells people of a part that could
+/// not be read beside parts that could.
+pub fn interpret(
+    raw: &Raw,
+    read: impl FnOnce(&Value, Timestamp, &mut Heard),
+    notice: impl Fn((&Value, &str), Timestamp) -> Inbound,
+) -> Result<Meaning, Unreadable> {
+    let body = json(raw)?;
+    // The journal gives each of its raws a time.
+    let received_at = raw.received_at.unwrap_or_default();
+    let mut heard = Heard::default();
+    read(&body, received_at, &mut heard);
+    heard.meaning(|part| notice(part, received_at))
+}
+
 /// A raw as JSON.
-pub fn json(raw: &Raw) -> Result<Value, Unreadable> {
+fn json(raw: &Raw) -> Result<Value, Unreadable> {
     serde_json::from_slice(&raw.body).map_err(|error| {
         // The parser's own words could quote what was read.
         let place = format!("line {} column {}", error.line(), error.column());
@@ -52,22 +77,15 @@ impl Heard {
     }
 
     /// All of it. What could not be read is told beside what could.
-    pub fn meaning(
-        self,
-        service: &Service,
-        channel: &ChannelName,
-        at: Timestamp,
-    ) -> Result<Meaning, Unreadable> {
+    fn meaning(self, notice: impl Fn((&Value, &str)) -> Inbound) -> Result<Meaning, Unreadable> {
         let Self { mut events, ignored, unreadable } = self;
         match (events.is_empty(), unreadable.first(), ignored) {
             (true, Some((_, why)), _) => Err(Unreadable((*why).into())),
             (true, None, Some(why)) => Ok(Meaning::Ignore(why)),
             (true, None, None) => Ok(Meaning::Ignore("a request in which there is nothing")),
             (false, ..) => {
-                events.extend(unreadable.iter().map(|(part, why)| {
-                    let notice = notice::unreadable(service, channel, (part, why), at);
-                    Event::Message(Box::new(notice))
-                }));
+                let told = unreadable.iter().map(|(part, why)| notice((part, *why)));
+                events.extend(told.map(|notice| Event::Message(Box::new(notice))));
                 Ok(Meaning::Events(events))
             }
         }
