@@ -1,29 +1,35 @@
 //! When is a customer called back, by which rules, and what happens after a call?
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{Datelike as _, Timelike as _, Weekday};
+use chrono::Weekday;
 use chrono_tz::Tz;
 
+use super::hours::{Calendar, DaySpan};
+use super::language::fitting;
 use crate::model::{CallOutcome, CallbackStatus, Timestamp};
 
-/// A day has so many minutes.
-const DAY: u16 = 24 * 60;
-/// Moments that are looked at for a time to call: every five minutes of two weeks.
-const STEP: chrono::Duration = chrono::Duration::minutes(5);
-const STEPS_MAX: usize = 14 * 24 * 12;
+/// The desk's hours and the customer's are looked at in turn, each a day further on at the most: where they have not
+/// met by then, they never do.
+const ROUNDS_MAX: usize = 30;
+const WEEK: [Weekday; 7] = [
+    Weekday::Mon,
+    Weekday::Tue,
+    Weekday::Wed,
+    Weekday::Thu,
+    Weekday::Fri,
+    Weekday::Sat,
+    Weekday::Sun,
+];
 
 /// What an admin decided about call-backs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackPolicy {
     /// The desk's time zone.
     pub time_zone: Tz,
-    /// When the desk calls, in its own time.
-    pub hours: DaySpan,
-    /// On which days, in its own time.
-    pub days: Vec<Weekday>,
+    /// When the desk calls.
+    pub open: Calendar,
     /// When a customer may be called, in their own time where it is known.
     pub customer_hours: DaySpan,
     /// Calls that reach nobody before it is given up.
@@ -59,67 +65,14 @@ pub struct CallbackTexts {
     pub reminder: String,
 }
 
-/// A part of each day: `09:00-18:00`. One that ends before it begins goes over midnight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(try_from = "String")]
-pub struct DaySpan {
-    /// Minutes from midnight.
-    from: u16,
-    /// The same; the minute itself is outside.
-    to: u16,
-}
-
-impl DaySpan {
-    /// The whole day.
-    pub const ALWAYS: Self = Self { from: 0, to: DAY };
-
-    const fn contains(self, minute: u16) -> bool {
-        if self.from < self.to {
-            self.from <= minute && minute < self.to
-        } else {
-            minute >= self.from || minute < self.to
-        }
-    }
-}
-
-impl FromStr for DaySpan {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let minutes = |text: &str| {
-            let (hour, minute) = text.trim().split_once(':')?;
-            let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-            let at = hour.checked_mul(60)?.checked_add(minute)?;
-            (minute < 60 && at <= DAY).then_some(at)
-        };
-        let span = text
-            .split_once('-')
-            .and_then(|(from, to)| Some(Self { from: minutes(from)?, to: minutes(to)? }));
-        let span = span.filter(|span| span.from != span.to && span.from < DAY);
-        span.ok_or_else(|| "expected a part of the day like 09:00-18:00".to_owned())
-    }
-}
-
-impl TryFrom<String> for DaySpan {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
 impl CallbackPolicy {
     /// What is in force where the settings say nothing: at any time, in English and Chinese.
     #[must_use]
     pub fn usual() -> Self {
         Self {
             time_zone: Tz::UTC,
-            hours: DaySpan::ALWAYS,
-            days: [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu]
-                .into_iter()
-                .chain([Weekday::Fri, Weekday::Sat, Weekday::Sun])
-                .collect(),
-            customer_hours: DaySpan { from: 8 * 60, to: 21 * 60 },
+            open: Calendar::daily(Tz::UTC, &WEEK, DaySpan::ALWAYS),
+            customer_hours: DaySpan::WAKING,
             attempts_max: 3,
             again_after: [15, 120, 1440].map(|minutes| Duration::from_secs(minutes * 60)).to_vec(),
             expire_after: Duration::from_secs(7 * 86_400),
@@ -142,29 +95,20 @@ impl CallbackPolicy {
     #[must_use]
     pub fn due(&self, wanted: Option<Timestamp>, zone: Option<Tz>, now: Timestamp) -> Timestamp {
         let first = wanted.map_or(now, |at| at.max(now));
-        if self.suits(first, zone) {
-            return first;
-        }
-        let step = STEP.num_milliseconds();
-        let rounded =
-            first.timestamp_millis().div_euclid(step).saturating_add(1).saturating_mul(step);
-        let mut at = Timestamp::from_timestamp_millis(rounded).unwrap_or(first);
-        for _ in 0..STEPS_MAX {
-            if self.suits(at, zone) {
-                return at;
+        let theirs = zone.map(|zone| Calendar::daily(zone, &WEEK, self.customer_hours));
+        let mut at = first;
+        for _ in 0..ROUNDS_MAX {
+            let Some(ours) = self.open.after(at, Duration::ZERO) else { break };
+            let both =
+                theirs.as_ref().map_or(Some(ours), |theirs| theirs.after(ours, Duration::ZERO));
+            match both {
+                Some(both) if both == ours => return both,
+                Some(later) => at = later,
+                None => break,
             }
-            let Some(next) = at.checked_add_signed(STEP) else { break };
-            at = next;
         }
         // The desk's hours and theirs never meet: their wish stands.
         first
-    }
-
-    fn suits(&self, at: Timestamp, zone: Option<Tz>) -> bool {
-        let ours = at.with_timezone(&self.time_zone);
-        let theirs =
-            zone.is_none_or(|zone| self.customer_hours.contains(minute(&at.with_timezone(&zone))));
-        self.hours.contains(minute(&ours)) && self.days.contains(&ours.weekday()) && theirs
     }
 
     /// What follows when a call ended like this, `attempts` calls having been made.
@@ -205,9 +149,7 @@ impl CallbackPolicy {
     /// The texts in the customer's language, else in English, else in whichever there is.
     #[must_use]
     pub fn texts(&self, language: Option<&str>) -> Option<&CallbackTexts> {
-        let main = language.and_then(|tag| tag.split(['-', '_']).next()).map(str::to_lowercase);
-        let theirs = main.and_then(|main| self.texts.get(&main));
-        theirs.or_else(|| self.texts.get("en")).or_else(|| self.texts.values().next())
+        fitting(&self.texts, language)
     }
 
     /// Fills a text for a customer.
@@ -245,10 +187,6 @@ pub enum Next {
     Again(Timestamp),
 }
 
-fn minute(at: &chrono::DateTime<Tz>) -> u16 {
-    u16::try_from(at.hour() * 60 + at.minute()).unwrap_or_default()
-}
-
 fn span(duration: Duration) -> chrono::Duration {
     chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX)
 }
@@ -266,8 +204,11 @@ mod tests {
     fn office() -> CallbackPolicy {
         CallbackPolicy {
             time_zone: Tz::Asia__Shanghai,
-            hours: "09:00-18:00".parse().unwrap(),
-            days: vec![Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri],
+            open: Calendar::daily(
+                Tz::Asia__Shanghai,
+                WEEK.get(..5).unwrap(),
+                "09:00-18:00".parse().unwrap(),
+            ),
             remind_before: Some(Duration::from_secs(900)),
             ..CallbackPolicy::usual()
         }
@@ -300,11 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn hours_that_never_meet_leave_the_wish_as_it_is() {
+        let night = "01:00-05:00".parse().unwrap();
+        let policy = CallbackPolicy {
+            open: Calendar::daily(Tz::Asia__Shanghai, &WEEK, night),
+            ..CallbackPolicy::usual()
+        };
+        let now = at("2026-11-26T02:00:00Z");
+        assert_eq!(policy.due(None, Some(Tz::Asia__Shanghai), now), now);
+    }
+
+    #[test]
     fn hours_follow_the_clocks_when_those_are_changed() {
         // In Berlin the clocks go forward on 29 March 2026: nine is seven UTC from then on, eight before.
         let policy = CallbackPolicy {
             time_zone: Tz::Europe__Berlin,
-            hours: "09:00-10:00".parse().unwrap(),
+            open: Calendar::daily(Tz::Europe__Berlin, &WEEK, "09:00-10:00".parse().unwrap()),
             ..CallbackPolicy::usual()
         };
         let (before, after) = (at("2026-03-28T00:00:00Z"), at("2026-03-29T12:00:00Z"));
@@ -324,29 +276,6 @@ mod tests {
         assert_eq!(after(CallOutcome::Reached, 1), Next::Over(CallbackStatus::Done));
         assert_eq!(after(CallOutcome::Declined, 1), Next::Over(CallbackStatus::Cancelled));
         assert_eq!(after(CallOutcome::WrongNumber, 1), Next::Over(CallbackStatus::Unreached));
-    }
-
-    #[test]
-    fn parts_of_the_day_are_read_and_may_go_over_midnight() {
-        let night: DaySpan = "22:00-06:30".parse().unwrap();
-        let inside = [22 * 60, 0, 6 * 60 + 29].map(|minute| night.contains(minute));
-        assert_eq!(
-            (inside, night.contains(6 * 60 + 30), night.contains(720)),
-            ([true; 3], false, false)
-        );
-        assert_eq!("00:00-24:00".parse(), Ok(DaySpan::ALWAYS));
-        for bad in [
-            "",
-            "9-18",
-            "09:00",
-            "09:60-10:00",
-            "25:00-26:00",
-            "09:00-09:00",
-            "24:00-05:00",
-            "a:b-c:d",
-        ] {
-            assert!(bad.parse::<DaySpan>().is_err(), "{bad}");
-        }
     }
 
     #[test]
@@ -391,7 +320,9 @@ mod tests {
             let wanted = Timestamp::from_timestamp(seconds + ahead, 0).unwrap();
             let due = policy.due(Some(wanted), zone, now);
             prop_assert!(due >= wanted.max(now));
-            prop_assert!(policy.suits(due, zone));
+            prop_assert!(policy.open.is_open(due));
+            let theirs = zone.map(|zone| Calendar::daily(zone, &WEEK, DaySpan::WAKING));
+            prop_assert!(theirs.is_none_or(|theirs| theirs.is_open(due)));
             prop_assert!(due - wanted.max(now) <= chrono::Duration::days(5));
         }
     }

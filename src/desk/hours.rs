@@ -2,6 +2,7 @@
 //!
 //! Hours are those of the wall clock of a time zone: a day of 23 or 25 hours has them as every other.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{Datelike as _, Days, NaiveDate, NaiveTime, TimeZone as _, Utc, Weekday};
@@ -30,6 +31,43 @@ pub struct Calendar {
     /// For each day of the week, from Monday: from and to as minutes of the day, in order, apart.
     week: [Vec<(u32, u32)>; 7],
     holidays: Vec<Holiday>,
+}
+
+/// A part of each day: `09:00-18:00`. One that ends before it begins goes over midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DaySpan {
+    /// Minutes from midnight.
+    from: u32,
+    /// The same; the minute itself is outside.
+    to: u32,
+}
+
+impl DaySpan {
+    /// The whole day.
+    pub const ALWAYS: Self = Self { from: 0, to: DAY_MINUTES };
+    /// When people may be called.
+    pub const WAKING: Self = Self { from: 8 * 60, to: 21 * 60 };
+}
+
+impl FromStr for DaySpan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let span = text
+            .split_once('-')
+            .and_then(|(from, to)| Some(Self { from: minute(from)?, to: minute(to)? }));
+        let span = span.filter(|span| span.from != span.to && span.from < DAY_MINUTES);
+        span.ok_or_else(|| "expected a part of the day like 09:00-18:00".to_owned())
+    }
+}
+
+impl TryFrom<String> for DaySpan {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +122,30 @@ impl Calendar {
             *spans = joined(std::mem::take(spans));
         }
         if faults.is_empty() { Ok(Self { zone, week, holidays }) } else { Err(faults) }
+    }
+
+    /// The same span on each of these days, without holidays. One that goes over midnight belongs to the day on which
+    /// it begins.
+    #[must_use]
+    pub fn daily(zone: Tz, days: &[Weekday], span: DaySpan) -> Self {
+        let mut week: [Vec<(u32, u32)>; 7] = Default::default();
+        let mut open = |day: Weekday, span| {
+            if let Some(spans) = week.get_mut(day.num_days_from_monday() as usize) {
+                spans.push(span);
+            }
+        };
+        for day in days {
+            if span.from < span.to {
+                open(*day, (span.from, span.to));
+            } else {
+                open(*day, (span.from, DAY_MINUTES));
+                open(day.succ(), (0, span.to));
+            }
+        }
+        for spans in &mut week {
+            *spans = joined(std::mem::take(spans));
+        }
+        Self { zone, week, holidays: Vec::new() }
     }
 
     /// One that is never open.
@@ -153,8 +215,7 @@ impl Calendar {
 
 fn hours(text: &str) -> Option<(Vec<Weekday>, (u32, u32))> {
     let (days, span) = text.trim().split_once(' ')?;
-    let (from, to) = span.trim().split_once('-')?;
-    let span = (minute(from)?, minute(to)?);
+    let DaySpan { from, to } = span.parse().ok()?;
     let day = |text: &str| text.trim().parse::<Weekday>().ok();
     let mut all = Vec::new();
     for part in days.split(',') {
@@ -170,7 +231,7 @@ fn hours(text: &str) -> Option<(Vec<Weekday>, (u32, u32))> {
             None => all.push(day(part)?),
         }
     }
-    (span.0 < span.1).then_some((all, span))
+    (from < to).then_some((all, (from, to)))
 }
 
 fn minute(text: &str) -> Option<u32> {
@@ -296,6 +357,35 @@ mod tests {
             rarely.after(at("2026-11-26T08:00:00Z"), Duration::from_secs(86_400 * 30)),
             None
         );
+    }
+
+    #[test]
+    fn parts_of_the_day_are_read_and_may_go_over_midnight() {
+        let night = "22:00-06:30".parse().unwrap();
+        let night = Calendar::daily(Tz::UTC, &[Weekday::Mon], night);
+        // A Monday and the Tuesday after it.
+        for (moment, open) in [
+            ("2026-11-23T06:00:00Z", false),
+            ("2026-11-23T22:00:00Z", true),
+            ("2026-11-24T06:29:00Z", true),
+            ("2026-11-24T06:30:00Z", false),
+            ("2026-11-24T22:00:00Z", false),
+        ] {
+            assert_eq!(night.is_open(at(moment)), open, "{moment}");
+        }
+        assert_eq!("00:00-24:00".parse(), Ok(DaySpan::ALWAYS));
+        for bad in [
+            "",
+            "9-18",
+            "09:00",
+            "09:60-10:00",
+            "25:00-26:00",
+            "09:00-09:00",
+            "24:00-05:00",
+            "a:b-c:d",
+        ] {
+            assert!(bad.parse::<DaySpan>().is_err(), "{bad}");
+        }
     }
 
     proptest! {

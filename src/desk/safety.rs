@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::language::fitting;
 use super::secrets::{Masked, Scanner, SecretSort};
 
 /// Longer files are not looked into: nothing that opens a wallet is so large.
@@ -71,10 +72,7 @@ impl Safety {
     #[must_use]
     pub fn advice(&self, language: Option<&str>, found: &Found) -> Option<&str> {
         let wallet = found.keys().any(|sort| sort.opens_a_wallet());
-        let tag = language.unwrap_or_default();
-        let base = tag.split(['-', '_']).next().unwrap_or_default();
-        let known = [tag, base, "en"].into_iter().find_map(|tag| self.answers.get(tag));
-        let advice = known.or_else(|| self.answers.values().next())?;
+        let advice = fitting(&self.answers, language)?;
         Some(if wallet { &advice.wallet } else { &advice.other })
     }
 }

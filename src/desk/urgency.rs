@@ -13,8 +13,7 @@ use serde::Deserialize;
 
 use super::language::simplified;
 use super::rules::{Situation, Verdict, fold};
-use super::texts::Texts;
-use crate::model::Priority;
+use crate::model::{Priority, Texts};
 
 /// `[urgency]`: what customers tell that cannot wait.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

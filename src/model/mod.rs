@@ -10,6 +10,7 @@ mod inbound;
 mod outbound;
 mod policy;
 mod secret;
+mod texts;
 mod ticket;
 
 pub use callback::*;
@@ -20,6 +21,7 @@ pub use inbound::*;
 pub use outbound::*;
 pub use policy::*;
 pub use secret::*;
+pub use texts::*;
 pub use ticket::*;
 
 /// A moment, in UTC. The store keeps milliseconds.

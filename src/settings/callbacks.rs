@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::Found;
-use crate::desk::{CallbackPolicy, CallbackTexts, DaySpan};
+use crate::desk::{Calendar, CallbackPolicy, CallbackTexts, DaySpan};
 
 /// `[callbacks]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -99,8 +99,7 @@ impl CallbackSection {
         let minutes = |count: u64| Duration::from_secs(count.saturating_mul(60));
         CallbackPolicy {
             time_zone: self.time_zone,
-            hours: self.hours,
-            days: self.days.clone(),
+            open: Calendar::daily(self.time_zone, &self.days, self.hours),
             customer_hours: self.customer_hours,
             attempts_max: self.attempts_max,
             again_after: self.again_after_minutes.iter().copied().map(minutes).collect(),

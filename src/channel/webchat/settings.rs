@@ -7,10 +7,9 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::text::Text;
 use crate::channel::chat::{ChatRules, Continuity};
 use crate::channel::{BadChannel, Table};
-use crate::model::{ChannelName, Priority, Secret, Timestamp};
+use crate::model::{ChannelName, Priority, Secret, Texts, Timestamp};
 
 /// The table as it stands in TOML.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,11 +34,11 @@ struct Given {
     #[serde(default = "text_chars_max")]
     text_chars_max: u32,
     /// What stands at the top.
-    title: Option<Text>,
+    title: Option<Texts>,
     /// What stands below it.
-    subtitle: Option<Text>,
+    subtitle: Option<Texts>,
     /// The first words, from us.
-    greeting: Option<Text>,
+    greeting: Option<Texts>,
     /// The colour of button, head and own messages.
     accent: Option<String>,
     /// Light, dark, or as the visitor's system is.
@@ -150,7 +149,7 @@ pub(super) enum Need {
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
     pub(super) id: String,
-    pub(super) label: Text,
+    pub(super) label: Texts,
     #[serde(default)]
     pub(super) required: bool,
 }
@@ -160,7 +159,7 @@ pub(super) struct Question {
 #[serde(deny_unknown_fields)]
 pub(super) struct Topic {
     pub(super) id: String,
-    pub(super) label: Text,
+    pub(super) label: Texts,
     pub(super) queue: Option<String>,
     #[schemars(with = "Option<String>", extend("enum" = ["low", "normal", "high", "urgent"]))]
     pub(super) priority: Option<Priority>,
@@ -243,9 +242,9 @@ pub(super) struct Settings {
     pub(super) identity_keys: Vec<Secret>,
     pub(super) session: chrono::Duration,
     pub(super) text_chars_max: usize,
-    pub(super) title: Option<Text>,
-    pub(super) subtitle: Option<Text>,
-    pub(super) greeting: Option<Text>,
+    pub(super) title: Option<Texts>,
+    pub(super) subtitle: Option<Texts>,
+    pub(super) greeting: Option<Texts>,
     pub(super) accent: Option<String>,
     pub(super) scheme: ColorScheme,
     pub(super) position: Position,

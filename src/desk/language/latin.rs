@@ -27,7 +27,8 @@ const LANGUAGES: &[Latin] = &[
             "who", "can", "can't", "cannot", "i'm", "don't", "doesn't", "didn't", "please", "help",
             "hello", "hi", "hey", "thanks", "thank", "from", "there", "been", "would", "could",
             "should", "will", "any", "still", "yes", "but", "they", "we", "be", "just", "someone",
-            "urgent", "need", "want", "an",
+            "urgent", "need", "want", "an", "me", "no", "call", "lost", "did", "does", "get",
+            "got", "after", "before", "our", "so", "if", "or",
         ],
     },
     Latin {

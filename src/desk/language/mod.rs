@@ -8,6 +8,8 @@
 mod latin;
 mod letters;
 
+use std::collections::BTreeMap;
+
 use self::letters::Script;
 
 /// More of a text says nothing new.
@@ -94,6 +96,25 @@ pub fn serves(given: &str, wanted: &str) -> bool {
         (Some(given), Some(wanted)) => given == wanted,
         _ => true,
     }
+}
+
+/// What is given for the language wanted, as near as can be.
+///
+/// For that very tag, else what its readers read best (`zh-Hant` for `zh-TW`, `de` for `de-AT`), else another form of it (traditional for simplified), else English, else whatever there is.
+#[must_use]
+pub fn fitting<'g, T>(given: &'g BTreeMap<String, T>, wanted: Option<&str>) -> Option<&'g T> {
+    let wanted = wanted.unwrap_or("en");
+    let exact = given.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(wanted));
+    let read = || {
+        let read = given.iter().filter(|(tag, _)| serves(tag, wanted));
+        read.min_by_key(|(tag, _)| (chinese_form(&tag.to_ascii_lowercase()).is_none(), tag.len()))
+    };
+    let near = || {
+        let same = |tag: &str| primary(tag).eq_ignore_ascii_case(primary(wanted));
+        given.iter().find(|(tag, _)| same(tag))
+    };
+    let other = || given.get_key_value("en").or_else(|| given.iter().next());
+    exact.or_else(read).or_else(near).or_else(other).map(|(_, found)| found)
 }
 
 /// A text with the frequent traditional characters made simplified ones, to be compared.

@@ -141,6 +141,30 @@ fn the_pairs_are_pairs() {
     }
 }
 
+#[test]
+fn what_fits_best_is_given() {
+    let given = |tags: &[&str]| -> BTreeMap<String, String> {
+        tags.iter().map(|tag| ((*tag).to_owned(), (*tag).to_owned())).collect()
+    };
+    for (tags, wanted, expected) in [
+        (&["en", "zh-Hans", "de"][..], Some("zh-Hans"), "zh-Hans"),
+        (&["en", "zh-Hans", "de"], Some("zh-CN"), "zh-Hans"),
+        (&["en", "zh-Hans", "de"], Some("zh-Hant"), "zh-Hans"),
+        (&["en", "zh-Hans", "de"], Some("de-AT"), "de"),
+        (&["en", "zh-Hans", "de"], Some("fr"), "en"),
+        (&["en", "zh-Hans", "de"], None, "en"),
+        (&["en", "zh", "zh-Hant"], Some("zh-TW"), "zh-Hant"),
+        (&["en", "zh", "zh-Hant"], Some("zh-Hans"), "zh"),
+        (&["de", "de-CH"], Some("de-CH"), "de-CH"),
+        (&["de", "de-CH"], Some("DE"), "de"),
+        (&["de"], Some("zh"), "de"),
+    ] {
+        let found = fitting(&given(tags), wanted).cloned();
+        assert_eq!(found.as_deref(), Some(expected), "{tags:?} {wanted:?}");
+    }
+    assert_eq!(fitting(&given(&[]), Some("en")), None);
+}
+
 proptest! {
     #[test]
     fn any_text_has_a_language_or_none(text in "\\PC{0,300}", known in "\\PC{0,8}") {

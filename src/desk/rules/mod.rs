@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use super::assign::{AgentSetting, AssignSetting};
 use super::hours::Calendar;
-use super::texts::Texts;
-use crate::model::{Address, Flag, Priority, TicketStatus, Timestamp};
+use crate::model::{Address, Flag, Priority, Texts, TicketStatus, Timestamp};
 
 pub use settings::{RuleSetting, ThenSetting, WhenSetting};
 pub(in crate::desk) use text::{Hits, fold};

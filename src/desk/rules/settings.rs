@@ -8,8 +8,7 @@ use serde::Deserialize;
 use super::text::{Collector, WordId};
 use super::{Assign, Known, Rule, Then, When};
 use crate::desk::assign::AssignSetting;
-use crate::desk::texts::Texts;
-use crate::model::{Flag, Priority, TicketStatus};
+use crate::model::{Flag, Priority, Texts, TicketStatus};
 
 /// `[[rules]]`: one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -219,7 +219,7 @@ fn danger_lifts_first_and_rules_have_the_last_word() {
     );
     assert_eq!(danger.fired, ["urgency: funds_moving", "a"]);
     assert!(danger.safety);
-    assert_eq!(danger.acknowledge.unwrap().choose(None), "lock it", "not that we are closed");
+    assert_eq!(danger.acknowledge.unwrap().plain(), "lock it", "not that we are closed");
     // Nobody lifts all of their tickets: the tag and the answer stay, the place in the line does not.
     let flood = judge("my coins were stolen", 2, Priority::Normal);
     assert_eq!((flood.priority, flood.safety), (None, true));

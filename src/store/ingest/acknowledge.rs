@@ -10,8 +10,8 @@ use super::apply::Work;
 use super::facts::Facts;
 use super::triage::Place;
 use super::{Prepared, PreparedMessage};
-use crate::desk::{self, AckFacts, AdviceFacts, Found, Texts};
-use crate::model::{Acknowledge, Address, Inbound, Party, Timestamp};
+use crate::desk::{self, AckFacts, AdviceFacts, Found};
+use crate::model::{Acknowledge, Address, Inbound, Party, Texts, Timestamp};
 
 /// An acknowledgement to be queued; its text is filled when the ticket has its number.
 pub(super) struct Ack {
@@ -78,7 +78,7 @@ impl Work {
         let setting = channel.policy.acknowledge.clone();
         let of_channel = setting.as_ref().filter(|_| place.opens);
         let template = match own {
-            Some(texts) => texts.choose(place.language).to_owned(),
+            Some(texts) => desk::fitting(&texts.0, place.language).cloned().unwrap_or_default(),
             None => of_channel.map(|setting| setting.text.clone()).unwrap_or_default(),
         };
         let kept = self.facts.tickets.get(&ticket);

@@ -10,8 +10,8 @@ use super::super::event::NewEvent;
 use super::super::{millis, moment};
 use super::apply::Work;
 use super::{Prepared, PreparedMessage};
-use crate::desk::{Assign, Situation, Texts, Verdict};
-use crate::model::{Actor, Flag, Form, Priority, TicketStatus};
+use crate::desk::{Assign, Situation, Verdict};
+use crate::model::{Actor, Flag, Form, Priority, Texts, TicketStatus};
 
 /// What the rules leave to others.
 #[derive(Default)]
