@@ -86,40 +86,16 @@ pub fn fill(template: &str, number: u64, subject: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use chrono::TimeZone as _;
 
+    use super::super::triage::tests::inbound as sample;
     use super::*;
-    use crate::model::{Address, Party, RemoteId, Sender, ThreadHint, Timestamp};
+    use crate::model::{Address, Party, Timestamp};
 
     fn inbound() -> Inbound {
-        Inbound {
-            remote_id: RemoteId::new("id"),
-            digest: "digest".to_owned(),
-            part_of: None,
-            form: Form::Message,
-            sender: Sender {
-                address: Some(Address::email("anna@customer.example")),
-                name: None,
-                also: Vec::new(),
-                trust: Trust::Claimed,
-            },
-            reply_to: None,
-            recipients: Vec::new(),
-            thread: ThreadHint::default(),
-            occurred_at: now(),
-            subject: None,
-            text: "text".to_owned(),
-            text_full: "text".to_owned(),
-            html: None,
-            media: Vec::new(),
-            flags: BTreeSet::new(),
-            auth: None,
-            automated: None,
-            wishes: crate::model::Wishes::default(),
-        }
+        Inbound { occurred_at: now(), ..sample("text") }
     }
 
     fn now() -> Timestamp {

@@ -31,22 +31,12 @@ impl Engine {
         if notice.text.is_empty() {
             return Ok(());
         }
-        let request = ReplyRequest {
-            message: notice.message,
-            ticket: notice.ticket,
-            version: None,
-            text: notice.text.clone(),
-            html: None,
-            uploads: Vec::new(),
-            template: None,
-            private: false,
-            via: None,
-            send_at: None,
-            held: false,
-            unless_answered: false,
-            actor: Actor::system(),
-            once: None,
-        };
+        let request = ReplyRequest::words(
+            notice.message,
+            notice.ticket,
+            notice.text.clone(),
+            Actor::system(),
+        );
         match self.reply(request).await {
             Ok(_) => Ok(()),
             Err(ReplyError::Store(error @ (StoreError::Database(_) | StoreError::Conflict))) => {

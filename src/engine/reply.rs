@@ -89,6 +89,29 @@ pub enum ReplyError {
     Store(#[from] StoreError),
 }
 
+impl ReplyRequest {
+    /// Words alone, by the channel on which the customer last wrote, as soon as can be.
+    #[must_use]
+    pub const fn words(message: MessageId, ticket: TicketId, text: String, actor: Actor) -> Self {
+        Self {
+            message,
+            ticket,
+            version: None,
+            text,
+            html: None,
+            uploads: Vec::new(),
+            template: None,
+            private: false,
+            via: None,
+            send_at: None,
+            held: false,
+            unless_answered: false,
+            actor,
+            once: None,
+        }
+    }
+}
+
 impl Engine {
     /// Queues a reply: durable when this returns.
     pub async fn reply(&self, request: ReplyRequest) -> Result<Answer<MessageView>, ReplyError> {

@@ -20,7 +20,7 @@ use super::once::{IfMatch, Wish, answered, by, replayed};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
 use super::read::{Body, Filters, Id, list};
 use crate::model::{CallOutcome, CallbackId, CallbackStatus, phone_number};
-use crate::store::{CallbackFilter, CallbackView, NewCallback, Principal, StoreError};
+use crate::store::{By, CallbackFilter, CallbackView, NewCallback, Principal, StoreError};
 
 const LIST: &str = "callbacks";
 const NOTE_CHARS_MAX: usize = 2_000;
@@ -222,7 +222,7 @@ async fn call(
     (wish, version): (Wish, IfMatch),
     id: Id,
 ) -> Result<Response, Problem> {
-    let by = whose(&state, caller, (wish, &version), &id);
+    let by = whose(&state, caller, (wish, &version), format!("{id:?}"));
     let taken = state.engine.store.begin_call(callback(&id)?, by).await?;
     answered(taken, StatusCode::OK)
 }
@@ -243,8 +243,7 @@ async fn end_call(
     id: Id,
     Body { value, fingerprint }: Body<CallEnd>,
 ) -> Result<Response, Problem> {
-    let once = wish.once(&caller, fingerprint, StatusCode::OK);
-    let by = by(caller, &version, once, state.engine.clock.now());
+    let by = whose(&state, caller, (wish, &version), fingerprint);
     let (store, policy) = (&state.engine.store, state.engine.callback_policy());
     answered(store.end_call(callback(&id)?, value.outcome, policy, by).await?, StatusCode::OK)
 }
@@ -260,19 +259,19 @@ async fn cancel_callback(
     (wish, version): (Wish, IfMatch),
     id: Id,
 ) -> Result<Response, Problem> {
-    let by = whose(&state, caller, (wish, &version), &id);
+    let by = whose(&state, caller, (wish, &version), format!("{id:?}"));
     let cancelled = state.engine.store.cancel_callback(callback(&id)?, by).await?;
     answered(cancelled, StatusCode::OK)
 }
 
-/// For actions without a body: the call-back itself is what makes two wishes the same.
+/// Who acts, and on what they know. `fingerprint`: what makes two wishes with one key the same.
 fn whose(
     state: &State,
     caller: Principal,
     (wish, version): (Wish, &IfMatch),
-    id: &Id,
-) -> crate::store::By {
-    let once = wish.once(&caller, format!("{id:?}"), StatusCode::OK);
+    fingerprint: String,
+) -> By {
+    let once = wish.once(&caller, fingerprint, StatusCode::OK);
     by(caller, version, once, state.engine.clock.now())
 }
 

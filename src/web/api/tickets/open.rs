@@ -177,20 +177,13 @@ async fn reply(
     caller: &Principal,
 ) -> Result<ReplyRequest, Problem> {
     let uploads = files::uploads(state, "message.attachments", &first.attachments).await?;
+    let text = check::text("message.text", first.text)?;
     Ok(ReplyRequest {
-        message: MessageId::new(),
-        ticket,
-        version: None,
-        text: check::text("message.text", first.text)?,
         html: check::html("message.html", first.html)?,
         uploads,
         template: check::template("message.template", first.template)?,
-        private: false,
-        via: None,
         send_at: first.send_at,
         held: first.held,
-        unless_answered: false,
-        actor: caller.actor.clone(),
-        once: None,
+        ..ReplyRequest::words(MessageId::new(), ticket, text, caller.actor.clone())
     })
 }
