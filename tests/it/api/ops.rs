@@ -62,22 +62,7 @@ async fn arrive(app: &App, mail: String) -> Uuid {
 /// Queues a reply to a ticket. Returns the message.
 async fn queue(app: &App, ticket: Uuid, text: &str) -> Uuid {
     let message = MessageId::new();
-    let request = ReplyRequest {
-        message,
-        ticket: ticket.into(),
-        version: None,
-        text: text.to_owned(),
-        html: None,
-        uploads: Vec::new(),
-        template: None,
-        private: false,
-        via: None,
-        send_at: None,
-        held: false,
-        unless_answered: false,
-        actor: tester(),
-        once: None,
-    };
+    let request = ReplyRequest::words(message, ticket.into(), text.to_owned(), tester());
     app.engine.reply(request).await.unwrap();
     message.uuid()
 }

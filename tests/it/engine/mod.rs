@@ -306,22 +306,7 @@ impl Rig {
 
     pub(crate) async fn reply(&self, ticket: TicketId, text: &str) -> MessageId {
         let id = MessageId::new();
-        let request = tributary::engine::ReplyRequest {
-            message: id,
-            ticket,
-            version: None,
-            text: text.to_owned(),
-            html: None,
-            uploads: Vec::new(),
-            template: None,
-            private: false,
-            via: None,
-            send_at: None,
-            held: false,
-            unless_answered: false,
-            actor: agent(),
-            once: None,
-        };
+        let request = tributary::engine::ReplyRequest::words(id, ticket, text.to_owned(), agent());
         self.engine.reply(request).await.unwrap();
         id
     }

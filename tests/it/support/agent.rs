@@ -7,8 +7,9 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::daemon::{Answer, Api};
+use super::daemon::{Answer, Api, Daemon};
 use super::ledger::{Findings, Kind, Ledger};
+use super::wait_until;
 
 /// Between two tries while the daemon is down.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -214,4 +215,34 @@ pub async fn set_status(api: &Api, ticket: &str, status: &str) {
             other => panic!("{ticket} to {status}: {other} {}", answer.body),
         }
     }
+}
+
+/// Queues a reply while the daemon is to die at `step`, or in the middle of the call if there is none: then as soon
+/// as the service was `called`. Afterwards it runs again without a fault, has the reply, and nothing is under way.
+pub async fn reply_and_die(
+    daemon: &mut Daemon,
+    (ticket, text): (&str, &str),
+    step: Option<&str>,
+    called: impl AsyncFn() -> bool,
+    healed: impl FnOnce(),
+) {
+    const LIMIT: Duration = Duration::from_secs(40);
+    daemon.set_environment("TRIBUTARY_FAILPOINT", step.unwrap_or_default());
+    daemon.start_again().await;
+    // The daemon may die before it has said that it took it.
+    let first = daemon.api().try_reply(ticket, text, text).await;
+    if step.is_some() {
+        daemon.wait_end(LIMIT);
+    } else {
+        wait_until("the call", LIMIT, called).await;
+        daemon.kill();
+    }
+    healed();
+    daemon.set_environment("TRIBUTARY_FAILPOINT", "");
+    daemon.start_again().await;
+    if first.is_err() {
+        daemon.api().reply(ticket, text, text).await;
+    }
+    let quiet = async || daemon.api().all("/outbox?status=queued,sending").await.is_empty();
+    wait_until("nothing to be under way", LIMIT, quiet).await;
 }

@@ -165,20 +165,6 @@ impl Rig {
 
 /// What an agent who answers in words alone asks for.
 pub fn reply_request(ticket: Uuid, text: &str) -> ReplyRequest {
-    ReplyRequest {
-        message: MessageId::new(),
-        ticket: TicketId::from(ticket),
-        version: None,
-        text: text.to_owned(),
-        html: None,
-        uploads: Vec::new(),
-        template: None,
-        private: false,
-        via: None,
-        send_at: None,
-        held: false,
-        unless_answered: false,
-        actor: Actor { kind: ActorKind::Agent, id: None, name: "Ben".to_owned() },
-        once: None,
-    }
+    let actor = Actor { kind: ActorKind::Agent, id: None, name: "Ben".to_owned() };
+    ReplyRequest::words(MessageId::new(), TicketId::from(ticket), text.to_owned(), actor)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{ANN, BOB, settings};
+use crate::support::agent::{reply_and_die, resend};
 use crate::support::daemon::{Daemon, client};
 use crate::support::graph::pages::{APP_SECRET, Face, Pages, TOKEN, VERIFY_TOKEN};
 use crate::support::graph::whatsapp::{Act, bytes, signature};
@@ -89,31 +90,12 @@ async fn messenger_killed_while_it_sends_no_answer_is_lost_or_doubled() {
     for (round, step) in ["lane.begun", "in the call", "lane.delivered"].iter().enumerate() {
         let hangs = *step == "in the call";
         service.on_send(move |_| if hangs { Act::TakeThen(Does::Hang) } else { Act::Take });
-        daemon.set_environment("TRIBUTARY_FAILPOINT", if hangs { "" } else { step });
-        daemon.start_again().await;
         let text = format!("answer {round}");
-        // The daemon may die before it has said that it took it.
-        let first = daemon.api().try_reply(&ticket, &text, &text).await;
-        if hangs {
-            let called = async || {
-                service.sent().iter().any(|sent| sent.body["message"]["text"] == json!(text))
-            };
-            wait_until("the call", PATIENCE, called).await;
-            daemon.kill();
-        } else {
-            daemon.wait_end(PATIENCE);
-        }
-        service.on_send(|_| Act::Take);
-        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
-        daemon.start_again().await;
-        if first.is_err() {
-            daemon.api().reply(&ticket, &text, &text).await;
-        }
-        let outbox = async || {
-            let rows = daemon.api().all("/outbox?status=unconfirmed,queued,sending").await;
-            rows.iter().all(|row| row["status"] == "unconfirmed")
-        };
-        wait_until("nothing to be under way", PATIENCE, outbox).await;
+        let called =
+            async || service.sent().iter().any(|sent| sent.body["message"]["text"] == json!(text));
+        let step_or_call = (!hangs).then_some(*step);
+        let healed = || service.on_send(|_| Act::Take);
+        reply_and_die(&mut daemon, (&ticket, &text), step_or_call, called, healed).await;
         // What went out is repeated by the service; what did not, a person sends again.
         for row in daemon.api().all("/outbox?status=unconfirmed").await {
             let id = row["id"].clone();
@@ -125,8 +107,7 @@ async fn messenger_killed_while_it_sends_no_answer_is_lost_or_doubled() {
                     assert!(pushed(&daemon, &FACE.echo(ANN, &repeated)).await);
                 }
                 None => {
-                    let path = format!("/outbox/{}/retry", id.as_str().unwrap());
-                    let again = daemon.api().post(&path, &json!({}), "").await.unwrap();
+                    let again = resend(&daemon.api(), id.as_str().unwrap()).await;
                     assert!(again.status.is_success(), "{}", again.body);
                 }
             }

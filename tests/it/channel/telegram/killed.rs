@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::ANN;
+use crate::support::agent::reply_and_die;
 use crate::support::daemon::Daemon;
 use crate::support::receiver::Does;
 use crate::support::telegram::{Act, TOKEN, Telegram};
@@ -73,25 +74,11 @@ async fn telegram_killed_while_it_sends_no_answer_is_doubled() {
             "sendmessage" if hangs => Act::DoThen(Does::Hang),
             _ => Act::Do,
         });
-        daemon.set_environment("TRIBUTARY_FAILPOINT", if hangs { "" } else { step });
-        daemon.start_again().await;
         let text = format!("answer {round}");
-        // The daemon may die before it has said that it took it.
-        let first = daemon.api().try_reply(&ticket, &text, &text).await;
-        if hangs {
-            wait_until("the call", PATIENCE, async || service.texts().contains(&text)).await;
-            daemon.kill();
-        } else {
-            daemon.wait_end(PATIENCE);
-        }
-        service.on_call(|_, _| Act::Do);
-        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
-        daemon.start_again().await;
-        if first.is_err() {
-            daemon.api().reply(&ticket, &text, &text).await;
-        }
-        let quiet = async || daemon.api().all("/outbox?status=queued,sending").await.is_empty();
-        wait_until("nothing to be under way", PATIENCE, quiet).await;
+        let called = async || service.texts().contains(&text);
+        let step_or_call = (!hangs).then_some(*step);
+        let healed = || service.on_call(|_, _| Act::Do);
+        reply_and_die(&mut daemon, (&ticket, &text), step_or_call, called, healed).await;
         let doubtful = daemon.api().all("/outbox?status=unconfirmed").await.len();
         let sent = service.texts().iter().filter(|sent| **sent == text).count();
         assert!(sent <= 1, "{step}: sent {sent} times");

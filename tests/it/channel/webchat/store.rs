@@ -38,22 +38,12 @@ async fn write(app: &App, guest: &Guest, client_id: &str, text: &str) -> TicketI
 
 async fn queue(app: &App, ticket: TicketId, text: &str) -> Uuid {
     let message = MessageId::new();
-    let request = ReplyRequest {
+    let request = ReplyRequest::words(
         message,
         ticket,
-        version: None,
-        text: text.to_owned(),
-        html: None,
-        uploads: Vec::new(),
-        template: None,
-        private: false,
-        via: None,
-        send_at: None,
-        held: false,
-        unless_answered: false,
-        actor: Actor { kind: ActorKind::Agent, id: None, name: "Mei".to_owned() },
-        once: None,
-    };
+        text.to_owned(),
+        Actor { kind: ActorKind::Agent, id: None, name: "Mei".to_owned() },
+    );
     app.engine.reply(request).await.unwrap();
     message.uuid()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::ANN;
+use crate::support::agent::{reply_and_die, resend};
 use crate::support::daemon::{Daemon, client};
 use crate::support::graph::whatsapp::{
     APP_SECRET, Act, TOKEN, VERIFY_TOKEN, WhatsApp, bytes, signature, status, texts,
@@ -90,30 +91,12 @@ async fn whatsapp_killed_while_it_sends_no_answer_is_lost_or_doubled() {
     {
         let hangs = *step == "in the call";
         service.on_send(move |_| if hangs { Act::TakeThen(Does::Hang) } else { Act::Take });
-        daemon.set_environment("TRIBUTARY_FAILPOINT", if hangs { "" } else { step });
-        daemon.start_again().await;
         let text = format!("answer {round}");
-        // The daemon may die before it has said that it took it.
-        let first = daemon.api().try_reply(&ticket, &text, &text).await;
-        if hangs {
-            let called =
-                async || service.taken().iter().any(|sent| sent["text"]["body"] == json!(text));
-            wait_until("the call", PATIENCE, called).await;
-            daemon.kill();
-        } else {
-            daemon.wait_end(PATIENCE);
-        }
-        service.on_send(|_| Act::Take);
-        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
-        daemon.start_again().await;
-        if first.is_err() {
-            daemon.api().reply(&ticket, &text, &text).await;
-        }
-        let outbox = async || {
-            let rows = daemon.api().all("/outbox?status=unconfirmed,queued,sending").await;
-            rows.iter().all(|row| row["status"] == "unconfirmed")
-        };
-        wait_until("nothing to be under way", PATIENCE, outbox).await;
+        let called =
+            async || service.taken().iter().any(|sent| sent["text"]["body"] == json!(text));
+        let step_or_call = (!hangs).then_some(*step);
+        let healed = || service.on_send(|_| Act::Take);
+        reply_and_die(&mut daemon, (&ticket, &text), step_or_call, called, healed).await;
         // What went out is told by the service; what did not, a person sends again.
         for row in daemon.api().all("/outbox?status=unconfirmed").await {
             let id = row["id"].clone();
@@ -123,8 +106,7 @@ async fn whatsapp_killed_while_it_sends_no_answer_is_lost_or_doubled() {
             match known {
                 Some(name) => assert!(pushed(&daemon, &status(&name, "sent", &id)).await),
                 None => {
-                    let path = format!("/outbox/{}/retry", id.as_str().unwrap());
-                    let again = daemon.api().post(&path, &json!({}), "").await.unwrap();
+                    let again = resend(&daemon.api(), id.as_str().unwrap()).await;
                     assert!(again.status.is_success(), "{}", again.body);
                 }
             }
