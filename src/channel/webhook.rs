@@ -154,6 +154,7 @@ fn capabilities() -> Capabilities {
         reply_window: None,
         templates: false,
         private: None,
+        choices: None,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 1 },
     }
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::{Scanner, SecretSort, split};
-use crate::model::{Capabilities, TextUnit, Timestamp};
+use crate::model::{Capabilities, Choice, TextUnit, Timestamp};
 
 /// What an agent (or a program in our name) wants to send.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct ReplyPart {
     pub html: Option<String>,
     /// The attachments that go with this part, by their places in the draft.
     pub attachments: Vec<usize>,
+    /// Buttons below it.
+    pub choices: Vec<Choice>,
 }
 
 /// Why a reply cannot be sent; the text is for the agent.
@@ -168,7 +170,12 @@ pub fn parts(
     let only = texts.len() == 1;
     let html = draft.html.clone().filter(|_| can.html && only);
     let files = 0..draft.attachments.len();
-    let part = |text, attachments| ReplyPart { text, html: html.clone(), attachments };
+    let part = |text, attachments| ReplyPart {
+        text,
+        html: html.clone(),
+        attachments,
+        choices: Vec::new(),
+    };
     if can.media.apart {
         let texts = texts.into_iter().filter(|text| !text.trim().is_empty() || html.is_some());
         let texts = texts.map(|text| part(text, Vec::new()));
@@ -176,6 +183,7 @@ pub fn parts(
             text: String::new(),
             html: None,
             attachments: vec![file],
+            choices: Vec::new(),
         });
         return Ok(texts.chain(files).collect());
     }
@@ -207,7 +215,12 @@ fn private(
         };
         return Err(CannotReply::PrivateForm { max: can.text.max, unit });
     }
-    Ok(vec![ReplyPart { text: text.to_owned(), html: None, attachments: Vec::new() }])
+    Ok(vec![only(text)])
+}
+
+/// Words and nothing else.
+fn only(text: &str) -> ReplyPart {
+    ReplyPart { text: text.to_owned(), html: None, attachments: Vec::new(), choices: Vec::new() }
 }
 
 /// What was approved beforehand goes out as it is, in one delivery, whatever the window.
@@ -218,11 +231,11 @@ fn template(draft: &Draft, can: &Capabilities) -> Result<Vec<ReplyPart>, CannotR
     if !draft.attachments.is_empty() {
         return Err(CannotReply::TemplateFiles);
     }
-    Ok(vec![ReplyPart { text: draft.text.clone(), html: None, attachments: Vec::new() }])
+    Ok(vec![only(&draft.text)])
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use chrono::TimeZone as _;
 
     use super::*;
@@ -234,7 +247,7 @@ mod tests {
         chrono::Utc.with_ymd_and_hms(2026, 11, 26, 8, 0, 0).unwrap()
     }
 
-    fn can() -> Capabilities {
+    pub(in crate::desk) fn can() -> Capabilities {
         Capabilities {
             text: TextLimit { max: 10, unit: TextUnit::Chars },
             media: MediaLimit { bytes_max: 100, count_max: 2, apart: false },
@@ -249,6 +262,7 @@ mod tests {
             reply_window: Some(Duration::from_secs(3600)),
             templates: false,
             private: None,
+            choices: None,
             rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 1 },
         }
     }
@@ -346,7 +360,7 @@ mod tests {
             ..can()
         };
         let quiet = Draft { private: true, ..draft(" write us ") };
-        let only = ReplyPart { text: "write us".to_owned(), html: None, attachments: Vec::new() };
+        let only = only("write us");
         assert_eq!(plan(&quiet, &can), Ok(vec![only]));
         assert_eq!(plan(&quiet, &none), Err(CannotReply::NoPrivate));
         let form = Err(CannotReply::PrivateForm { max: 10, unit: "characters" });
@@ -363,7 +377,7 @@ mod tests {
     fn files_go_with_the_first_part_and_html_with_the_only_one() {
         let html = Some("<b>hi</b>".to_owned());
         let short = Draft { html: html.clone(), attachments: vec![1], ..draft("hi") };
-        let only = ReplyPart { text: "hi".to_owned(), html: html.clone(), attachments: vec![0] };
+        let only = ReplyPart { html: html.clone(), attachments: vec![0], ..only("hi") };
         assert_eq!(plan(&short, &can()).unwrap(), [only]);
         let long = Draft { html, attachments: vec![1], ..draft("one two three four") };
         let parts = plan(&long, &can()).unwrap();

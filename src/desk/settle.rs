@@ -150,6 +150,7 @@ mod tests {
                 author: None,
                 automated: false,
                 private: false,
+                choices: Vec::new(),
                 begun_at: chrono::DateTime::UNIX_EPOCH,
                 customer_wrote_at: None,
                 template: None,

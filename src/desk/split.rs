@@ -22,6 +22,11 @@ pub fn split(text: &str, limit: TextLimit) -> Vec<String> {
     parts
 }
 
+/// How much of a limit a text takes.
+pub(super) fn measure(text: &str, unit: TextUnit) -> u64 {
+    text.chars().map(|c| width(c, unit)).sum()
+}
+
 const fn width(c: char, unit: TextUnit) -> u64 {
     match unit {
         TextUnit::Bytes => c.len_utf8() as u64,

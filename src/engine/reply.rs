@@ -6,8 +6,8 @@ use super::{Engine, failpoint};
 use crate::channel::Channel;
 use crate::desk::{self, CannotReply, Draft};
 use crate::model::{
-    Actor, ActorKind, ChannelName, ContactId, MessageId, OwnAddresses, Party, Priority, Template,
-    TicketId, TicketStatus, Timestamp,
+    Actor, ActorKind, ChannelName, Choice, ContactId, MessageId, OwnAddresses, Party, Priority,
+    Template, TicketId, TicketStatus, Timestamp,
 };
 use crate::store::{
     Answer, MessageView, NewTicket, Once, ReplyFacts, ReplyPlan, StoreError, TicketView,
@@ -33,6 +33,8 @@ pub struct ReplyRequest {
     pub template: Option<Template>,
     /// To whoever wrote what is answered alone, and not in public.
     pub private: bool,
+    /// Answers to choose from: buttons where the channel has them, else digits below the text.
+    pub choices: Vec<Choice>,
     /// Another channel than the customer's.
     pub via: Option<ChannelName>,
     /// Not before this moment.
@@ -102,6 +104,7 @@ impl ReplyRequest {
             uploads: Vec::new(),
             template: None,
             private: false,
+            choices: Vec::new(),
             via: None,
             send_at: None,
             held: false,
@@ -224,6 +227,9 @@ fn plan(
     }
     let shown = request.template.as_ref().filter(|_| request.text.trim().is_empty());
     let text = shown.map_or(request.text, Template::shown);
+    let offered = (!request.choices.is_empty())
+        .then(|| desk::offer("", &text, &request.choices, &channel.capabilities));
+    let text = offered.as_ref().map_or(text, |offered| offered.texts.join("\n\n"));
     let draft = Draft {
         text: text.clone(),
         html: html.clone(),
@@ -235,7 +241,10 @@ fn plan(
     };
     // What is planned for later has to find the window open then.
     let goes_out = request.send_at.map_or(now, |at| at.max(now));
-    let parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, goes_out)?;
+    let mut parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, goes_out)?;
+    if let Some((last, offered)) = parts.last_mut().zip(offered) {
+        last.choices = offered.choices;
+    }
     let automated = request.actor.kind == ActorKind::System;
     Ok(ReplyPlan {
         message: request.message,

@@ -32,8 +32,21 @@ pub struct Capabilities {
     pub templates: bool,
     /// May somebody who wrote in public be answered in private? `None`: everything here is private anyway.
     pub private: Option<PrivateReply>,
+    /// Can a message have buttons with answers? `None`: they are told in words, each with its digit.
+    pub choices: Option<ChoiceLimit>,
     /// How fast we may send.
     pub rate: Rate,
+}
+
+/// Buttons of one message.
+#[derive(Debug, Clone, Copy)]
+pub struct ChoiceLimit {
+    /// How many.
+    pub count: usize,
+    /// Longest label, in characters.
+    pub label_chars: usize,
+    /// Longest text of a message that has buttons, in the unit of its text.
+    pub text: u32,
 }
 
 /// One message in private to somebody who wrote in public: a text without files.

@@ -50,6 +50,17 @@ pub struct Outbound {
     pub customer_wrote_at: Option<Timestamp>,
     /// Send this instead of the text, which then only says to people here what it is.
     pub template: Option<Template>,
+    /// Buttons below the text. What is pressed comes back as a message with the button's label.
+    pub choices: Vec<Choice>,
+}
+
+/// One of a few answers that a customer can give with a tap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Choice {
+    /// Comes back to us where the service repeats it; at most 60 bytes, unique within its message.
+    pub id: String,
+    /// What stands on the button, in the customer's language.
+    pub label: String,
 }
 
 /// A message that the service approved beforehand: some let nothing else through to whoever has not written

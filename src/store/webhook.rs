@@ -176,6 +176,7 @@ fn row(
         customer_wrote_at: None,
         template: None,
         private: false,
+        choices: Vec::new(),
     };
     let mut row = delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -155,6 +155,7 @@ fn capabilities(at_once: u16) -> Capabilities {
         reply_window: None,
         templates: false,
         private: None,
+        choices: None,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: at_once },
     }
 }

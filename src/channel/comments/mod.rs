@@ -157,6 +157,7 @@ const fn capabilities(product: &Product) -> Capabilities {
         opens: false,
         reply_window: None,
         templates: false,
+        choices: None,
         private: Some(PrivateReply { text: product.private, window: PRIVATE_WINDOW }),
         // The service calls more than that spam; and 750 private ones are allowed in an hour.
         rate: Rate { per_minute: 60, per_recipient: Duration::ZERO, in_flight_max: 2 },

@@ -21,8 +21,8 @@ use super::shared::graph::notice::{Service, by_id};
 use super::shared::graph::settings::{self, Access};
 use super::{BadChannel, Channel, Kind, Site, Table};
 use crate::model::{
-    Capabilities, ChannelName, MediaLimit, Policy, Rate, Receipts, Resend, Support, TextLimit,
-    TextUnit,
+    Capabilities, ChannelName, ChoiceLimit, MediaLimit, Policy, Rate, Receipts, Resend, Support,
+    TextLimit, TextUnit,
 };
 
 /// `kind = "messenger"`.
@@ -141,6 +141,7 @@ const fn capabilities(product: &Product, human_agent: bool) -> Capabilities {
         reply_window: Some(if human_agent { HUMAN_WINDOW } else { WINDOW }),
         templates: false,
         private: None,
+        choices: Some(ChoiceLimit { count: 13, label_chars: 20, text: 2000 }),
         // Three hundred a second for a page.
         rate: Rate { per_minute: 6_000, per_recipient: Duration::ZERO, in_flight_max: 8 },
     }

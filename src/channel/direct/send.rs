@@ -13,7 +13,7 @@ use crate::channel::shared::graph::account::{Graph, harmless};
 use crate::channel::shared::http::Call;
 use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError};
-use crate::model::{Outbound, OutboundMedia, Party, RemoteId, Scheme};
+use crate::model::{Choice, Outbound, OutboundMedia, Party, RemoteId, Scheme};
 
 /// A file may take this long on its way up.
 const UPLOAD_TIME_MAX: Duration = Duration::from_secs(300);
@@ -47,7 +47,13 @@ impl Deliver for Sender {
         // Comes back with what the service repeats.
         let metadata = outbound.delivery;
         let message = match outbound.media.as_slice() {
-            [] => json!({ "text": outbound.text, "metadata": metadata }),
+            [] if outbound.choices.is_empty() => {
+                json!({ "text": outbound.text, "metadata": metadata })
+            }
+            [] => {
+                let replies: Vec<Value> = outbound.choices.iter().map(quick_reply).collect();
+                json!({ "text": outbound.text, "metadata": metadata, "quick_replies": replies })
+            }
             [file] => {
                 let payload = json!({ "attachment_id": self.account.upload(file).await? });
                 let attachment = json!({ "type": files::kind(file), "payload": payload });
@@ -106,6 +112,11 @@ impl Account {
         let id = look::word(&told, "/attachment_id");
         id.ok_or_else(|| again("the service gave the file no id".into()))
     }
+}
+
+/// A button that writes its label for the customer.
+fn quick_reply(choice: &Choice) -> Value {
+    json!({ "content_type": "text", "title": choice.label, "payload": choice.id })
 }
 
 /// By what right it is sent: as an answer, or as a human's later answer.

@@ -94,6 +94,7 @@ fn capabilities(send: Option<&Submission>) -> Capabilities {
         reply_window: None,
         templates: false,
         private: None,
+        choices: None,
         rate: Rate {
             per_minute: send.map_or(0, |send| send.rate_per_minute),
             per_recipient: Duration::ZERO,

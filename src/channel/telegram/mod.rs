@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use super::{BadChannel, Channel, Hook, Kind, Pull, Site, Table};
 use crate::model::{
-    Capabilities, ChannelName, MediaLimit, Policy, Rate, Realm, Receipts, Resend, Support,
-    TextLimit, TextUnit,
+    Capabilities, ChannelName, ChoiceLimit, MediaLimit, Policy, Rate, Realm, Receipts, Resend,
+    Support, TextLimit, TextUnit,
 };
 
 /// `kind = "telegram"`.
@@ -100,6 +100,7 @@ const fn capabilities(local: bool) -> Capabilities {
         reply_window: None,
         templates: false,
         private: None,
+        choices: Some(ChoiceLimit { count: 20, label_chars: 40, text: send::TEXT_UNITS_MAX }),
         // Thirty a second for a bot, one a second for a chat.
         rate: Rate { per_minute: 1_500, per_recipient: Duration::from_secs(1), in_flight_max: 8 },
     }

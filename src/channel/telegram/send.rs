@@ -18,7 +18,7 @@ use super::names::Place;
 use crate::channel::shared::http::delivered;
 use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError};
-use crate::model::{Outbound, OutboundMedia, ThreadKey};
+use crate::model::{Choice, Outbound, OutboundMedia, ThreadKey};
 
 /// Longest text, in UTF-16 units.
 pub(super) const TEXT_UNITS_MAX: u32 = 4096;
@@ -210,6 +210,9 @@ impl Attempt<'_> {
     async fn call(&self, bot: &Bot) -> Result<Answered, Failed> {
         let mut fields = self.frame();
         let words = self.words();
+        if !self.outbound.choices.is_empty() {
+            fields.insert("reply_markup".to_owned(), buttons(&self.outbound.choices));
+        }
         let Some(media) = self.outbound.media.first() else {
             fields.insert("text".to_owned(), json!(words.text));
             if !words.entities.is_empty() {
@@ -281,6 +284,17 @@ fn method(media: &OutboundMedia) -> (&'static str, &'static str) {
         "audio/mpeg" | "audio/mp4" => ("sendAudio", "audio"),
         _ => DOCUMENT,
     }
+}
+
+/// Buttons below the message: beside each other while they are short.
+fn buttons(choices: &[Choice]) -> Value {
+    const ROW_CHARS_MAX: usize = 32;
+    let button = |choice: &Choice| json!({ "text": choice.label, "callback_data": choice.id });
+    let chars: usize = choices.iter().map(|choice| choice.label.chars().count()).sum();
+    let in_row = if chars <= ROW_CHARS_MAX { choices.len() } else { 1 };
+    let rows = choices.chunks(in_row.max(1));
+    let rows: Vec<Vec<Value>> = rows.map(|row| row.iter().map(button).collect()).collect();
+    json!({ "inline_keyboard": rows })
 }
 
 /// The conversation, or the customer's own chat with the bot.

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::channel::shared::sign::Signer;
 use crate::model::{
-    Address, Capabilities, ChannelName, MediaLimit, Outbound, Policy, Rate, Realm, Receipts,
-    RemoteId, Resend, Scheme, Support, TextLimit, TextUnit,
+    Address, Capabilities, ChannelName, ChoiceLimit, MediaLimit, Outbound, Policy, Rate, Realm,
+    Receipts, RemoteId, Resend, Scheme, Support, TextLimit, TextUnit,
 };
 use settings::Settings;
 
@@ -89,6 +89,7 @@ const fn capabilities() -> Capabilities {
         reply_window: None,
         templates: false,
         private: None,
+        choices: Some(ChoiceLimit { count: 20, label_chars: 60, text: 20_000 }),
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 16 },
     }
 }

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use super::{BadChannel, Channel, Kind, Site, Table};
 use crate::model::{
-    Address, Capabilities, ChannelName, MediaLimit, Policy, Rate, Realm, Receipts, Resend, Scheme,
-    Support, TextLimit, TextUnit,
+    Address, Capabilities, ChannelName, ChoiceLimit, MediaLimit, Policy, Rate, Realm, Receipts,
+    Resend, Scheme, Support, TextLimit, TextUnit,
 };
 
 /// `kind = "whatsapp"`.
@@ -81,6 +81,7 @@ const fn capabilities() -> Capabilities {
         reply_window: Some(WINDOW),
         templates: true,
         private: None,
+        choices: Some(ChoiceLimit { count: 10, label_chars: 20, text: 1024 }),
         // Eighty a second for a number; to one person bursts are let through, and the rest is told to wait.
         rate: Rate { per_minute: 4_800, per_recipient: Duration::ZERO, in_flight_max: 8 },
     }

@@ -10,7 +10,7 @@ use super::files;
 use crate::channel::shared::http::Answer;
 use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError};
-use crate::model::{Outbound, Party, RemoteId, Scheme, Template};
+use crate::model::{Choice, Outbound, Party, RemoteId, Scheme, Template};
 
 /// Sends from one number of ours.
 pub(super) struct Sender {
@@ -23,6 +23,7 @@ impl Deliver for Sender {
         let mut body = envelope(outbound)?;
         let (kind, content) = match (&outbound.template, outbound.media.as_slice()) {
             (Some(given), _) => ("template", template(given)),
+            (None, []) if !outbound.choices.is_empty() => ("interactive", asked(outbound)),
             (None, []) => ("text", json!({ "body": outbound.text, "preview_url": false })),
             (None, [media]) => {
                 let id = self.account.upload(media).await?;
@@ -93,6 +94,22 @@ fn recipient(to: &Party) -> Result<(&'static str, String), DeliverError> {
             Err(DeliverError::Rejected("it is no address of WhatsApp".into()))
         }
     }
+}
+
+/// Up to three answers are buttons, more of them a list that a button opens.
+fn asked(outbound: &Outbound) -> Value {
+    const BUTTONS_MAX: usize = 3;
+    let body = json!({ "text": outbound.text });
+    let named = |choice: &Choice| json!({ "id": choice.id, "title": choice.label });
+    if outbound.choices.len() <= BUTTONS_MAX {
+        let reply = |choice: &Choice| json!({ "type": "reply", "reply": named(choice) });
+        let buttons: Vec<Value> = outbound.choices.iter().map(reply).collect();
+        return json!({ "type": "button", "body": body, "action": { "buttons": buttons } });
+    }
+    let rows: Vec<Value> = outbound.choices.iter().map(named).collect();
+    // What opens the list must have a label; this one is the same in every language.
+    let action = json!({ "button": "☰", "sections": [{ "rows": rows }] });
+    json!({ "type": "list", "body": body, "action": action })
 }
 
 fn template(given: &Template) -> Value {

@@ -182,6 +182,7 @@ async fn queue(
         customer_wrote_at: None,
         template: None,
         private: false,
+        choices: Vec::new(),
     };
     let queued = outbox::delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -21,8 +21,9 @@ pub use person::VisitorState;
 
 use super::entity::{attachment, delivery, message, ticket};
 use super::message::{AttachmentBytes, MessageView, views};
+use super::outbox::StoredOutbound;
 use super::{Store, StoreError};
-use crate::model::{ChannelName, DeliveryId};
+use crate::model::{ChannelName, Choice, DeliveryId};
 
 /// Somebody at the other end of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,6 +50,8 @@ pub struct ChatItem {
     pub place: i64,
     /// The message.
     pub message: MessageView,
+    /// Answers to choose from.
+    pub choices: Vec<Choice>,
 }
 
 /// A part of a conversation.
@@ -129,14 +132,49 @@ impl Store {
             .all(self.reader())
             .await?;
         let unsent = self.unsent(guest, rows.iter().map(|row| row.id)).await?;
+        let mut choices = self.choices(guest, &rows).await?;
         let shown = rows.into_iter().filter(|row| !unsent.contains(&row.id)).collect();
         let mut items: Vec<ChatItem> = views(self.reader(), shown)
             .await?
             .into_iter()
-            .filter_map(|message| Some(ChatItem { place: *places.get(&message.id)?, message }))
+            .filter_map(|message| {
+                let choices = choices.remove(&message.id).unwrap_or_default();
+                Some(ChatItem { place: *places.get(&message.id)?, message, choices })
+            })
             .collect();
         items.sort_by_key(|item| item.place);
         Ok(items)
+    }
+
+    /// What may be chosen below those messages that went out by themselves: no others ask.
+    async fn choices(
+        &self,
+        guest: &Guest,
+        rows: &[message::Model],
+    ) -> Result<HashMap<Uuid, Vec<Choice>>, StoreError> {
+        let ours = rows.iter().filter(|row| row.direction == "out" && row.author_kind == "system");
+        let ours: Vec<Uuid> = ours.map(|row| row.id).collect();
+        let mut choices = HashMap::new();
+        if ours.is_empty() {
+            return Ok(choices);
+        }
+        let deliveries: Vec<(Uuid, String)> = delivery::Entity::find()
+            .select_only()
+            .columns([delivery::Column::Message, delivery::Column::Outbound])
+            .filter(delivery::Column::Message.is_in(ours))
+            .filter(delivery::Column::Channel.eq(guest.channel.as_str()))
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        for (message, outbound) in deliveries {
+            // An erased one is no outbound any more.
+            let outbound = serde_json::from_str::<StoredOutbound>(&outbound);
+            let offered = outbound.map(|outbound| outbound.choices).unwrap_or_default();
+            if !offered.is_empty() {
+                choices.insert(message, offered);
+            }
+        }
+        Ok(choices)
     }
 
     /// Of these messages of ours, those of which a part is not sent yet.

@@ -212,6 +212,7 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
             customer_wrote_at: stored.customer_wrote_at,
             template: stored.template,
             private: stored.private,
+            choices: stored.choices,
             begun_at: now,
         },
         channel: row.channel.parse().map_err(database)?,

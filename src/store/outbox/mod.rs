@@ -13,8 +13,8 @@ use super::entity::{delivery, message};
 use super::{StoreError, millis};
 use crate::desk;
 use crate::model::{
-    Actor, DeliveryState, Direction, Inbound, MessageKind, Party, RemoteId, Template, ThreadKey,
-    Timestamp,
+    Actor, Choice, DeliveryState, Direction, Inbound, MessageKind, Party, RemoteId, Template,
+    ThreadKey, Timestamp,
 };
 
 pub use lane::Due;
@@ -78,6 +78,7 @@ impl Routing {
             customer_wrote_at: None,
             template: None,
             private: false,
+            choices: Vec::new(),
         }
     }
 
@@ -119,6 +120,9 @@ pub(super) struct StoredOutbound {
     /// Absent in rows of older versions.
     #[serde(default)]
     pub(super) private: bool,
+    /// Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) choices: Vec<Choice>,
 }
 
 /// A row of the outbox to be written.

@@ -353,6 +353,7 @@ async fn write_deliveries(
             automated: plan.automated,
             template: plan.template.clone(),
             private: plan.private,
+            choices: part.choices.clone(),
             ..answer.clone()
         };
         let id = DeliveryId::new().uuid();

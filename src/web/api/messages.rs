@@ -338,6 +338,7 @@ async fn write_message(
                 uploads,
                 template: check::template("template", value.template)?,
                 private: value.private,
+                choices: Vec::new(),
                 via: value.via,
                 send_at: value.send_at,
                 held: value.held,

@@ -132,7 +132,7 @@ async fn readable(
         commits.mark_unchanged();
         if let Some(place) = store.chat_place(&inside.guest, id.uuid()).await? {
             let message = store.message(id.uuid()).await?;
-            return Ok(Some(ChatItem { place, message }));
+            return Ok(Some(ChatItem { place, message, choices: Vec::new() }));
         }
         let next = tokio::time::Instant::now() + Duration::from_millis(250);
         // Another node may commit, too: look without being told.
@@ -251,6 +251,7 @@ pub(super) fn shown(inside: &Inside, item: &ChatItem) -> Value {
         "author": author,
         "text": message.text,
         "attachments": files,
+        "choices": item.choices,
         "sent_at": message.sent_at,
         "edited_at": message.edited_at,
         "deleted": message.deleted_at.is_some(),

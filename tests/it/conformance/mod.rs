@@ -104,6 +104,7 @@ impl Fixture {
             author: Some("Agent".to_owned()),
             automated: false,
             private: false,
+            choices: Vec::new(),
             begun_at: chrono::DateTime::UNIX_EPOCH,
             customer_wrote_at: None,
             template: None,

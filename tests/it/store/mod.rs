@@ -227,7 +227,7 @@ pub(crate) fn plan(facts: ReplyFacts, text: &str) -> ReplyPlan {
 }
 
 pub(crate) fn part(text: &str) -> ReplyPart {
-    ReplyPart { text: text.to_owned(), html: None, attachments: vec![0, 1, 2] }
+    ReplyPart { text: text.to_owned(), html: None, attachments: vec![0, 1, 2], choices: Vec::new() }
 }
 
 pub(crate) async fn open(url: &str, keys: &MasterKeys, access: Access) -> Store {
@@ -379,6 +379,7 @@ pub(crate) const fn capabilities(resend: Resend) -> Capabilities {
         reply_window: None,
         templates: false,
         private: None,
+        choices: None,
         rate: Rate { per_minute: 0, per_recipient: Duration::ZERO, in_flight_max: 4 },
     }
 }

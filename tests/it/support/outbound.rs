@@ -97,6 +97,7 @@ pub fn outbound(to: &str, text: &str) -> Outbound {
         author: Some("Bob".to_owned()),
         automated: false,
         private: false,
+        choices: Vec::new(),
         begun_at: chrono::DateTime::UNIX_EPOCH,
         customer_wrote_at: None,
         template: None,

@@ -13,7 +13,8 @@ use tributary::channel::shared::webhook::WebhookKeys;
 use tributary::channel::{self, Channel, Site, Vault};
 use tributary::engine::{Clock, Engine, EngineSettings, ReplyRequest};
 use tributary::model::{
-    Actor, ActorKind, Cause, ChannelName, DeliveryStatus, MessageId, Secret, TicketId, Timestamp,
+    Actor, ActorKind, Cause, ChannelName, Choice, DeliveryStatus, MessageId, Secret, TicketId,
+    Timestamp,
 };
 use tributary::store::{
     Access, Answer, MasterKeys, MessageFilter, MessageView, OutboxFilter, OutboxRow, Store,
@@ -167,4 +168,14 @@ impl Rig {
 pub fn reply_request(ticket: Uuid, text: &str) -> ReplyRequest {
     let actor = Actor { kind: ActorKind::Agent, id: None, name: "Ben".to_owned() };
     ReplyRequest::words(MessageId::new(), TicketId::from(ticket), text.to_owned(), actor)
+}
+
+/// A question with its answers to choose from.
+pub fn asked(ticket: Uuid, text: &str, labels: &[&str]) -> ReplyRequest {
+    let choice = |(at, label): (usize, &&str)| Choice {
+        id: format!("ask:{at}"),
+        label: (*label).to_owned(),
+    };
+    let choices = labels.iter().enumerate().map(choice).collect();
+    ReplyRequest { choices, ..reply_request(ticket, text) }
 }

@@ -38,6 +38,7 @@ fn outbound() -> Outbound {
         author: Some("Bob".to_owned()),
         automated: false,
         private: false,
+        choices: Vec::new(),
         begun_at: chrono::DateTime::UNIX_EPOCH,
         customer_wrote_at: None,
         template: None,

@@ -407,6 +407,10 @@ class Chat extends HTMLElement {
       }
       const note = own ? this.noteOf(one, one === lastOwn && !waiting.length) : null;
       keep(one.client_id ?? one.id, JSON.stringify([one, note, who !== before]), () => this.bubble(one, own, who !== before, note));
+      if (one.choices?.length && one === list.at(-1) && !waiting.length && !one.deleted) {
+        keep(`choices ${one.id}`, "", () => h("div.choices", { role: "group", "aria-label": words.choose }, ...one.choices.map(({ label }) =>
+          h("button", { type: "button", dir: "auto", onclick: () => client.say({ text: label, files: [] }) }, label))));
+      }
       before = who;
     }
     if (client.state.agent_typing) {

@@ -53,6 +53,7 @@ export default {
   whenHint: "This afternoon, for instance",
   callbackSend: "Ask for a call",
   back: "Back",
+  choose: "Choose an answer",
   rate: "How were we?",
   rateStar: (n) => `${n} of 5`,
   rateComment: "Tell us more (optional)",

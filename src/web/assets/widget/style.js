@@ -124,6 +124,9 @@ form.sheet{flex:1;overflow-y:auto;padding:20px 18px 18px;display:flex;flex-direc
 .extra button{display:flex;align-items:center;gap:7px;padding:5px 13px;border-radius:14px;font-size:13px;color:var(--muted);min-height:30px}
 .extra button:hover{background:var(--surface)}
 .extra svg{width:15px;height:15px}
+.choices{display:flex;flex-wrap:wrap;gap:8px;margin-block-start:8px;max-width:84%}
+.choices button{padding:8px 15px;min-height:38px;border-radius:19px;border:1px solid var(--accent);color:var(--accent);background:var(--bg);font-weight:550;text-align:start}
+.choices button:hover{background:var(--surface)}
 .rate{align-self:stretch;margin-block-start:12px;padding:15px;border-radius:16px;border:1px solid var(--line);display:flex;flex-direction:column;gap:11px;text-align:center}
 .rate p{margin:0;font-weight:550}
 .stars{display:flex;justify-content:center;gap:2px;border:0;padding:0;margin:0}

@@ -53,6 +53,7 @@ export default {
   whenHint: "例如：今天下午",
   callbackSend: "请给我回电",
   back: "返回",
+  choose: "请选择",
   rate: "请评价本次服务",
   rateStar: (n) => `${n} 分（满分 5 分）`,
   rateComment: "补充说明（选填）",

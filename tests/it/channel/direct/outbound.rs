@@ -10,7 +10,7 @@ use super::{ANN, FACES, start, take, written};
 use crate::support::graph::pages::{Face, now};
 use crate::support::graph::whatsapp::{Act, refusal};
 use crate::support::receiver::Does;
-use crate::support::rig::{PATIENCE, Rig, pass, reply_request};
+use crate::support::rig::{PATIENCE, Rig, asked, pass, reply_request};
 use crate::support::wait_until;
 
 /// The error of the newest delivery, when it has this state.
@@ -42,6 +42,29 @@ async fn messenger_a_question_is_answered_and_read_up_to_a_moment() {
     take(&rig, &event("read", json!({ "watermark": now() + 1000 }))).await;
     newest(&rig, 1, DeliveryStatus::Read).await;
     rig.engine.stop().await;
+}
+
+/// Answers to choose from are quick replies; a label that is too long for one makes them digits.
+#[tokio::test]
+async fn direct_answers_to_choose_from_are_quick_replies() {
+    for face in FACES {
+        let (rig, service) = start(face, "").await;
+        let ticket = written(&rig, face, "m_1", "where is it?").await;
+        rig.engine.reply(asked(ticket, "Did it help?", &["Yes", "No"])).await.unwrap();
+        let long = ["Yes", "No, I would like a person"];
+        rig.engine.reply(asked(ticket, "Did it help?", &long)).await.unwrap();
+        rig.wait_deliveries(2, DeliveryStatus::Sent).await;
+        let sent = |at: usize| service.sent()[at].body["message"].clone();
+        let button = |label: &str, payload: &str| json!({ "content_type": "text", "title": label, "payload": payload });
+        let expected = json!([button("Yes", "ask:0"), button("No", "ask:1")]);
+        assert_eq!(
+            (&sent(0)["text"], &sent(0)["quick_replies"]),
+            (&json!("Did it help?"), &expected)
+        );
+        let words = "Did it help?\n\n1 = Yes\n2 = No, I would like a person";
+        assert_eq!((&sent(1)["text"], &sent(1)["quick_replies"]), (&json!(words), &Value::Null));
+        rig.engine.stop().await;
+    }
 }
 
 #[tokio::test]

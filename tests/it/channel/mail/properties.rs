@@ -283,6 +283,7 @@ fn outbound(text: String) -> Outbound {
         author: None,
         automated: false,
         private: false,
+        choices: Vec::new(),
         begun_at: chrono::DateTime::UNIX_EPOCH,
         customer_wrote_at: None,
         template: None,

@@ -9,7 +9,7 @@ use tributary::store::{Answer, NewUpload};
 
 use super::{ANN, BOB, becomes, start, written};
 use crate::support::receiver::Does;
-use crate::support::rig::{PATIENCE, pass, reply_request};
+use crate::support::rig::{PATIENCE, asked, pass, reply_request};
 use crate::support::telegram::{Act, message, refusal};
 use crate::support::wait_until;
 
@@ -27,6 +27,27 @@ async fn telegram_t5_an_answer_goes_back_with_its_formatting() {
         "link_preview_options": { "is_disabled": true },
         "reply_parameters": { "message_id": 101, "allow_sending_without_reply": true } });
     assert_eq!(service.sent()[0].fields, expected);
+    rig.engine.stop().await;
+}
+
+/// Answers to choose from are buttons: short ones beside each other, long ones below each other.
+#[tokio::test]
+async fn telegram_answers_to_choose_from_are_buttons() {
+    let (rig, service) = start().await;
+    let ticket = written(&rig, &service, ANN, "where is it?").await;
+    rig.engine.reply(asked(ticket, "Did it help?", &["Yes", "No"])).await.unwrap();
+    rig.engine
+        .reply(asked(ticket, "Well?", &["Yes, thank you", "No, a person please"]))
+        .await
+        .unwrap();
+    rig.wait_deliveries(2, DeliveryStatus::Sent).await;
+    let button =
+        |label: &str, at: u8| json!({ "text": label, "callback_data": format!("ask:{at}") });
+    let keyboard = |at: usize| service.sent()[at].fields["reply_markup"]["inline_keyboard"].clone();
+    assert_eq!(keyboard(0), json!([[button("Yes", 0), button("No", 1)]]));
+    let rows = json!([[button("Yes, thank you", 0)], [button("No, a person please", 1)]]);
+    assert_eq!(keyboard(1), rows);
+    assert_eq!(service.texts(), ["Did it help?", "Well?"]);
     rig.engine.stop().await;
 }
 

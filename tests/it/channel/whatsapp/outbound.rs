@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{ANN, start, take, written};
 use crate::support::graph::whatsapp::{Act, WhatsApp, failed, refusal, status};
 use crate::support::receiver::Does;
-use crate::support::rig::{PATIENCE, Rig, pass, reply_request};
+use crate::support::rig::{PATIENCE, Rig, asked, pass, reply_request};
 use crate::support::wait_until;
 
 fn template() -> Template {
@@ -48,6 +48,28 @@ async fn whatsapp_a_question_is_answered_and_the_news_of_the_answer_come_back() 
         take(&rig, &status("wamid.OUT1", word, &along)).await;
     }
     becomes(&rig, DeliveryStatus::Read).await;
+    rig.engine.stop().await;
+}
+
+/// Up to three answers to choose from are buttons, more of them a list.
+#[tokio::test]
+async fn whatsapp_answers_to_choose_from_are_buttons_or_a_list() {
+    let (rig, service) = start().await;
+    let ticket = written(&rig, ANN, "wamid.1", "where is my order?").await;
+    rig.engine.reply(asked(ticket, "Did it help?", &["Yes", "No"])).await.unwrap();
+    rig.engine.reply(asked(ticket, "How were we?", &["5", "4", "3", "2"])).await.unwrap();
+    rig.wait_deliveries(2, DeliveryStatus::Sent).await;
+    let sent = service.taken();
+    let reply =
+        |id: &str, title: &str| json!({ "type": "reply", "reply": { "id": id, "title": title } });
+    assert_eq!(sent[0]["type"], "interactive");
+    let expected = json!({ "type": "button", "body": { "text": "Did it help?" },
+        "action": { "buttons": [reply("ask:0", "Yes"), reply("ask:1", "No")] } });
+    assert_eq!(sent[0]["interactive"], expected);
+    let list = &sent[1]["interactive"];
+    assert_eq!((&list["type"], &list["body"]["text"]), (&json!("list"), &json!("How were we?")));
+    let row = json!({ "id": "ask:3", "title": "2" });
+    assert_eq!(list["action"]["sections"][0]["rows"][3], row);
     rig.engine.stop().await;
 }
 
