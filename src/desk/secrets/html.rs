@@ -26,7 +26,7 @@ const ENTITY_MAX: usize = 12;
 
 /// What tags within a line do: a secret may stand in one word that they cut, or in words that they hold together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inline {
+enum Inline {
     Joins,
     Parts,
 }
@@ -41,6 +41,8 @@ struct Piece {
 }
 
 struct Page {
+    /// A tag within a line was met.
+    inline: bool,
     shown: String,
     pieces: Vec<Piece>,
     tags: Vec<Range<usize>>,
@@ -48,15 +50,19 @@ struct Page {
 
 impl Page {
     fn of(html: &str, inline: Inline) -> Self {
-        let mut page = Self { shown: String::new(), pieces: Vec::new(), tags: Vec::new() };
+        let mut page =
+            Self { inline: false, shown: String::new(), pieces: Vec::new(), tags: Vec::new() };
         let mut at = 0;
         while let Some(rest) = html.get(at..).filter(|rest| !rest.is_empty()) {
             if rest.starts_with('<') {
                 let end = at + rest.find('>').map_or(rest.len(), |end| end + 1);
                 if !INLINE.contains(&name(html.get(at..end).unwrap_or_default()).as_str()) {
                     page.shown.push('\n');
-                } else if inline == Inline::Parts {
-                    page.shown.push(' ');
+                } else {
+                    page.inline = true;
+                    if inline == Inline::Parts {
+                        page.shown.push(' ');
+                    }
                 }
                 page.tags.push(at..end);
                 at = end;
@@ -106,8 +112,17 @@ fn entity(rest: &str) -> Option<(String, usize)> {
     Some((char::from_u32(value)?.to_string(), length))
 }
 
-pub(super) fn mask(scanner: &Scanner, html: &str, inline: Inline) -> Option<Masked> {
-    let page = Page::of(html, inline);
+/// `None`: nothing is found. Both ways are tried, unless there is no tag that makes a difference.
+pub(super) fn mask(scanner: &Scanner, html: &str) -> Option<Masked> {
+    let page = Page::of(html, Inline::Joins);
+    let masked = mask_page(scanner, html, &page);
+    if masked.is_some() || !page.inline {
+        return masked;
+    }
+    mask_page(scanner, html, &Page::of(html, Inline::Parts))
+}
+
+fn mask_page(scanner: &Scanner, html: &str, page: &Page) -> Option<Masked> {
     let finds = scanner.scan(&page.shown);
     let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
     let mut sorts: std::collections::BTreeSet<_> = finds.iter().map(|find| find.sort).collect();

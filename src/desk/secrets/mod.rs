@@ -212,9 +212,7 @@ impl Scanner {
         let mut masked: Option<Masked> = None;
         for _ in 0..ROUNDS_MAX {
             let now = masked.as_ref().map_or(html, |masked| &masked.text);
-            let next = html::mask(self, now, html::Inline::Joins);
-            let next = next.or_else(|| html::mask(self, now, html::Inline::Parts));
-            let Some(mut next) = next else { break };
+            let Some(mut next) = html::mask(self, now) else { break };
             next.sorts.extend(masked.into_iter().flat_map(|masked| masked.sorts));
             masked = Some(next);
         }

@@ -103,7 +103,7 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
     let seed = context.has(Word::Seed);
     let mut buffer = String::new();
     let mut tokens = Tokens { text, at: 0 };
-    let mut end_before = 0;
+    let (mut end_before, mut open) = (0, false);
     while let Some((token, han)) = tokens.next() {
         let word = text.get(token.clone()).unwrap_or_default();
         let gap = text.get(end_before..token.start).unwrap_or_default();
@@ -112,6 +112,11 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
         }
         end_before = token.end;
         let known = lists_of(word, &mut buffer);
+        // Most words are of no list, and stand behind others of none.
+        if known.is_empty() && !open {
+            continue;
+        }
+        open = !known.is_empty();
         for (list, run) in runs.iter_mut().enumerate() {
             let place = known.iter().find(|(one, _)| *one == list);
             let Some((_, place)) = place else {

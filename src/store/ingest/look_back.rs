@@ -1,6 +1,7 @@
 //! A phrase that comes in pieces: the last messages of the same person are looked at together with the new one,
 //! and what they only hold together is masked in all of them.
 
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use sea_orm::{
@@ -15,13 +16,24 @@ use super::super::{Store, StoreError, millis, search};
 use super::mask::retitle;
 use super::{Prepared, PreparedMessage, Step};
 use crate::desk::{Find, Found, Safety, SecretSort};
-use crate::model::{Address, Flag, Form, Inbound, Timestamp};
+use crate::model::{Flag, Form, Inbound, Timestamp};
 
 /// How far back.
 const WITHIN: chrono::Duration = chrono::Duration::minutes(15);
 const MESSAGES_MAX: u64 = 26;
 /// Nobody splits a phrase into longer pieces.
 const BYTES_MAX: usize = 2000;
+
+/// A phrase and what is said around it: more is not looked at together.
+const JOINED_BYTES_MAX: usize = 6000;
+
+/// Who wrote, and where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Author {
+    scheme: String,
+    value: String,
+    channel: String,
+}
 
 /// A message that was there before, masked now.
 pub(super) struct Remasked {
@@ -47,16 +59,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Remasked>, StoreError> {
         let mut remasked: Vec<Remasked> = Vec::new();
-        let candidates = candidates(safety, batch);
-        for (row, step) in candidates {
-            let Some((address, channel)) = author(batch, row, step) else { continue };
-            let mut known = self.recent(&address, &channel, now).await?;
-            for known in &mut known {
-                if let Some(changed) = remasked.iter().find(|one| one.row.id == known.id) {
-                    known.clone_from(&changed.row);
-                }
-            }
-            let pieces = pieces(batch, (row, step), (&address, &channel), &known);
+        let candidates: Vec<_> = candidates(safety, batch)
+            .into_iter()
+            .filter_map(|(row, step)| Some((row, step, author(batch, row, step)?)))
+            .collect();
+        let mut recent = self.recent_of(candidates.iter().map(|(.., author)| author), now).await?;
+        for (row, step, author) in candidates {
+            let known = recent.entry(author.clone()).or_default();
+            let pieces = pieces(safety, batch, (row, step), &author, known);
             let Some(cuts) = cuts(safety, &pieces) else { continue };
             for (place, cuts) in cuts {
                 match place {
@@ -64,6 +74,9 @@ impl Store {
                     Place::Before(number) => {
                         let Some(row) = known.get(number).cloned() else { continue };
                         let changed = self.cut_stored(row, &cuts, now)?;
+                        if let Some(known) = known.get_mut(number) {
+                            known.clone_from(&changed.row);
+                        }
                         remasked.push(changed);
                     }
                 }
@@ -72,27 +85,54 @@ impl Store {
         Ok(remasked)
     }
 
-    /// What somebody wrote on a channel in the last minutes, oldest first.
+    /// What these people wrote in the last minutes, oldest first: mostly found with one question for all of them.
+    async fn recent_of(
+        &self,
+        authors: impl Iterator<Item = &Author>,
+        now: Timestamp,
+    ) -> Result<HashMap<Author, Vec<message::Model>>, StoreError> {
+        let authors: BTreeSet<&Author> = authors.collect();
+        let values: BTreeSet<&str> = authors.iter().map(|author| author.value.as_str()).collect();
+        let most = MESSAGES_MAX.saturating_mul(values.len() as u64);
+        let mut rows = self.recent(values.iter().copied(), most, now).await?;
+        if rows.len() as u64 == most && values.len() > 1 {
+            // Somebody wrote so much that there was no room for the others.
+            rows.clear();
+            for value in values {
+                rows.extend(self.recent([value].into_iter(), MESSAGES_MAX, now).await?);
+            }
+        }
+        let mut recent: HashMap<Author, Vec<message::Model>> = HashMap::new();
+        for row in rows.into_iter().rev().filter(|row| row.text.len() <= BYTES_MAX) {
+            let (scheme, value) = (row.author_scheme.clone(), row.author_value.clone());
+            if let (Some(scheme), Some(value)) = (scheme, value) {
+                let author = Author { scheme, value, channel: row.channel.clone() };
+                if authors.contains(&author) {
+                    recent.entry(author).or_default().push(row);
+                }
+            }
+        }
+        Ok(recent)
+    }
+
     async fn recent(
         &self,
-        address: &Address,
-        channel: &str,
+        values: impl Iterator<Item = &str>,
+        most: u64,
         now: Timestamp,
     ) -> Result<Vec<message::Model>, StoreError> {
-        let mut rows = message::Entity::find()
-            .filter(message::Column::AuthorValue.eq(&address.value))
-            .filter(message::Column::AuthorScheme.eq(address.scheme.as_str()))
-            .filter(message::Column::Channel.eq(channel))
+        let values: Vec<&str> = values.collect();
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = message::Entity::find()
+            .filter(message::Column::AuthorValue.is_in(values))
             .filter(message::Column::Direction.eq("in"))
             .filter(message::Column::DeletedAt.is_null())
             .filter(message::Column::ReceivedAt.gt(millis(now - WITHIN)))
             .order_by_desc(message::Column::Seq)
-            .limit(MESSAGES_MAX)
-            .all(self.reader())
-            .await?;
-        rows.retain(|row| row.text.len() <= BYTES_MAX);
-        rows.reverse();
-        Ok(rows)
+            .limit(most);
+        Ok(rows.all(self.reader()).await?)
     }
 
     fn cut_prepared(
@@ -187,37 +227,48 @@ fn inbound(batch: &[Prepared], row: usize, step: usize) -> Option<&Inbound> {
     }
 }
 
-fn author(batch: &[Prepared], row: usize, step: usize) -> Option<(Address, String)> {
-    let address = inbound(batch, row, step)?.sender.address.clone()?;
-    Some((address, batch.get(row)?.channel.name.as_str().to_owned()))
+fn author(batch: &[Prepared], row: usize, step: usize) -> Option<Author> {
+    let address = inbound(batch, row, step)?.sender.address.as_ref()?;
+    Some(Author {
+        scheme: address.scheme.as_str().to_owned(),
+        value: address.value.clone(),
+        channel: batch.get(row)?.channel.name.as_str().to_owned(),
+    })
 }
 
-/// What was said before, and at last the message itself.
+/// What was said before, and at last the message itself: as far back as it may belong together.
 fn pieces(
+    safety: &Safety,
     batch: &[Prepared],
     last: (usize, usize),
-    (address, channel): (&Address, &str),
+    author: &Author,
     known: &[message::Model],
 ) -> Vec<(Place, String)> {
     let known = known.iter().enumerate();
-    let mut pieces: Vec<_> =
-        known.map(|(number, row)| (Place::Before(number), row.text.clone())).collect();
+    let mut pieces: Vec<(Place, &str)> =
+        known.map(|(number, row)| (Place::Before(number), row.text.as_str())).collect();
     for (row, one) in batch.iter().enumerate().take(last.0 + 1) {
-        if one.channel.name.as_str() != channel {
-            continue;
-        }
         for step in 0..one.steps.len() {
             if (row, step) > last {
                 break;
             }
-            let said = inbound(batch, row, step);
-            let said = said.filter(|said| said.sender.address.as_ref() == Some(address));
-            if let Some(said) = said.filter(|said| said.text.len() <= BYTES_MAX) {
-                pieces.push((Place::Batch(row, step), said.text.clone()));
+            if self::author(batch, row, step).as_ref() != Some(author) {
+                continue;
+            }
+            let said = inbound(batch, row, step).map(|said| said.text.as_str());
+            if let Some(text) = said.filter(|text| text.len() <= BYTES_MAX) {
+                pieces.push((Place::Batch(row, step), text));
             }
         }
     }
-    pieces
+    // Words of prose end a phrase: behind the first message that has nothing else nothing more belongs to it.
+    let mut bytes = 0;
+    let begins = pieces.iter().rposition(|(_, text)| {
+        bytes += text.len();
+        bytes > JOINED_BYTES_MAX || !safety.scanner.may_go_on(text)
+    });
+    let belong = pieces.drain(begins.unwrap_or(0)..);
+    belong.map(|(place, text)| (place, text.to_owned())).collect()
 }
 
 /// What is to be cut from each piece. `None`: nothing reaches into the last one.
