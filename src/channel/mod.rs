@@ -27,8 +27,8 @@ pub use chat::Chat;
 
 use crate::channel::shared::sign::Signer;
 use crate::model::{
-    Address, Batch, Capabilities, Cause, ChannelName, Cursor, Meaning, MediaRef, Outbound, Policy,
-    Raw, Realm, RemoteId, Secret, Timestamp,
+    Address, Batch, Capabilities, Cause, ChannelName, Cursor, Meaning, MediaRef, Outbound, Party,
+    Policy, Raw, Reach, Realm, RemoteId, Secret, ThreadKey, Timestamp,
 };
 
 mod login;
@@ -218,6 +218,19 @@ pub trait Deliver: Send + Sync {
 
     /// Would a delivery find its way now? Sends nothing to anybody.
     async fn probe(&self) -> Result<(), DeliverError>;
+
+    /// Shows in a conversation that somebody is typing, where the service has such a thing: for some seconds, and
+    /// nothing else. Whether it worked is nobody's concern; it has a limit in time of its own.
+    async fn show_typing(&self, _at: &Place) {}
+}
+
+/// A conversation, as the service knows it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// With whom.
+    pub to: Party,
+    /// The service's conversation, where it has one.
+    pub thread: Option<ThreadKey>,
 }
 
 /// The service took it.
@@ -235,6 +248,16 @@ pub enum DeliverError {
     /// Nothing went out, and it never will.
     #[error("rejected")]
     Rejected(#[source] Cause),
+    /// Nothing went out, and nothing will go to this recipient until they act: they blocked us, asked us to stop,
+    /// or are no longer there. The recipient is marked, and nothing is sent to them unasked.
+    #[error("the recipient cannot be written to")]
+    Unreachable {
+        /// The service's words.
+        #[source]
+        cause: Cause,
+        /// What is known of them: `Unreachable` or `OptedOut`.
+        reach: Reach,
+    },
     /// Nothing went out; later it may.
     #[error("try again")]
     Retry {

@@ -18,6 +18,7 @@ mod secrets;
 mod settle;
 mod sla;
 mod split;
+mod split_html;
 mod triage;
 mod urgency;
 pub(crate) mod terms;

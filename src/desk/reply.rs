@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::split::measure;
+use super::split_html::split_html;
 use super::{Scanner, SecretSort, split};
+use crate::channel::shared::html::plain;
 use crate::model::{Capabilities, Choice, TextUnit, Timestamp};
 
 /// What an agent (or a program in our name) wants to send.
@@ -30,7 +33,7 @@ pub struct Draft {
 pub struct ReplyPart {
     /// Its text.
     pub text: String,
-    /// HTML goes with the only part.
+    /// The same, formatted.
     pub html: Option<String>,
     /// The attachments that go with this part, by their places in the draft.
     pub attachments: Vec<usize>,
@@ -166,32 +169,38 @@ pub fn parts(
             false => CannotReply::WindowClosed,
         });
     }
-    let texts = split(&draft.text, can.text);
-    let only = texts.len() == 1;
-    let html = draft.html.clone().filter(|_| can.html && only);
+    let mut parts = words(draft, can);
     let files = 0..draft.attachments.len();
-    let part = |text, attachments| ReplyPart {
-        text,
-        html: html.clone(),
-        attachments,
-        choices: Vec::new(),
-    };
     if can.media.apart {
-        let texts = texts.into_iter().filter(|text| !text.trim().is_empty() || html.is_some());
-        let texts = texts.map(|text| part(text, Vec::new()));
-        let files = files.map(|file| ReplyPart {
+        parts.retain(|part| !part.text.trim().is_empty() || part.html.is_some());
+        parts.extend(files.map(|file| ReplyPart {
             text: String::new(),
             html: None,
             attachments: vec![file],
             choices: Vec::new(),
-        });
-        return Ok(texts.chain(files).collect());
+        }));
+    } else if let Some(first) = parts.first_mut() {
+        first.attachments = files.collect();
     }
-    let with_files = |(number, text)| {
-        let files = if number == 0 { files.clone().collect() } else { Vec::new() };
-        part(text, files)
-    };
-    Ok(texts.into_iter().enumerate().map(with_files).collect())
+    Ok(parts)
+}
+
+/// The words of a draft, cut where they are too long, with their formatting where the service has any.
+fn words(draft: &Draft, can: &Capabilities) -> Vec<ReplyPart> {
+    let part = |text: String, html| ReplyPart { html, ..only(&text) };
+    let texts = split(&draft.text, can.text);
+    if let Some(html) = draft.html.as_ref().filter(|_| can.html) {
+        let htmls = split_html(html, can.text);
+        if let ([_], [text]) = (htmls.as_slice(), texts.as_slice()) {
+            return vec![part(text.clone(), Some(html.clone()))];
+        }
+        let both: Vec<_> = htmls.into_iter().map(|html| part(plain(&html), Some(html))).collect();
+        let fits = |part: &ReplyPart| measure(&part.text, can.text.unit) <= u64::from(can.text.max);
+        if both.iter().all(fits) {
+            return both;
+        }
+    }
+    texts.into_iter().map(|text| part(text, None)).collect()
 }
 
 /// One message to whoever wrote in public: the service takes no second one.
@@ -374,16 +383,19 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn files_go_with_the_first_part_and_html_with_the_only_one() {
+    fn files_go_with_the_first_part_and_html_with_each() {
         let html = Some("<b>hi</b>".to_owned());
         let short = Draft { html: html.clone(), attachments: vec![1], ..draft("hi") };
         let only = ReplyPart { html: html.clone(), attachments: vec![0], ..only("hi") };
         assert_eq!(plan(&short, &can()).unwrap(), [only]);
+        let html = Some("<b>one two three four</b>".to_owned());
         let long = Draft { html, attachments: vec![1], ..draft("one two three four") };
         let parts = plan(&long, &can()).unwrap();
         let files: Vec<usize> = parts.iter().map(|part| part.attachments.len()).collect();
         assert_eq!(files, [1, 0]);
-        assert!(parts.iter().all(|part| part.html.is_none()));
+        let told = parts.iter().map(|part| (part.text.as_str(), part.html.as_deref().unwrap()));
+        let told: Vec<_> = told.collect();
+        assert_eq!(told, [("one two", "<b>one two </b>"), ("three four", "<b>three four</b>")]);
         let plain = Capabilities { html: false, ..can() };
         assert!(plan(&short, &plain).unwrap()[0].html.is_none());
     }

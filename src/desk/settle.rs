@@ -17,7 +17,9 @@ pub fn settle(
 ) -> DeliveryState {
     match outcome {
         Ok(accepted) => DeliveryState::Sent { remote_id: accepted.remote_id },
-        Err(error @ DeliverError::Rejected(_)) => DeliveryState::Failed { cause: cause_of(&error) },
+        Err(error @ (DeliverError::Rejected(_) | DeliverError::Unreachable { .. })) => {
+            DeliveryState::Failed { cause: cause_of(&error) }
+        }
         Err(error @ DeliverError::Unknown(_)) if resend == Resend::MayDuplicate => {
             DeliveryState::Unconfirmed { cause: cause_of(&error) }
         }

@@ -72,10 +72,6 @@ mod tests {
 
     const UNITS: [TextUnit; 3] = [TextUnit::Bytes, TextUnit::Chars, TextUnit::Utf16];
 
-    fn size(text: &str, unit: TextUnit) -> u64 {
-        text.chars().map(|c| width(c, unit)).sum()
-    }
-
     fn kept(text: &str) -> String {
         text.chars().filter(|c| !c.is_whitespace()).collect()
     }
@@ -124,7 +120,7 @@ mod tests {
         fn parts_fit_and_lose_no_character(text in "\\PC{0,200}", max in 4_u32..20) {
             for unit in UNITS {
                 let parts = split(&text, TextLimit { max, unit });
-                prop_assert!(parts.iter().all(|part| size(part, unit) <= u64::from(max)));
+                prop_assert!(parts.iter().all(|part| measure(part, unit) <= u64::from(max)));
                 prop_assert_eq!(kept(&parts.concat()), kept(&text));
             }
         }

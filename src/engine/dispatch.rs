@@ -16,8 +16,8 @@ use super::supervisor::{Backoff, Stopped, chain};
 use super::{Engine, Part, Running, State, failpoint};
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::desk;
-use crate::model::{Delivery, DeliveryState, TicketId};
-use crate::store::{Due, Fence, StoreError};
+use crate::model::{Delivery, DeliveryState, Standing, TicketId};
+use crate::store::{Due, Fence, Outcome, StoreError};
 
 /// The poll is the truth, the notification a hint: another node may have queued something.
 const POLL: Duration = Duration::from_secs(2);
@@ -162,7 +162,7 @@ impl Lane<'_> {
             // Nothing went out, and the next try would meet the same fault: those behind it must not wait.
             if store.begin_delivery(self.fence, id, None, now).await? {
                 let failed = DeliveryState::Failed { cause: PANICKED.to_owned() };
-                store.settle_delivery(self.fence, id, (failed, None), now).await?;
+                store.settle_delivery(self.fence, id, failed.into(), now).await?;
             }
             return Err(panicked());
         };
@@ -241,7 +241,18 @@ impl Call {
                 (Some(Stopped::Retry { cause: cause.clone(), after: None }), Some(cause))
             }
             Err(DeliverError::Retry { cause, .. }) => (None, Some(chain(cause))),
-            Err(DeliverError::Rejected(_) | DeliverError::Unknown(_)) => (None, None),
+            Err(
+                DeliverError::Rejected(_)
+                | DeliverError::Unknown(_)
+                | DeliverError::Unreachable { .. },
+            ) => (None, None),
+        };
+        let standing = match &outcome {
+            Err(DeliverError::Unreachable { cause, reach }) => {
+                let address = delivery.outbound.to.address.clone();
+                Some(Standing { address, reach: *reach, said: chain(cause) })
+            }
+            _ => None,
         };
         let policy = channel.policy.retry;
         let luck = (self.clock.now(), rand::random::<f64>());
@@ -251,7 +262,7 @@ impl Call {
         counter!("tributary_deliveries_total",
             "channel" => channel.name.to_string(), "outcome" => state.status().as_str())
         .increment(1);
-        self.settle(delivery, &state, note).await?;
+        self.settle(delivery, Outcome { state, note, standing }).await?;
         failpoint::hit("lane.settled");
         match panic.or(stopped) {
             Some(stopped) => Err(stopped),
@@ -261,17 +272,11 @@ impl Call {
 
     /// Until the store takes it: a call that went out must not be forgotten because a disk was full for a
     /// moment. If it never does, the row stays `sending`, and the next holder knows what that means.
-    async fn settle(
-        &self,
-        delivery: &Delivery,
-        state: &DeliveryState,
-        note: Option<String>,
-    ) -> Result<(), StoreError> {
+    async fn settle(&self, delivery: &Delivery, outcome: Outcome) -> Result<(), StoreError> {
         let mut pause = Duration::from_millis(100);
         loop {
             let (id, now) = (delivery.outbound.delivery, self.clock.now());
-            let what = (state.clone(), note.clone());
-            match self.store.settle_delivery(&self.fence, id, what, now).await {
+            match self.store.settle_delivery(&self.fence, id, outcome.clone(), now).await {
                 Err(StoreError::Database(_) | StoreError::Conflict)
                     if !self.running.stop.is_cancelled() =>
                 {

@@ -23,11 +23,12 @@ mod reply;
 mod scan;
 mod silence;
 mod supervisor;
+mod typing;
 mod webhook;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -45,7 +46,7 @@ pub use webhook::Webhook;
 use crate::channel::Channel;
 use crate::desk::faq::Matcher;
 use crate::desk::{CallbackPolicy, Triage, Wanted};
-use crate::model::{ChannelName, OwnAddresses};
+use crate::model::{ChannelName, OwnAddresses, TicketId};
 use crate::store::{IngestChannel, Store};
 
 /// Limits and times of the loops.
@@ -122,6 +123,8 @@ pub(crate) struct Running {
     outbox: Notify,
     /// Somebody stopped or released it.
     paused: watch::Sender<bool>,
+    /// In which tickets a sign of typing was shown a moment ago.
+    typing: Mutex<HashMap<TicketId, tokio::time::Instant>>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -366,6 +369,7 @@ fn running(channel: Channel, wanted: Option<Arc<Wanted>>) -> Arc<Running> {
         wanted,
         outbox: Notify::new(),
         paused: watch::channel(false).0,
+        typing: Mutex::default(),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
     })

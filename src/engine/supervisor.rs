@@ -56,6 +56,7 @@ impl From<DeliverError> for Stopped {
             DeliverError::Account(cause) => Self::Account(chain(&cause)),
             DeliverError::Retry { cause, after } => Self::Retry { cause: chain(&cause), after },
             DeliverError::Rejected(cause)
+            | DeliverError::Unreachable { cause, .. }
             | DeliverError::Offline(cause)
             | DeliverError::Unknown(cause) => Self::Retry { cause: chain(&cause), after: None },
         }

@@ -28,6 +28,7 @@ mod rewrap;
 mod scan;
 mod seal;
 mod search;
+mod standing;
 mod stats;
 mod ticket;
 mod upload;
@@ -63,7 +64,9 @@ pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };
 pub use original::{OriginalWords, SecretCount, Unsealed};
-pub use outbox::{Due, NewTicket, OutboxFilter, OutboxRow, ReplyFacts, ReplyPlan, Routing};
+pub use outbox::{
+    Due, NewTicket, OutboxFilter, OutboxRow, Outcome, ReplyFacts, ReplyPlan, Routing,
+};
 pub use past::PastMessage;
 pub use people::{ApiToken, Code, Entry, NewFactor, Person, Principal, SessionView, TOKEN_PREFIX};
 pub use scan::{DueScan, ScanEnd};

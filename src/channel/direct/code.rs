@@ -41,8 +41,8 @@ const ROWS: &[Row] = &[
     (100, Some(2_018_047), Follows::Never, FILE),
     (100, Some(2_018_109), Follows::Never, FILE),
     (100, None, Follows::Never, "the service did not understand the message"),
-    (200, Some(1_545_041), Follows::Never, GONE),
-    (551, None, Follows::Never, GONE),
+    (200, Some(1_545_041), Follows::Gone, GONE),
+    (551, None, Follows::Gone, GONE),
     (1200, None, Follows::Later, "the service has trouble of its own"),
     (
         10_900,
@@ -73,9 +73,9 @@ mod tests {
         assert_eq!(follows(10, 0), Some(Follows::Human));
         assert_eq!(follows(2, 2_018_344), Some(Follows::Never));
         assert_eq!(follows(2, 0), Some(Follows::Later));
-        assert_eq!(follows(200, 1_545_041), Some(Follows::Never));
+        assert_eq!(follows(200, 1_545_041), Some(Follows::Gone));
         assert_eq!(follows(200, 7), Some(Follows::Human));
-        assert_eq!(follows(551, 1_545_041), Some(Follows::Never));
+        assert_eq!(follows(551, 1_545_041), Some(Follows::Gone));
         assert_eq!(follows(190, 463), Some(Follows::Human));
         assert_eq!(follows(613, 0), Some(Follows::Later));
         assert_eq!(follows(999_999, 0), None);

@@ -12,7 +12,7 @@ use super::{HUMAN_WINDOW, Product, WINDOW, files};
 use crate::channel::shared::graph::account::{Graph, harmless};
 use crate::channel::shared::http::Call;
 use crate::channel::shared::look;
-use crate::channel::{Accepted, Deliver, DeliverError};
+use crate::channel::{Accepted, Deliver, DeliverError, Place};
 use crate::model::{Choice, Outbound, OutboundMedia, Party, RemoteId, Scheme};
 
 /// A file may take this long on its way up.
@@ -74,6 +74,14 @@ impl Deliver for Sender {
             return Err(DeliverError::Unknown(cause.into()));
         };
         Ok(Accepted { remote_id: RemoteId(id), warning: None })
+    }
+
+    async fn show_typing(&self, at: &Place) {
+        let Ok(recipient) = recipient(&at.to, self.account.product.service.id) else { return };
+        let body = json!({ "recipient": recipient, "sender_action": "typing_on" });
+        let steps = [self.account.sender.as_str(), "messages"];
+        // Lost on the way, it is as if nobody had typed.
+        drop(self.account.graph.post(&steps, &body).await);
     }
 
     async fn probe(&self) -> Result<(), DeliverError> {

@@ -49,6 +49,40 @@ pub fn plain(html: &str) -> String {
     }
 }
 
+/// The end of a tag that begins here: not the `>` in the value of an attribute.
+#[must_use]
+pub fn tag_end(from: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, c) in from.char_indices() {
+        match (quote, c) {
+            (None, '>') => return Some(at),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Does a tag close an element, and which, in small letters?
+#[must_use]
+pub fn tag_name(tag: &str) -> (bool, String) {
+    let tag = tag.trim_start_matches('<');
+    let (closing, tag) = match tag.strip_prefix('/') {
+        Some(tag) => (true, tag),
+        None => (false, tag),
+    };
+    let name = tag.chars().take_while(char::is_ascii_alphanumeric);
+    (closing, name.collect::<String>().to_ascii_lowercase())
+}
+
+/// What the sanitiser escaped.
+#[must_use]
+pub fn unescaped(text: &str) -> String {
+    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+    text.replace("&nbsp;", "\u{a0}").replace("&amp;", "&")
+}
+
 fn is_bearable(html: &str) -> bool {
     html.len() <= BYTES_MAX && depth(html) <= DEPTH_MAX
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::channel::shared::html::sanitised;
+use crate::channel::shared::html::{sanitised, tag_end, tag_name, unescaped};
 use crate::channel::shared::look;
 
 /// More marks than this are not looked at.
@@ -159,20 +159,6 @@ pub(super) fn formatted(html: &str) -> Formatted {
     out
 }
 
-/// The end of a tag: not the `>` in the value of an attribute.
-fn tag_end(from: &str) -> Option<usize> {
-    let mut quote = None;
-    for (at, c) in from.char_indices() {
-        match (quote, c) {
-            (None, '>') => return Some(at),
-            (None, '"' | '\'') => quote = Some(c),
-            (Some(open), c) if open == c => quote = None,
-            _ => {}
-        }
-    }
-    None
-}
-
 impl Formatted {
     /// A text without formatting.
     pub(super) fn plain(text: &str) -> Self {
@@ -180,12 +166,7 @@ impl Formatted {
     }
 
     fn tag(&mut self, tag: &str) {
-        let (closing, tag) = match tag.strip_prefix('/') {
-            Some(tag) => (true, tag),
-            None => (false, tag),
-        };
-        let name: String = tag.chars().take_while(char::is_ascii_alphanumeric).collect();
-        let name = name.to_ascii_lowercase();
+        let (closing, name) = tag_name(tag);
         match name.as_str() {
             "br" => self.breaks += 1,
             "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "table" => {
@@ -286,10 +267,4 @@ fn href(tag: &str) -> Option<String> {
     let fits =
         ["https://", "http://", "mailto:", "tel:"].iter().any(|scheme| url.starts_with(scheme));
     fits.then_some(url)
-}
-
-/// What the sanitiser escaped.
-fn unescaped(text: &str) -> String {
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
-    text.replace("&nbsp;", "\u{a0}").replace("&amp;", "&")
 }

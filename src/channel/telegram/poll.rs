@@ -42,7 +42,10 @@ impl Pull for Poll {
         let bot = &self.bot;
         let info = bot.call("getWebhookInfo", &json!({}), QUESTION_MAX).await.map_err(asked)?;
         let pending = look::word(info.result(), "/pending_update_count");
-        if look::text(info.result(), "/url") == Some(&*self.own_hook) {
+        // Whoever gives us the bot's token for the first time wants us to have its messages, whatever program had
+        // them before. A webhook that appears later is somebody else's doing, and a person's to judge.
+        let hook = look::text(info.result(), "/url").unwrap_or_default();
+        if hook == self.own_hook || (cursor.is_none() && !hook.is_empty()) {
             let keep = json!({ "drop_pending_updates": false });
             bot.call("deleteWebhook", &keep, QUESTION_MAX).await.map_err(asked)?;
         }

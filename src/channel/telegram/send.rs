@@ -17,12 +17,13 @@ use super::entities;
 use super::names::Place;
 use crate::channel::shared::http::delivered;
 use crate::channel::shared::look;
-use crate::channel::{Accepted, Deliver, DeliverError};
-use crate::model::{Choice, Outbound, OutboundMedia, ThreadKey};
+use crate::channel::{self, Accepted, Deliver, DeliverError};
+use crate::model::{Choice, Outbound, OutboundMedia, Party, Reach, ThreadKey};
 
 /// Longest text, in UTF-16 units.
 pub(super) const TEXT_UNITS_MAX: u32 = 4096;
 const TEXT_TIME_MAX: Duration = Duration::from_secs(30);
+const TYPING_TIME_MAX: Duration = Duration::from_secs(5);
 /// A file may take this long on its way up.
 const FILE_TIME_MAX: Duration = Duration::from_secs(300);
 /// Where the service says no to a part of a call, the call is made without that part: so often at most.
@@ -56,7 +57,7 @@ struct Attempt<'o> {
 #[async_trait]
 impl Deliver for Sender {
     async fn deliver(&self, outbound: &Outbound) -> Result<Accepted, DeliverError> {
-        let place = place(outbound)
+        let place = place(outbound.thread.as_ref(), &outbound.to)
             .ok_or_else(|| DeliverError::Rejected("it is not known in which chat".into()))?;
         self.flood().check(place.chat, Instant::now())?;
         let answers = outbound.in_reply_to.as_ref().and_then(|message| place.number_of(message));
@@ -79,6 +80,18 @@ impl Deliver for Sender {
     async fn probe(&self) -> Result<(), DeliverError> {
         let told = self.bot.call("getMe", &json!({}), TEXT_TIME_MAX).await;
         told.map(drop).map_err(probed)
+    }
+
+    async fn show_typing(&self, at: &channel::Place) {
+        let Some(place) = place(at.thread.as_ref(), &at.to) else { return };
+        let waits = self.flood().check(place.chat, Instant::now()).is_err();
+        if !waits {
+            let mut fields = place.frame();
+            fields.insert("action".to_owned(), json!("typing"));
+            // Lost on the way, it is as if nobody had typed.
+            let fields = Value::Object(fields);
+            drop(self.bot.call("sendChatAction", &fields, TYPING_TIME_MAX).await);
+        }
     }
 }
 
@@ -111,7 +124,9 @@ impl Sender {
             408 | 409 | 425 | 500.. => later(""),
             413 => never("the file is too large"),
             403 if refusal.says(&["blocked", "deactivated", "initiate"]) => {
-                never("the customer blocked the bot, or never began to write to it")
+                let advice = "the customer blocked the bot, or never began to write to it";
+                let cause = refusal.cause(advice);
+                DeliverError::Unreachable { cause, reach: Reach::Unreachable }
             }
             403 => never("the bot is not in that chat (any more)"),
             _ if refusal.says(&["business_connection", "business connection"]) => never(
@@ -243,14 +258,7 @@ impl Attempt<'_> {
 
     /// Where it goes, and what it answers.
     fn frame(&self) -> Map<String, Value> {
-        let mut fields = Map::new();
-        fields.insert("chat_id".to_owned(), json!(self.place.chat));
-        if let Some(topic) = self.place.topic {
-            fields.insert("message_thread_id".to_owned(), json!(topic));
-        }
-        if let Some(connection) = &self.place.connection {
-            fields.insert("business_connection_id".to_owned(), json!(connection));
-        }
+        let mut fields = self.place.frame();
         if let Some(answers) = self.answers {
             let answers = json!({ "message_id": answers, "allow_sending_without_reply": true });
             fields.insert("reply_parameters".to_owned(), answers);
@@ -266,6 +274,21 @@ impl Attempt<'_> {
         let units = html.text.encode_utf16().count();
         let fits = !html.text.trim().is_empty() && units <= TEXT_UNITS_MAX as usize;
         if fits { html } else { plain() }
+    }
+}
+
+impl Place {
+    /// The fields that say where a call goes.
+    fn frame(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        fields.insert("chat_id".to_owned(), json!(self.chat));
+        if let Some(topic) = self.topic {
+            fields.insert("message_thread_id".to_owned(), json!(topic));
+        }
+        if let Some(connection) = &self.connection {
+            fields.insert("business_connection_id".to_owned(), json!(connection));
+        }
+        fields
     }
 }
 
@@ -298,9 +321,9 @@ fn buttons(choices: &[Choice]) -> Value {
 }
 
 /// The conversation, or the customer's own chat with the bot.
-fn place(outbound: &Outbound) -> Option<Place> {
-    let thread = outbound.thread.as_ref().and_then(Place::read);
-    thread.or_else(|| Place::read(&ThreadKey(outbound.to.address.value.clone())))
+fn place(thread: Option<&ThreadKey>, to: &Party) -> Option<Place> {
+    let thread = thread.and_then(Place::read);
+    thread.or_else(|| Place::read(&ThreadKey(to.address.value.clone())))
 }
 
 /// Under which name it went out.

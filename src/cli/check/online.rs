@@ -293,6 +293,7 @@ async fn send(key: &str, channel: &Channel) -> Check {
         Err(DeliverError::Account(cause)) => failed(key, "send", needs_you(&cause)),
         Err(
             DeliverError::Rejected(cause)
+            | DeliverError::Unreachable { cause, .. }
             | DeliverError::Offline(cause)
             | DeliverError::Unknown(cause)
             | DeliverError::Retry { cause, .. },

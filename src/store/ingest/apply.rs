@@ -52,7 +52,7 @@ pub(super) struct Work {
     /// Tickets in which a human wrote: deliveries that wait «unless answered» are cancelled.
     pub(super) answered: Vec<Uuid>,
     pub(super) deliveries: Vec<super::receipt::Moved>,
-    pub(super) suppressions: Vec<super::receipt::Suppressed>,
+    pub(super) suppressions: Vec<super::super::standing::Suppressed>,
     pub(super) edits: Vec<Edit>,
     pub(super) calls: Vec<Call>,
     /// People who were given a ticket.

@@ -15,10 +15,10 @@ use super::super::entity::{
 };
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::outbox::{self, NewDelivery};
-use super::super::{StoreError, blob, callback, millis, original, search};
+use super::super::{StoreError, blob, callback, millis, original, search, standing};
 use super::acknowledge::{About, Ack, advised};
 use super::apply::{Call, NO_NUMBER, Work};
-use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE, part, reach};
+use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE, part};
 use crate::desk;
 use crate::model::{Actor, DeliveryId, MessageId};
 
@@ -269,7 +269,7 @@ impl Work {
             }
         }
         for suppressed in self.suppressions.drain(..) {
-            reach::suppress(tx, suppressed, millis(self.now)).await?;
+            standing::suppress(tx, suppressed, millis(self.now)).await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::super::event::NewEvent;
 use super::super::millis;
 use super::super::outbox::state_of;
+use super::super::standing::Suppressed;
 use super::Prepared;
 use super::apply::Work;
 use crate::desk;
@@ -17,13 +18,6 @@ pub(super) struct Moved {
     pub(super) state: DeliveryState,
     /// The service's name for it, if nobody had told it before: the answer to our call got lost.
     pub(super) name: Option<String>,
-}
-
-/// An address to which nothing is sent unasked any more.
-pub(super) struct Suppressed {
-    pub(super) scheme: String,
-    pub(super) value: String,
-    pub(super) reason: String,
 }
 
 impl Work {

@@ -10,14 +10,16 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::entity::{attachment, delivery};
+use super::super::entity::{attachment, delivery, identity};
 use super::super::event::{self, NewEvent};
-use super::super::{Fence, Store, StoreError, blob, channel_state, lease, millis, moment};
+use super::super::{
+    Fence, Store, StoreError, blob, channel_state, lease, millis, moment, standing,
+};
 use super::{StoredOutbound, set_state, state_of};
 use crate::desk;
 use crate::model::{
     Actor, ChannelName, Delivery, DeliveryId, DeliveryState, Outbound, OutboundMedia, RemoteId,
-    Resend, Timestamp,
+    Resend, Standing, Timestamp,
 };
 
 /// What is due of one channel: a conversation's next delivery only, humans before machines, oldest first.
@@ -38,6 +40,23 @@ pub struct Due {
     /// What is to be sent; `outbound.media` is still empty.
     pub delivery: Delivery,
     attachments: Vec<Uuid>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What the delivery is now.
+    pub state: DeliveryState,
+    /// What the agent should know although it may yet work.
+    pub note: Option<String>,
+    /// What the attempt told of the recipient.
+    pub standing: Option<Standing>,
+}
+
+impl From<DeliveryState> for Outcome {
+    fn from(state: DeliveryState) -> Self {
+        Self { state, note: None, standing: None }
+    }
 }
 
 impl Store {
@@ -142,20 +161,24 @@ impl Store {
         .await
     }
 
-    /// Notes how an attempt ended. `note`: what the agent should know although it may yet work.
+    /// Notes how an attempt ended.
     pub async fn settle_delivery(
         &self,
         fence: &Fence,
         id: DeliveryId,
-        (state, note): (DeliveryState, Option<String>),
+        outcome: Outcome,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let fence = fence.clone();
         self.write(move |tx| {
-            let (fence, state, note) = (fence.clone(), state.clone(), note.clone());
+            let (fence, outcome) = (fence.clone(), outcome.clone());
             Box::pin(async move {
                 lease::check(tx, &fence).await?;
-                settle(tx, id.uuid(), &state, note, now).await
+                settle(tx, id.uuid(), &outcome.state, outcome.note, now).await?;
+                if let Some(standing) = &outcome.standing {
+                    stand(tx, &fence, standing, now).await?;
+                }
+                Ok(())
             })
         })
         .await
@@ -275,6 +298,29 @@ async fn settle(
         events.extend(rest.iter().map(updated));
     }
     event::record(tx, events, now).await
+}
+
+/// What the service told of a recipient when we wanted to write to them.
+async fn stand(
+    tx: &DatabaseTransaction,
+    fence: &Fence,
+    told: &Standing,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let channel = fence.channel.as_str();
+    let scope = told.address.scope.as_ref().map_or("", ChannelName::as_str);
+    let contact: Option<Uuid> = identity::Entity::find()
+        .select_only()
+        .column(identity::Column::Contact)
+        .filter(identity::Column::Scheme.eq(told.address.scheme.as_str()))
+        .filter(identity::Column::Scope.eq(scope))
+        .filter(identity::Column::Value.eq(&told.address.value))
+        .into_tuple()
+        .one(tx)
+        .await?;
+    let about = (channel, contact, Actor::system());
+    let event = standing::keep(tx, told, about, millis(now)).await?;
+    event::record(tx, vec![event], now).await
 }
 
 /// The event that tells of a delivery's state.

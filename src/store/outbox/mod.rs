@@ -17,8 +17,8 @@ use crate::model::{
     ThreadKey, Timestamp,
 };
 
-pub use lane::Due;
 pub(super) use lane::updated;
+pub use lane::{Due, Outcome};
 pub use people::{OutboxFilter, OutboxRow};
 pub use queue::{NewTicket, ReplyFacts, ReplyPlan};
 

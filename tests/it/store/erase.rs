@@ -92,7 +92,7 @@ async fn talk_about(kit: &Kit, channel: &Arc<IngestChannel>, ticket: TicketId) -
         kit.store.begin_delivery(&fence, delivery, None, start()).await.unwrap();
         let cause = format!("550 <{CANARY}.sender@x.example>: unknown");
         let failed = DeliveryState::Failed { cause };
-        kit.store.settle_delivery(&fence, delivery, (failed, None), later(1)).await.unwrap();
+        kit.store.settle_delivery(&fence, delivery, failed.into(), later(1)).await.unwrap();
         let state = ReceiptState::Failed { cause: CANARY.to_owned(), address_is_bad: true };
         kit.apply(channel, Ok(super::receipts::receipt(delivery, state)), later(2)).await;
     }
@@ -213,7 +213,7 @@ async fn a_reply_in_the_air_is_waited_for(kit: Kit) {
     assert!(matches!(outcome, Err(StoreError::Refused(why)) if why.contains("being sent")));
     assert_eq!(kit.ticket(ticket).await.subject, "about 1", "half of it was erased");
     let sent = DeliveryState::Sent { remote_id: tributary::model::RemoteId::new("r") };
-    kit.store.settle_delivery(&fence, id, (sent, None), later(1)).await.unwrap();
+    kit.store.settle_delivery(&fence, id, sent.into(), later(1)).await.unwrap();
     kit.store.erase_contact(contact.into(), by()).await.unwrap();
 }
 

@@ -67,7 +67,7 @@ async fn a_zombie_writes_nothing(kit: Kit) {
     lost(store.append_pulled(&zombie, batch("c", "1"), start()).await.map(drop));
     lost(store.begin_delivery(&zombie, due, None, start()).await.map(drop));
     let state = tributary::model::DeliveryState::Failed { cause: "zombie".to_owned() };
-    lost(store.settle_delivery(&zombie, due, (state, None), start()).await);
+    lost(store.settle_delivery(&zombie, due, state.into(), start()).await);
     lost(store.recover_deliveries(&zombie, Resend::Safe, start()).await.map(drop));
     store.release(&zombie).await.unwrap();
 

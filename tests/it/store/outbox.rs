@@ -52,7 +52,7 @@ async fn begin(kit: &Kit, fence: &Fence, id: DeliveryId) {
 }
 
 async fn settle(kit: &Kit, fence: &Fence, id: DeliveryId, state: DeliveryState) {
-    kit.store.settle_delivery(fence, id, (state, None), later(1)).await.unwrap();
+    kit.store.settle_delivery(fence, id, state.into(), later(1)).await.unwrap();
 }
 
 fn sent(id: &str) -> DeliveryState {

@@ -42,7 +42,7 @@ async fn sending(kit: &Kit, id: &str) -> (tributary::model::TicketId, Fence, Del
 
 async fn sent(kit: &Kit, fence: &Fence, id: DeliveryId, remote: &str) {
     let state = DeliveryState::Sent { remote_id: RemoteId::new(remote) };
-    kit.store.settle_delivery(fence, id, (state, None), later(1)).await.unwrap();
+    kit.store.settle_delivery(fence, id, state.into(), later(1)).await.unwrap();
 }
 
 async fn status(kit: &Kit, id: DeliveryId) -> String {

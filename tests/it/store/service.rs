@@ -147,7 +147,7 @@ async fn unconfirmed(
     assert!(due.delivery.outbound.customer_wrote_at.is_some());
     assert!(kit.store.begin_delivery(&fence, id, None, start()).await.unwrap());
     let state = tributary::model::DeliveryState::Unconfirmed { cause: "cut".to_owned() };
-    kit.store.settle_delivery(&fence, id, (state, None), later(1)).await.unwrap();
+    kit.store.settle_delivery(&fence, id, state.into(), later(1)).await.unwrap();
     (ticket, id)
 }
 
@@ -185,7 +185,7 @@ async fn an_echo_without_an_id_waits_for_what_is_being_sent(kit: Kit) {
     // The call's own answer brings the name.
     let remote_id = RemoteId::new("out 1");
     let state = tributary::model::DeliveryState::Sent { remote_id };
-    kit.store.settle_delivery(&fence, id, (state, None), later(1)).await.unwrap();
+    kit.store.settle_delivery(&fence, id, state.into(), later(1)).await.unwrap();
     assert_eq!(kit.apply_to(row, &channel, ours(), later(1)).await.new, 0);
     assert_eq!(kit.apply_to(other, &channel, theirs(), later(1)).await.new, 1);
     assert_eq!(kit.ticket(ticket).await.message_count, 3);

@@ -126,6 +126,7 @@ pub fn outcome(result: &Result<Accepted, DeliverError>) -> (&'static str, String
                 DeliverError::Offline(_) => "offline",
                 DeliverError::Unknown(_) => "unknown",
                 DeliverError::Account(_) => "account",
+                DeliverError::Unreachable { .. } => "unreachable",
             };
             (word, chain(error))
         }

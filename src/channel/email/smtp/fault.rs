@@ -142,6 +142,7 @@ mod tests {
         let reply = Reply::read(&[text.as_bytes().to_vec()]).unwrap();
         match verdict(Fault::Refused("it", reply), step) {
             DeliverError::Rejected(_) => "rejected".to_owned(),
+            DeliverError::Unreachable { .. } => "unreachable".to_owned(),
             DeliverError::Retry { after, .. } => {
                 format!("retry {}", after.map_or(0, |after| after.as_secs()))
             }
@@ -188,7 +189,9 @@ mod tests {
             DeliverError::Offline(_) => "offline",
             DeliverError::Retry { .. } => "retry",
             DeliverError::Unknown(_) => "unknown",
-            DeliverError::Rejected(_) | DeliverError::Account(_) => "wrong",
+            DeliverError::Rejected(_)
+            | DeliverError::Unreachable { .. }
+            | DeliverError::Account(_) => "wrong",
         };
         assert_eq!(name(Step::Opening), "offline");
         assert_eq!(name(Step::Sender), "retry");

@@ -13,7 +13,7 @@ use crate::channel::shared::http::{
 use crate::channel::shared::look;
 use crate::channel::shared::sign::{hex, hmac_sha256};
 use crate::channel::{DeliverError, DownloadError};
-use crate::model::Secret;
+use crate::model::{Reach, Secret};
 
 /// How much of what an account may do was done.
 const USAGE: HeaderName = HeaderName::from_static("x-business-use-case-usage");
@@ -94,6 +94,9 @@ impl Graph {
         let follows = code.and_then(|(code, subcode)| (self.codes.known)(code, subcode));
         match follows.map(|(follows, _)| follows) {
             Some(Follows::Never) => DeliverError::Rejected(cause.into()),
+            Some(Follows::Gone) => {
+                DeliverError::Unreachable { cause: cause.into(), reach: Reach::Unreachable }
+            }
             Some(Follows::Human) => DeliverError::Account(cause.into()),
             Some(Follows::Later) => {
                 DeliverError::Retry { cause: cause.into(), after: pause(answer) }
@@ -122,6 +125,7 @@ pub fn harmless(error: DeliverError) -> DeliverError {
     match error {
         DeliverError::Unknown(cause) => DeliverError::Retry { cause, after: None },
         DeliverError::Rejected(_)
+        | DeliverError::Unreachable { .. }
         | DeliverError::Retry { .. }
         | DeliverError::Offline(_)
         | DeliverError::Account(_) => error,
@@ -132,7 +136,9 @@ pub fn harmless(error: DeliverError) -> DeliverError {
 #[must_use]
 pub fn for_download(error: DeliverError) -> DownloadError {
     match error {
-        DeliverError::Rejected(cause) => DownloadError::Never(cause),
+        DeliverError::Rejected(cause) | DeliverError::Unreachable { cause, .. } => {
+            DownloadError::Never(cause)
+        }
         DeliverError::Retry { cause, after } => DownloadError::Retry { cause, after },
         DeliverError::Offline(cause)
         | DeliverError::Unknown(cause)

@@ -8,6 +8,8 @@ pub enum Follows {
     Later,
     /// This one will never go out; the next one may.
     Never,
+    /// Nothing goes out to this person until they act: they blocked us, or are no longer there.
+    Gone,
     /// Nothing goes out until somebody has acted on the account.
     Human,
 }

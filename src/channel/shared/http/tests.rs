@@ -21,6 +21,7 @@ fn word(outcome: &Result<Answer, DeliverError>) -> &'static str {
         Err(DeliverError::Offline(_)) => "offline",
         Err(DeliverError::Unknown(_)) => "unknown",
         Err(DeliverError::Account(_)) => "account",
+        Err(DeliverError::Unreachable { .. }) => "unreachable",
     }
 }
 

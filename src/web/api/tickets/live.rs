@@ -65,7 +65,8 @@ pub(super) async fn show_live(
 
 /// Show that one is typing
 ///
-/// The customer's chat shows it for eight seconds. Nothing happens on channels without such a thing.
+/// The customer's chat shows it for some seconds, also where the chat is another service's that knows such a thing.
+/// Nothing happens on other channels.
 #[utoipa::path(post, path = "/tickets/{id}/typing", tag = "tickets", params(("id" = String, Path)),
     responses((status = 204), Errors))]
 pub(super) async fn note_typing(
@@ -77,6 +78,7 @@ pub(super) async fn note_typing(
     let ticket = store.ticket_id(id.ticket()?).await?;
     let name = Some(caller.actor.name).filter(|_| caller.actor.kind == ActorKind::Agent);
     store.agent_types(ticket, name, state.engine.clock.now() + TYPING).await?;
+    state.engine.show_typing(ticket).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -210,6 +210,18 @@ async fn messenger_files_of_ours_go_up_first_and_then_out_one_by_one() {
     }
 }
 
+/// Who types is shown as typing, and nothing is sent by it.
+#[tokio::test]
+async fn messenger_typing_is_shown() {
+    let face = Face::Messenger;
+    let (rig, service) = start(face, "").await;
+    let ticket = written(&rig, face, "m_1", "hello").await;
+    rig.engine.show_typing(ticket.into()).await.unwrap();
+    wait_until("the sign", PATIENCE, async || service.state().signs == ["typing_on"]).await;
+    assert!(service.sent().is_empty());
+    rig.engine.stop().await;
+}
+
 /// M11 and each class of error: what becomes of the delivery, and what people are told.
 #[tokio::test]
 async fn messenger_every_class_of_error_is_told_and_does_what_it_must() {

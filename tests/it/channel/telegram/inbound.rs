@@ -200,6 +200,18 @@ async fn telegram_a_webhook_is_set_and_believes_the_secret_only() {
     rig.engine.stop().await;
 }
 
+/// The first time, the bot is ours from now on, whoever had its messages before.
+#[tokio::test]
+async fn telegram_a_bot_that_is_new_to_us_is_taken_over() {
+    let service = Telegram::start();
+    service.state().webhook = Some(("https://elsewhere.example/x".to_owned(), String::new()));
+    service.writes(ANN, &json!({ "text": "to the desk that was before" }));
+    let rig = Rig::start(&[("tg", &service.settings())]).await;
+    rig.wait_messages(1).await;
+    assert!(service.state().webhook.is_none());
+    rig.engine.stop().await;
+}
+
 /// Back to asking: our own webhook is taken away, and nothing is dropped with it.
 #[tokio::test]
 async fn telegram_from_webhook_to_asking_loses_nothing() {

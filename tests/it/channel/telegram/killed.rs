@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ANN;
 use crate::support::agent::reply_and_die;
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, client};
 use crate::support::receiver::Does;
-use crate::support::telegram::{Act, TOKEN, Telegram};
+use crate::support::telegram::{Act, TOKEN, Telegram, message};
 use crate::support::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -54,6 +54,56 @@ async fn telegram_killed_while_it_receives_every_message_is_there_once() {
     all.sort_unstable();
     assert_eq!(told, all);
     keeps_secrets(&daemon);
+}
+
+/// Pushed, whatever moment it dies at: the service pushes again until it is told 200, and each message is there once.
+#[tokio::test]
+async fn telegram_killed_while_it_is_pushed_to_every_message_is_there_once() {
+    let service = Telegram::start();
+    let secret = "s-1_canary-5e1c";
+    let mut daemon = Daemon::prepare(&format!(
+        "[channels.tg]\n{}mode = \"webhook\"\nwebhook_secret = \"{secret}\"\n",
+        service.settings()
+    ));
+    let mut all = Vec::new();
+    for (round, step) in
+        ["hook.appended", "ingest.interpreted", "ingest.applied"].iter().enumerate()
+    {
+        daemon.set_environment("TRIBUTARY_FAILPOINT", step);
+        daemon.start_again().await;
+        let number = 31 + i64::try_from(round).unwrap();
+        let update = json!({ "update_id": 700 + number,
+            "message": message(ANN, number, &json!({ "text": step })) });
+        let taken = pushed(&daemon, &update, secret).await;
+        daemon.wait_end(PATIENCE);
+        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
+        daemon.start_again().await;
+        if !taken {
+            assert!(pushed(&daemon, &update, secret).await, "{step}");
+        }
+        // A push whose answer got lost comes again; one with another secret is nobody's.
+        assert!(pushed(&daemon, &update, secret).await, "{step}");
+        assert!(!pushed(&daemon, &update, "another").await, "{step}");
+        daemon.api().wait_message(PATIENCE, |message| message["text"] == **step).await;
+        all.push((*step).to_owned());
+        daemon.kill();
+    }
+    daemon.start_again().await;
+    let messages = daemon.api().messages().await;
+    let told: Vec<&str> =
+        messages.iter().map(|message| message["text"].as_str().unwrap()).collect();
+    assert_eq!(told, all);
+    keeps_secrets(&daemon);
+}
+
+/// Pushes it once, as the service does. Was it taken?
+async fn pushed(daemon: &Daemon, update: &Value, secret: &str) -> bool {
+    let request = client()
+        .post(format!("http://127.0.0.1:{}/hooks/tg", daemon.port()))
+        .header("x-telegram-bot-api-secret-token", secret)
+        .json(update)
+        .timeout(Duration::from_secs(20));
+    request.send().await.is_ok_and(|answer| answer.status() == 200)
 }
 
 /// Whatever moment it dies at: no answer goes out twice by itself, and none is lost unseen.

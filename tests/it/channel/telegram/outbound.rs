@@ -118,6 +118,12 @@ async fn telegram_every_class_of_error_does_what_it_must() {
         let error = becomes(&rig, place, DeliveryStatus::Failed).await;
         assert!(error.contains(told), "{said}: {error}");
     }
+    // Only whoever blocked us is marked, once: nothing is sent to them unasked.
+    let events = rig.store.events_after(0, 1000).await.unwrap();
+    let marked: Vec<_> = events.iter().filter(|event| event.kind == "contact.standing").collect();
+    assert_eq!(marked.len(), 1, "{marked:?}");
+    assert_eq!((&marked[0].data["reach"], marked[0].ticket), (&json!("unreachable"), Some(ticket)));
+    assert!(marked[0].data["said"].as_str().unwrap().contains("blocked"));
     for (place, (said, parameters)) in [
         ("Bad Request: can't parse entities: unsupported", Value::Null),
         ("Bad Request: message to be replied not found", Value::Null),
@@ -148,6 +154,31 @@ async fn telegram_every_class_of_error_does_what_it_must() {
     );
     assert!(sent[1].fields.get("reply_parameters").is_none());
     assert_eq!(sent[2].fields["chat_id"], -1_005);
+    rig.engine.stop().await;
+}
+
+/// Who types is shown as typing, in the conversation and not too often; it costs nothing if it fails.
+#[tokio::test]
+async fn telegram_typing_is_shown_now_and_then() {
+    let (rig, service) = start().await;
+    let ann = written(&rig, &service, ANN, "hello").await;
+    let bob = written(&rig, &service, BOB, "hello").await;
+    for ticket in [ann, ann, bob, ann] {
+        rig.engine.show_typing(ticket.into()).await.unwrap();
+    }
+    wait_until("the signs", PATIENCE, async || service.state().signs.len() == 2).await;
+    let mut signs = std::mem::take(&mut service.state().signs);
+    signs.sort_by_key(|sign| sign["chat_id"].as_i64());
+    let sign = |chat| json!({ "chat_id": chat, "action": "typing" });
+    assert_eq!(signs, [sign(ANN), sign(BOB)]);
+    tokio::time::sleep(Duration::from_millis(4100)).await;
+    service.on_call(|method, _| match method {
+        "sendchataction" => Act::Refuse(refusal(403, "Forbidden: bot was blocked", &Value::Null)),
+        _ => Act::Do,
+    });
+    rig.engine.show_typing(ann.into()).await.unwrap();
+    rig.reply(ann, "an answer all the same").await;
+    rig.wait_deliveries(1, DeliveryStatus::Sent).await;
     rig.engine.stop().await;
 }
 

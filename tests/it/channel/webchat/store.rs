@@ -61,7 +61,7 @@ async fn send(app: &App) {
             let id = one.delivery.outbound.delivery;
             assert!(app.store.begin_delivery(&fence, id, None, now).await.unwrap());
             let sent = DeliveryState::Sent { remote_id: RemoteId::new(id.to_string()) };
-            app.store.settle_delivery(&fence, id, (sent, None), now).await.unwrap();
+            app.store.settle_delivery(&fence, id, sent.into(), now).await.unwrap();
         }
     }
     app.store.release(&fence).await.unwrap();

@@ -45,6 +45,8 @@ pub struct State {
     pub sent: Vec<Sent>,
     /// Everything that it was asked for, by method and path.
     pub asked: Vec<String>,
+    /// Signs that were shown: `typing_on`.
+    pub signs: Vec<String>,
     pub uploads: HashMap<String, Up>,
     /// Files by the last step of their address.
     pub files: HashMap<String, String>,
@@ -132,6 +134,11 @@ fn serve(state: &Mutex<State>, script: &Mutex<Script>, media: u16, asked: &Asked
     match (asked.method.as_str(), steps.as_slice()) {
         ("POST", [_, own, "messages"]) if is_own(own) => {
             let body = asked.json();
+            if let Some(action) = body["sender_action"].as_str() {
+                assert!(body.get("message").is_none(), "a sign comes alone");
+                state.signs.push(action.to_owned());
+                return Does::body(json!({ "recipient_id": body["recipient"]["id"] }).to_string());
+            }
             if let Some(refused) = check_message(own, &body, &state) {
                 return refused;
             }

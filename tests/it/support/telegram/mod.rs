@@ -35,6 +35,8 @@ pub struct State {
     pub asked: Vec<String>,
     /// The offsets of all questions.
     pub offsets: Vec<Option<i64>>,
+    /// Signs that were shown: «typing».
+    pub signs: Vec<Value>,
     pub sent: Vec<Sent>,
     /// Files by id: where they are, and what is in them.
     pub files: HashMap<String, String>,
@@ -256,6 +258,10 @@ fn act_on(
                     "file_size": content.len(), "file_path": format!("documents/{id}") })),
                 None => refusal(400, "Bad Request: file is too big", &Value::Null),
             }
+        }
+        "sendchataction" => {
+            state.signs.push(fields);
+            yes(json!(true))
         }
         _ if method.starts_with("send") => {
             let chat = &fields["chat_id"];
