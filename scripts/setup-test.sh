@@ -20,6 +20,7 @@ need fonts-liberation /usr/share/fonts/truetype/liberation
 need fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
 need fonts-noto-core /usr/share/fonts/truetype/noto/NotoSansArabic-Regular.ttf
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages="$packages postgresql"
+python3 -c "import ensurepip" >/dev/null 2>&1 || packages="$packages python3-venv"
 if [ -n "$packages" ]; then
     echo "setup: installing$packages"
     sudo=""
@@ -33,4 +34,11 @@ fi
 if ! cargo nextest --version >/dev/null 2>&1; then
     echo "setup: installing cargo-nextest"
     cargo install --locked cargo-nextest
+fi
+# Twilio's own library judges our signatures (tests/it/channel/twilio.rs). What it depends on is not needed for that.
+python="$(dirname "$0")/../target/twilio-python"
+if ! "$python/bin/python" -c "import twilio.request_validator" >/dev/null 2>&1; then
+    echo "setup: installing Twilio's library for Python"
+    python3 -m venv --clear "$python"
+    "$python/bin/pip" install --quiet --no-deps --disable-pip-version-check twilio==9.13.0
 fi

@@ -44,6 +44,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("anyhow", &["src/cli"]),
     ("config", &["src/settings", "src/channel/mod.rs", "src/channel/loose.rs"]),
     ("sd_notify", &["src/systemd.rs"]),
+    ("twilio_async", &["src/channel/shared/twilio"]),
+    ("http02", &["src/channel/shared/twilio"]),
     ("chacha20poly1305", &["src/store"]),
     ("argon2", &["src/store"]),
 ];

@@ -1,6 +1,7 @@
 //! What errors mean where comments are answered.
 
-use crate::channel::shared::graph::code::{Follows, Known, common};
+use crate::channel::shared::codes::{Follows, Known};
+use crate::channel::shared::graph::code::common;
 
 const GONE: &str = "the comment is gone, or hidden from us";
 

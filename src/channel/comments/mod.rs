@@ -17,8 +17,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::shared::codes::Codes;
 use super::shared::graph::account::Graph;
-use super::shared::graph::code::Codes;
 use super::shared::graph::media;
 use super::shared::graph::notice::{Service, by_id};
 use super::shared::graph::settings::{self, Access};

@@ -1,6 +1,7 @@
 //! What the errors of Messenger and Instagram mean, by code and subcode (Messenger Platform, «Error codes»).
 
-use crate::channel::shared::graph::code::{Follows, Known, common};
+use crate::channel::shared::codes::{Follows, Known};
+use crate::channel::shared::graph::code::common;
 
 /// A code, its subcode (`None`: whatever it is), what follows, and what a person should know or do.
 type Row = (u64, Option<u64>, Follows, &'static str);

@@ -16,7 +16,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shared::graph::code::Codes;
+use super::shared::codes::Codes;
 use super::shared::graph::notice::{Service, by_id};
 use super::shared::graph::settings::{self, Access};
 use super::{BadChannel, Channel, Kind, Site, Table};

@@ -9,8 +9,8 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Map, Value, json};
 
 use super::{HUMAN_WINDOW, Product, WINDOW, files};
-use crate::channel::shared::graph::account::{Graph, harmless};
-use crate::channel::shared::http::Call;
+use crate::channel::shared::graph::account::Graph;
+use crate::channel::shared::http::{Call, harmless};
 use crate::channel::shared::look;
 use crate::channel::{Accepted, Deliver, DeliverError, Place};
 use crate::model::{Choice, Outbound, OutboundMedia, Party, RemoteId, Scheme};

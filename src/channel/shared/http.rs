@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::{Host, Url};
 
-pub use outcome::{after, delivered, downloaded, pulled};
+pub use outcome::{after, delivered, downloaded, for_download, for_pull, harmless, pulled};
 
 use crate::channel::shared::tls::is_loopback;
 use crate::model::Secret;
@@ -51,6 +51,8 @@ pub struct Http(Arc<Inner>);
 struct Inner {
     /// What the admin wrote: these may be inside, and get credentials.
     configured: Vec<url::Origin>,
+    /// What the admin wrote too: these may be inside, and get none.
+    bare: Vec<url::Origin>,
     lookup: Lookup,
     /// For configured addresses.
     anywhere: OnceLock<reqwest::Client>,
@@ -275,11 +277,23 @@ impl Http {
         Self::with_lookup(configured, Arc::new(|name| Box::pin(look_up(name))))
     }
 
+    /// The same; `bare` addresses of the admin may be inside as well, and are given no credentials.
+    #[must_use]
+    pub fn beside(configured: &[Url], bare: &[Url]) -> Self {
+        Self::of(configured, bare, Arc::new(|name| Box::pin(look_up(name))))
+    }
+
     /// The same with another way to find addresses, for tests.
     #[must_use]
     pub fn with_lookup(configured: &[Url], lookup: Lookup) -> Self {
+        Self::of(configured, &[], lookup)
+    }
+
+    fn of(configured: &[Url], bare: &[Url], lookup: Lookup) -> Self {
+        let origins = |urls: &[Url]| urls.iter().map(Url::origin).collect();
         Self(Arc::new(Inner {
-            configured: configured.iter().map(Url::origin).collect(),
+            configured: origins(configured),
+            bare: origins(bare),
             lookup,
             anywhere: OnceLock::new(),
             outside: OnceLock::new(),
@@ -337,7 +351,7 @@ impl Http {
     /// A request to an address that was judged as far as it can be before its name is resolved.
     fn request(&self, url: &Url, method: Method) -> Result<reqwest::RequestBuilder, HttpError> {
         check_shape(url)?;
-        let configured = self.is_configured(url);
+        let configured = self.is_configured(url) || self.0.bare.contains(&url.origin());
         if !configured {
             check_outside(url)?;
         }

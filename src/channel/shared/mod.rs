@@ -1,5 +1,7 @@
 //! What several kinds need. Knows no kind.
 
+pub mod check;
+pub mod codes;
 pub mod endpoint;
 pub mod graph;
 pub mod heard;
@@ -8,5 +10,6 @@ pub mod http;
 pub mod look;
 pub mod sign;
 pub mod tls;
+pub mod twilio;
 pub mod webhook;
 pub mod words;

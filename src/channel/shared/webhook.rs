@@ -127,7 +127,7 @@ fn mac(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> [u8; 32] {
 }
 
 /// A header that is there once.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)

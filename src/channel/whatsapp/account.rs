@@ -6,8 +6,8 @@ use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use url::Url;
 
-use crate::channel::shared::graph::account::{Graph, code_of, for_download, harmless};
-use crate::channel::shared::http::{Answer, Call, HttpError};
+use crate::channel::shared::graph::account::{Graph, code_of};
+use crate::channel::shared::http::{Answer, Call, HttpError, for_download, harmless};
 use crate::channel::shared::look;
 use crate::channel::{DeliverError, DownloadError};
 use crate::model::OutboundMedia;

@@ -2,7 +2,8 @@
 //! took and could not deliver. The codes are those of the Cloud API's list of errors. They are not
 //! those of Messenger: one code may mean something else there.
 
-use crate::channel::shared::graph::code::{Codes, Follows, Known, common};
+use crate::channel::shared::codes::{Codes, Follows, Known};
+use crate::channel::shared::graph::code::common;
 
 /// The table, for calls.
 pub(super) const CODES: Codes = Codes { service: "WhatsApp", known };

@@ -14,5 +14,6 @@ mod smtp;
 mod smtp_login;
 mod smtp_server;
 mod telegram;
+mod twilio;
 mod webchat;
 mod whatsapp;

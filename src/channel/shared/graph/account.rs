@@ -6,13 +6,13 @@ use http::HeaderName;
 use serde_json::Value;
 use url::Url;
 
-use super::code::{Codes, Follows};
+use crate::channel::DeliverError;
+use crate::channel::shared::codes::{Codes, Follows};
 use crate::channel::shared::http::{
     Answer, Call, Credentials, Http, HttpError, after, below, delivered,
 };
 use crate::channel::shared::look;
 use crate::channel::shared::sign::{hex, hmac_sha256};
-use crate::channel::{DeliverError, DownloadError};
 use crate::model::{Reach, Secret};
 
 /// How much of what an account may do was done.
@@ -117,33 +117,6 @@ pub fn code_of(answer: &Answer) -> Option<(u64, u64)> {
     let told = answer.json::<Value>().ok()?;
     let number = |pointer| look::word(&told, pointer).and_then(|code| code.parse::<u64>().ok());
     Some((number("/error/code")?, number("/error/error_subcode").unwrap_or_default()))
-}
-
-/// What becomes of a call that only prepares a delivery: nobody got anything, whatever went wrong.
-#[must_use]
-pub fn harmless(error: DeliverError) -> DeliverError {
-    match error {
-        DeliverError::Unknown(cause) => DeliverError::Retry { cause, after: None },
-        DeliverError::Rejected(_)
-        | DeliverError::Unreachable { .. }
-        | DeliverError::Retry { .. }
-        | DeliverError::Offline(_)
-        | DeliverError::Account(_) => error,
-    }
-}
-
-/// What becomes of a question about a file.
-#[must_use]
-pub fn for_download(error: DeliverError) -> DownloadError {
-    match error {
-        DeliverError::Rejected(cause) | DeliverError::Unreachable { cause, .. } => {
-            DownloadError::Never(cause)
-        }
-        DeliverError::Retry { cause, after } => DownloadError::Retry { cause, after },
-        DeliverError::Offline(cause)
-        | DeliverError::Unknown(cause)
-        | DeliverError::Account(cause) => DownloadError::Retry { cause, after: None },
-    }
 }
 
 /// The pause that the service asks for: in seconds, or as the minutes until an account that called too often

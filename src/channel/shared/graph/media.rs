@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::account::{Graph, for_download};
+use super::account::Graph;
 use crate::channel::DownloadError;
-use crate::channel::shared::http::{Answer, Call, HttpError, downloaded};
+use crate::channel::shared::http::{Answer, Call, HttpError, downloaded, for_download};
 use crate::channel::shared::look;
 use crate::model::{Media, MediaRef, MediaSource};
 

@@ -5,10 +5,11 @@ use serde::Deserialize;
 use url::Url;
 
 use super::account::Graph;
-use super::code::Codes;
 use super::hook::Door;
 use super::media::Hosts;
-use crate::channel::shared::http::{Http, base_url};
+pub use crate::channel::shared::check::{secrets, url};
+use crate::channel::shared::codes::Codes;
+use crate::channel::shared::http::Http;
 use crate::channel::{BadChannel, Table, settings};
 use crate::model::{ChannelName, Realm, Secret};
 
@@ -27,26 +28,6 @@ pub fn digits(name: &ChannelName, path: &str, given: &str) -> Result<String, Bad
     if fits { Ok(text.to_owned()) } else { Err(BadChannel::at(name, path, expected)) }
 }
 
-/// Secrets by their keys: short ones can be guessed, and blanks come from copying.
-pub fn secrets<'s>(
-    name: &ChannelName,
-    given: impl IntoIterator<Item = (&'static str, Option<&'s Secret>)>,
-) -> Result<(), BadChannel> {
-    const BYTES_MIN: usize = 8;
-    let sane = |secret: &Secret| {
-        let text = secret.reveal();
-        text.len() >= BYTES_MIN && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    for (path, secret) in given {
-        if secret.is_some_and(|secret| !sane(secret)) {
-            let expected =
-                "expected what the app's dashboard shows, without blanks; it is empty or too short";
-            return Err(BadChannel::at(name, path, expected));
-        }
-    }
-    Ok(())
-}
-
 /// `api_version`, or the one for which this was written.
 pub fn version(name: &ChannelName, given: Option<String>) -> Result<String, BadChannel> {
     let version = given.unwrap_or_else(|| API_VERSION.to_owned());
@@ -57,16 +38,6 @@ pub fn version(name: &ChannelName, given: Option<String>) -> Result<String, BadC
     }
     let problem = format!("expected a version like {API_VERSION}");
     Err(BadChannel::at(name, "api_version", problem))
-}
-
-/// An address at `path`, or the usual one.
-pub fn url(
-    name: &ChannelName,
-    path: &str,
-    given: Option<&str>,
-    usual: &str,
-) -> Result<Url, BadChannel> {
-    base_url(given.unwrap_or(usual)).map_err(|problem| BadChannel::at(name, path, problem))
 }
 
 /// A channel that speaks for a page: `messenger`, `facebook_comments`.

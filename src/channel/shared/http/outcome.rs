@@ -107,6 +107,47 @@ pub fn downloaded(result: Result<Answer, HttpError>) -> Result<Bytes, DownloadEr
     }
 }
 
+/// What becomes of a call that only prepares a delivery: nobody got anything, whatever went wrong.
+#[must_use]
+pub fn harmless(error: DeliverError) -> DeliverError {
+    match error {
+        DeliverError::Unknown(cause) => DeliverError::Retry { cause, after: None },
+        DeliverError::Rejected(_)
+        | DeliverError::Unreachable { .. }
+        | DeliverError::Retry { .. }
+        | DeliverError::Offline(_)
+        | DeliverError::Account(_) => error,
+    }
+}
+
+/// What becomes of a question about a file.
+#[must_use]
+pub fn for_download(error: DeliverError) -> DownloadError {
+    match error {
+        DeliverError::Rejected(cause) | DeliverError::Unreachable { cause, .. } => {
+            DownloadError::Never(cause)
+        }
+        DeliverError::Retry { cause, after } => DownloadError::Retry { cause, after },
+        DeliverError::Offline(cause)
+        | DeliverError::Unknown(cause)
+        | DeliverError::Account(cause) => DownloadError::Retry { cause, after: None },
+    }
+}
+
+/// What becomes of a question, by what would become of a delivery: asking twice does no harm.
+#[must_use]
+pub fn for_pull(error: DeliverError) -> PullError {
+    match error {
+        DeliverError::Rejected(cause)
+        | DeliverError::Unreachable { cause, .. }
+        | DeliverError::Account(cause) => PullError::Account(cause),
+        DeliverError::Retry { cause, after } => PullError::Retry { cause, after },
+        DeliverError::Offline(cause) | DeliverError::Unknown(cause) => {
+            PullError::Retry { cause, after: None }
+        }
+    }
+}
+
 /// The status and the service's own words.
 fn words(answer: &Answer) -> Cause {
     let (host, status) = (answer.host(), answer.status.as_u16());
