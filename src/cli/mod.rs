@@ -10,6 +10,7 @@
 )]
 
 mod check;
+mod demo;
 mod import;
 mod ingest;
 mod login;
@@ -63,6 +64,10 @@ pub struct Cli {
 enum Command {
     /// Run the daemon, in the foreground.
     Run,
+    /// Show what it looks like: a week of a wallet's support desk, made up, with the daemon running on it.
+    ///
+    /// Sends nothing to anybody and takes nothing from any network but your browser.
+    Demo(demo::DemoArguments),
     /// Check the configuration: every fault in one go, each with its file, line, column and key.
     ///
     /// Ends with 78 if there is one. Changes nothing.
@@ -204,6 +209,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
     let remote = || remote::Remote::new(config.as_deref(), token.as_deref(), json);
     match command {
         Command::Run => Box::pin(run::run(config.as_deref())).await,
+        Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
         Command::Check { online } => {
             let reach = if online { check::Reach::Services } else { check::Reach::Settings };
             check::run(config.as_deref(), reach, json).await

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Failure;
 use super::open::{Installation, guard, load};
-use crate::channel::{self, Site, Table};
+use crate::channel::{self, Channel, Site, Table};
 use crate::engine::{Clock, Engine, Webhook};
 use crate::model::ChannelName;
 use crate::settings::{Loaded, Settings};
@@ -29,19 +29,33 @@ struct Daemon {
     channels: BTreeMap<ChannelName, Table>,
     /// As they were at the start.
     settings: Settings,
+    fit: Fit,
 }
+
+/// What is done to a channel before it runs.
+pub(super) type Fit = fn(Channel) -> Channel;
 
 /// Runs until it is asked to stop.
 pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     let loaded = load(config)?;
     telemetry::start(&loaded.settings.log)?;
-    let metrics = telemetry::metrics()?;
     for warning in loaded.settings.warnings() {
         tracing::warn!("{warning}");
     }
     let opening = Box::pin(Installation::of(loaded, Access::Daemon));
     let installation = systemd::starting("opening the store", opening).await?;
-    let channels = installation.channels()?;
+    serve(&installation, config, |channel| channel).await
+}
+
+/// Runs the channels of an open installation until it is asked to stop, and closes its store. `fit` changes
+/// every channel before it runs, also when the settings are read again from `config`.
+pub(super) async fn serve(
+    installation: &Installation,
+    config: Option<&Path>,
+    fit: Fit,
+) -> Result<(), Failure> {
+    let metrics = telemetry::metrics()?;
+    let channels: Vec<Channel> = installation.channels()?.into_iter().map(fit).collect();
     let count = channels.len();
     let settings = installation.settings();
     let listen = settings.http.listen;
@@ -67,6 +81,7 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
         site: installation.site.clone(),
         channels: settings.channels.clone(),
         settings: settings.clone(),
+        fit,
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -153,7 +168,7 @@ impl Daemon {
             wanted.iter().filter(|(name, table)| self.channels.get(*name) != Some(*table))
         {
             match channel::build(name.clone(), table.clone(), &self.site) {
-                Ok(built) => changed.push(built),
+                Ok(built) => changed.push((self.fit)(built)),
                 Err(bad) => return refused(&bad.to_string()),
             }
         }

@@ -16,7 +16,7 @@ use super::supervisor::{Backoff, Stopped, chain};
 use super::{Engine, Part, Running, State, failpoint};
 use crate::channel::{Accepted, Deliver, DeliverError};
 use crate::desk;
-use crate::model::{Delivery, DeliveryState, Standing, TicketId};
+use crate::model::{ChannelName, Delivery, DeliveryState, Standing, TicketId};
 use crate::store::{Due, Fence, Outcome, StoreError};
 
 /// The poll is the truth, the notification a hint: another node may have queued something.
@@ -72,6 +72,27 @@ impl Engine {
         let stopped = lane.run(stop, backoff).await;
         lane.finish().await;
         stopped
+    }
+
+    /// Sends what is due of one channel, one after the other: for engines without loops. What does not go out
+    /// stays in the outbox, as in a lane.
+    pub async fn drain_outbox(&self, name: &ChannelName) -> Result<(), StoreError> {
+        let Some(running) = self.running(name) else { return Ok(()) };
+        let Some(deliver) = running.channel.deliver.clone() else { return Ok(()) };
+        while !self.store.due_deliveries(name, 1, self.clock.now()).await?.is_empty() {
+            // A node that is at work on the channel sends it.
+            let Some(fence) = self.store.take_lease(name).await? else { return Ok(()) };
+            let (store, clock) = (self.store.clone(), self.clock);
+            let call = Call { store, clock, running: running.clone(), fence: fence.clone() };
+            let ended = call.all_due(&*deliver).await;
+            self.store.release(&fence).await?;
+            match ended {
+                Ok(()) => {}
+                Err(Stopped::Store(error)) => return Err(error),
+                Err(Stopped::Asked | Stopped::Retry { .. } | Stopped::Account(_)) => return Ok(()),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -219,6 +240,23 @@ struct Call {
 }
 
 impl Call {
+    /// One after the other, until nothing is due or the service takes no more.
+    async fn all_due(&self, deliver: &dyn Deliver) -> Result<(), Stopped> {
+        let name = &self.fence.channel;
+        loop {
+            let due = self.store.due_deliveries(name, 1, self.clock.now()).await?;
+            let Some(due) = due.into_iter().next() else { return Ok(()) };
+            let mut delivery = self.store.complete(due).await?;
+            let (id, remote_id) =
+                (delivery.outbound.delivery, deliver.remote_id(&delivery.outbound));
+            if !self.store.begin_delivery(&self.fence, id, remote_id, self.clock.now()).await? {
+                return Err(Stopped::Asked);
+            }
+            delivery.attempt += 1;
+            self.run(deliver, &delivery).await?;
+        }
+    }
+
     /// `true`: the service took it.
     async fn run(&self, deliver: &dyn Deliver, delivery: &Delivery) -> Result<bool, Stopped> {
         let call = AssertUnwindSafe(deliver.deliver(&delivery.outbound)).catch_unwind();

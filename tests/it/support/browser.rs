@@ -64,7 +64,7 @@ impl Browser {
         let mut driver =
             Process::start("chromedriver", &mut command, &profile.path().join("driver.log"));
         driver.wait_ready(|| port_answers(port));
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = super::daemon::client();
         let mut arguments: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         let folder = profile.path().join("profile");
         arguments.push(format!("--user-data-dir={}", folder.display()));

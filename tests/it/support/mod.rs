@@ -16,6 +16,7 @@ pub mod app;
 pub mod browser;
 pub mod clamav;
 pub mod daemon;
+pub mod demo;
 pub mod desk;
 pub mod dns;
 pub mod dovecot;
