@@ -48,6 +48,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("http02", &["src/channel/shared/twilio"]),
     ("chacha20poly1305", &["src/store"]),
     ("argon2", &["src/store"]),
+    ("plotters", &["src/web/plot.rs"]),
 ];
 
 /// Reading the environment. `failpoint.rs` has a switch that only builds for tests contain.

@@ -5,6 +5,7 @@
 //! SQLite and PostgreSQL run the same code; `search.rs` and [`now_sql`] hold what differs.
 
 mod blob;
+mod board;
 mod callback;
 mod channel_figures;
 mod channel_state;
@@ -45,6 +46,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
 
+pub use board::{Board, BoardRow};
 pub use callback::{
     CallNotice, CallNoticeKind, CallbackContact, CallbackFilter, CallbackView, NewCallback,
 };

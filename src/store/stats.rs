@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _,
     QuerySelect as _,
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::entity::{message, ticket, ticket_tag};
 use super::{Store, StoreError, millis};
 
-const DAY_MILLIS: i64 = 86_400_000;
+pub(super) const DAY_MILLIS: i64 = 86_400_000;
 
 /// The span that figures are wanted of.
 #[derive(Debug, Clone)]
@@ -204,7 +204,6 @@ impl Store {
         groups: &mut Groups,
     ) -> Result<(), StoreError> {
         use message::Column;
-        let day_number = || Expr::col(Column::SentAt).div(DAY_MILLIS);
         let rows: Vec<(String, String, i64, i64)> = message::Entity::find()
             .select_only()
             .columns([Column::Channel, Column::Direction])
@@ -232,8 +231,14 @@ impl Store {
     }
 }
 
+/// The number of the day since 1970 on which a message was sent. Written out, since PostgreSQL takes two parameters
+/// for two things that may differ, and then does not group by them.
+pub(super) fn day_number() -> SimpleExpr {
+    Expr::cust("sent_at / 86400000")
+}
+
 /// `2026-11-24` from the number of the day since 1970.
-fn day(number: i64) -> String {
+pub(super) fn day(number: i64) -> String {
     super::moment(number * DAY_MILLIS).format("%Y-%m-%d").to_string()
 }
 

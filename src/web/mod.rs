@@ -11,6 +11,7 @@ mod error;
 mod headers;
 mod health;
 mod hooks;
+mod plot;
 mod session;
 
 use std::net::IpAddr;

@@ -14,6 +14,7 @@ mod channel;
 mod cli;
 mod conformance;
 mod console;
+mod dashboard;
 mod demo;
 mod engine;
 mod faq;

@@ -191,7 +191,7 @@ impl Store {
     }
 
     /// `None`: nothing can match.
-    fn ticket_condition(&self, filter: &TicketFilter) -> Option<Condition> {
+    pub(super) fn ticket_condition(&self, filter: &TicketFilter) -> Option<Condition> {
         use ticket::Column;
         let words = |words: &[&'static str]| words.to_vec();
         let status: Vec<_> = filter.status.iter().map(|word| word.as_str()).collect();

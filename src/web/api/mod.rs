@@ -7,6 +7,7 @@
 pub(super) mod access;
 mod account;
 mod audit;
+mod board;
 mod callbacks;
 mod channels;
 mod check;
@@ -50,6 +51,7 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(quarantine::routes())
         .merge(events::routes())
         .merge(stats::routes())
+        .merge(board::routes())
         .merge(suggestions::routes())
         .merge(people::routes())
         .merge(account::routes())

@@ -47,8 +47,19 @@ async fn show_stats(
     _: Reader,
     Filters(query): Filters<StatsQuery>,
 ) -> Result<Json<Stats>, Problem> {
-    let to = query.to.unwrap_or_else(|| state.engine.clock.now());
-    let from = query.from.unwrap_or_else(|| to - Duration::days(DAYS_USUAL));
+    let (from, to) = span(&state, query.from, query.to)?;
+    let filter = StatsFilter { from, to, channel: query.channel };
+    Ok(Json(state.engine.store.stats(&filter).await?))
+}
+
+/// The span that is wanted: it has a beginning, an end and a limit.
+pub(super) fn span(
+    state: &State,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
+    let to = to.unwrap_or_else(|| state.engine.clock.now());
+    let from = from.unwrap_or_else(|| to - Duration::days(DAYS_USUAL));
     let bad = |text: &str| Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
     if from >= to {
         return bad("from: must be before `to`");
@@ -56,6 +67,5 @@ async fn show_stats(
     if to - from > Duration::days(DAYS_MAX) {
         return bad("from: at most 366 days before `to`");
     }
-    let filter = StatsFilter { from, to, channel: query.channel };
-    Ok(Json(state.engine.store.stats(&filter).await?))
+    Ok((from, to))
 }

@@ -9,7 +9,8 @@ use axum::extract::State as Get;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(change::merge_ticket))
         .routes(routes!(change::split_ticket))
         .routes(routes!(list_ticket_events))
+        .routes(routes!(list_words))
         .routes(routes!(live::show_live))
         .routes(routes!(live::note_typing))
         .routes(routes!(live::note_seen))
@@ -127,7 +129,7 @@ async fn list_tickets(
     })))
 }
 
-fn is_none(word: &str) -> bool {
+pub(super) fn is_none(word: &str) -> bool {
     word.is_empty() || word == "none"
 }
 
@@ -159,13 +161,22 @@ fn place(cursor: &str, order: &str) -> Result<(i64, Uuid), Problem> {
     place.filter(|_| of == order).ok_or_else(bad_cursor)
 }
 
-enum Whose {
+/// Whose tickets are wanted.
+pub(super) enum Whose {
+    /// Those that nobody has.
     Nobodys,
+    /// Those of one person.
     Theirs(Uuid),
+    /// There is no such person.
     Unknown,
 }
 
-async fn assignee(state: &State, caller: &Principal, who: &str) -> Result<Whose, Problem> {
+/// Whom a word names, for a filter.
+pub(super) async fn assignee(
+    state: &State,
+    caller: &Principal,
+    who: &str,
+) -> Result<Whose, Problem> {
     if is_none(who) {
         return Ok(Whose::Nobodys);
     }
@@ -190,6 +201,30 @@ async fn assignee(state: &State, caller: &Principal, who: &str) -> Result<Whose,
 async fn show_ticket(Get(state): Get<State>, _: Reader, id: Id) -> Result<Response, Problem> {
     let ticket = state.engine.store.ticket(id.ticket()?).await?;
     shown(&ticket, StatusCode::OK)
+}
+
+/// What tickets can be filtered by.
+#[derive(Debug, Serialize, ToSchema)]
+struct Words {
+    /// Tags that a ticket bears, in order; 500 at most.
+    tags: Vec<String>,
+    /// Queues that a ticket is in, in order; 500 at most.
+    queues: Vec<String>,
+    /// Configured channels, in order.
+    channels: Vec<String>,
+}
+
+/// List the words that tickets can be filtered by
+#[utoipa::path(get, path = "/tickets/words", tag = "tickets",
+    responses((status = 200, body = Words), Errors))]
+async fn list_words(Get(state): Get<State>, _: Reader) -> Result<Json<Words>, Problem> {
+    let (tags, queues) = state.engine.store.ticket_words().await?;
+    let channels = state.engine.channel_names().iter().map(ToString::to_string).collect();
+    Ok(Json(Words {
+        tags: tags.into_iter().collect(),
+        queues: queues.into_iter().collect(),
+        channels,
+    }))
 }
 
 const EVENTS: &str = "ticket_events";

@@ -1,5 +1,6 @@
 //! The store's promises, each on SQLite and on PostgreSQL.
 
+mod board;
 mod callbacks;
 mod due;
 mod erase;

@@ -89,7 +89,8 @@ export const api = {
   revokeSession: (id) => call("DELETE", `/sessions/${id}`),
   audit: (filter) => call("GET", `/audit${query({ limit: 100, ...filter })}`),
   unseal: (id, reason) => call("POST", `/messages/${id}/unseal`, { body: { reason } }),
-  stats: (days) => call("GET", `/stats${query({ from: new Date(Date.now() - days * 864e5).toISOString() })}`),
+  board: (filter) => call("GET", `/stats/board${query(filter)}`),
+  ticketWords: () => call("GET", "/tickets/words"),
 };
 
 /** Where an attachment is. */

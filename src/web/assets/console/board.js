@@ -1,65 +1,113 @@
-// Figures of the last weeks, as numbers and bars.
+// Figures: what came, how fast it was answered, what is left, what it was about, how customers judged. Plots are
+// drawn by the daemon; each has a table with the same numbers, which says all that the plot shows.
 
-import { api } from "./api.js";
-import { h, fill, shape } from "./dom.js";
+import { api, query } from "./api.js";
+import { h, fill } from "./dom.js";
 import { say, span } from "./words.js";
 
-/** Two bars a day: came in, went out. */
-function bars(days) {
-  const [width, height, foot] = [720, 180, 18];
-  const most = Math.max(1, ...days.map(([, figures]) => Math.max(figures.messages_in, figures.messages_out)));
-  const step = width / Math.max(days.length, 1);
-  const drawing = shape("svg", { viewBox: `0 0 ${width} ${height + foot}`, class: "bars", role: "img", "aria-label": say("by_day") });
-  days.forEach(([day, figures], at) => {
-    const bar = (value, offset, kind) => {
-      const tall = (value / most) * (height - 4);
-      const one = shape("rect", { x: at * step + step * offset, y: height - tall, width: step * 0.38, height: tall, rx: 2, class: kind });
-      const title = shape("title", {});
-      title.textContent = `${day}: ${value}`;
-      one.append(title);
-      drawing.append(one);
-    };
-    bar(figures.messages_in, 0.1, "came");
-    bar(figures.messages_out, 0.52, "went");
-    if (at % Math.ceil(days.length / 10) === 0) {
-      const text = shape("text", { x: at * step + step / 2, y: height + 14, "text-anchor": "middle" });
-      text.textContent = day.slice(5);
-      drawing.append(text);
-    }
-  });
-  return drawing;
+const SPANS = [7, 30, 90, 365];
+const KEPT = "tributary.board";
+
+/** What was last looked at, in this tab. */
+function kept() {
+  try {
+    return { days: 30, channel: "", tag: "", assignee: "", ...JSON.parse(sessionStorage.getItem(KEPT)) };
+  } catch {
+    return { days: 30, channel: "", tag: "", assignee: "" };
+  }
 }
 
-function figure(words, value) {
-  return h("div.figure", null, h("b", null, String(value)), h("span.small", null, words));
+function figure(name, words, value) {
+  return h("div.figure", { data: { figure: name } }, h("b", null, String(value)), h("span.small", null, words));
 }
 
-export function showBoard(parent) {
+/** A plot for light and for dark pages; `series` says what its colours mean. */
+function plot(name, filter, series) {
+  const at = (ground) => `/api/v1/stats/plots/${name}-${ground}.svg${query(filter)}`;
+  return h("section.card.plot", { data: { plot: name } },
+    h("h2", null, say(`plot.${name}`), series.map((one, place) => h("span.legend", null, h(`span.key.series-${place}`), h("span.small", null, say(one))))),
+    h("picture", null, h("source", { media: "(prefers-color-scheme: dark)", srcset: at("dark") }),
+      h("img", { src: at("light"), alt: say(`plot.${name}`), loading: "lazy" })));
+}
+
+const share = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
+const COLUMNS = [
+  ["opened", (row) => row.opened], ["ended", (row) => row.solved], ["backlog", (row) => row.backlog],
+  ["came", (row) => row.messages_in], ["went", (row) => row.messages_out],
+  ["first_answer", (row) => span(row.first_response)], ["solving", (row) => span(row.resolution)],
+  ["judged", (row) => (row.ratings ? `${share(row.rating)} (${row.ratings})` : "–")],
+];
+
+/** The numbers behind plots, and the same for a spreadsheet. */
+function numbers(table, head, rows, filter) {
+  return h("details.card.numbers", { data: { table } },
+    h("summary", null, say("numbers_of", { what: head })),
+    h("p", null, h("a", { href: `/api/v1/stats/tables/${table}.csv${query(filter)}`, download: "" }, say("csv"))),
+    h("div.scroll", { tabindex: 0, role: "region", "aria-label": head }, h("table", null,
+      h("thead", null, h("tr", null, h("th", { scope: "col" }, head), COLUMNS.map(([words]) => h("th", { scope: "col" }, say(words))))),
+      h("tbody", null, rows.map((row) => h("tr", null, h("th", { scope: "row" }, row.name), COLUMNS.map(([, of]) => h("td", null, String(of(row))))))))));
+}
+
+function scores(board) {
+  return h("details.card.numbers", { data: { table: "scores" } }, h("summary", null, say("numbers_of", { what: say("plot.satisfaction") })),
+    h("table", null, h("tbody", null, board.scores.map((times, place) => h("tr", null, h("th", { scope: "row" }, `${place + 1} ★`), h("td", null, String(times)))).reverse())));
+}
+
+export function showBoard(parent, desk) {
+  const wanted = kept();
   const body = h("div.body");
-  let days = 30;
+  const bar = h("div.choices.filters");
   let closed = false;
-  const choose = h("div.tabs", null, [7, 30, 90].map((count) =>
-    h("button.tab", { type: "button", data: { count }, on: { click: () => { days = count; refresh(); } } }, say("days", { n: count }))));
-  fill(parent, h("div.plain-page", null, h("header.top", null, h("a.back", { href: "#/inbox", "aria-label": say("key_back") }, "‹"), h("h1", null, say("dashboard")), choose), body));
+  let turn = 0;
+  fill(parent, h("div.plain-page", null, h("header.top", null, h("a.back", { href: "#/inbox", "aria-label": say("key_back") }, "‹"), h("h1", null, say("dashboard"))), bar, body));
+
+  function set(name, value) {
+    wanted[name] = value;
+    sessionStorage.setItem(KEPT, JSON.stringify(wanted));
+    refresh();
+  }
+
+  function choice(name, words, values) {
+    const known = values.some(([value]) => value === wanted[name]) ? values : [...values, [wanted[name], wanted[name]]];
+    return h("label", null, h("span.small", null, words), h("select", { name, on: { change: (event) => set(name, event.target.value) } },
+      known.map(([value, text]) => h("option", { value, selected: value === wanted[name] }, text))));
+  }
+
+  function choices(channels, tags) {
+    const any = ["", say("any")];
+    fill(bar,
+      h("div.tabs", { role: "group", "aria-label": say("span_of_time") }, SPANS.map((count) => h("button.tab", {
+        type: "button", data: { count }, "aria-pressed": String(count === Number(wanted.days)), on: { click: () => set("days", count) } }, say("days", { n: count })))),
+      choice("channel", say("channel"), [any, ...channels.map((name) => [name, name])]),
+      choice("tag", say("tags"), [any, ...tags.map((name) => [name, name])]),
+      choice("assignee", say("assignee"), [any, ["none", say("nobody")], ...desk.people.map((one) => [one.id, one.name])]));
+  }
+
   async function refresh() {
-    for (const tab of choose.children) tab.setAttribute("aria-selected", Number(tab.dataset.count) === days);
+    const mine = ++turn;
+    const now = Date.now();
+    const filter = { from: new Date(now - wanted.days * 864e5).toISOString(), to: new Date(now).toISOString(),
+      channel: wanted.channel, tag: wanted.tag, assignee: wanted.assignee };
     try {
-      const stats = await api.stats(days);
-      if (closed) return;
-      const total = stats.total;
+      const [board, words] = await Promise.all([api.board(filter), api.ticketWords()]);
+      if (closed || mine !== turn) return;
+      choices(words.channels, words.tags);
+      const { total } = board;
       fill(body,
         h("div.figures", null,
-          figure(say("opened"), total.tickets_created), figure(say("ended"), total.tickets_solved),
-          figure(say("came"), total.messages_in), figure(say("went"), total.messages_out),
-          figure(say("first_answer"), span(total.first_response.mean)), figure(say("solving"), span(total.resolution.mean))),
-        h("section.card", null, h("h2", null, say("by_day"), h("span.key.came"), h("span.small", null, say("came")), h("span.key.went"), h("span.small", null, say("went"))), bars(Object.entries(stats.by_day))),
-        h("section.card", null, h("h2", null, say("by_channel")), h("div.scroll", null, h("table", null,
-          h("thead", null, h("tr", null, [say("channel"), say("opened"), say("ended"), say("came"), say("went"), say("first_answer")].map((head) => h("th", { scope: "col" }, head)))),
-          h("tbody", null, Object.entries(stats.by_channel).map(([name, figures]) => h("tr", null,
-            h("td", null, name), h("td", null, String(figures.tickets_created)), h("td", null, String(figures.tickets_solved)),
-            h("td", null, String(figures.messages_in)), h("td", null, String(figures.messages_out)), h("td", null, span(figures.first_response.mean)))))))));
+          figure("opened", say("opened"), total.opened), figure("solved", say("ended"), total.solved), figure("backlog", say("backlog"), total.backlog),
+          figure("first_response", say("first_answer"), span(total.first_response)), figure("resolution", say("solving"), span(total.resolution)),
+          figure("rating", say("judged"), total.ratings ? `${share(total.rating)} / 5` : "–")),
+        h("div.plots", null,
+          plot("volumes", filter, ["opened", "ended", "came"]), plot("times", filter, ["first_answer", "solving"]),
+          plot("backlog", filter, ["backlog"]), plot("satisfaction", filter, []),
+          plot("topics", filter, []), plot("channels", filter, [])),
+        numbers("days", say("by_day"), board.days, filter),
+        numbers("channels", say("by_channel"), board.channels, filter),
+        numbers("tags", say("by_tag"), board.tags, filter),
+        scores(board));
     } catch (problem) {
-      fill(body, h("div.blank", null, problem.message));
+      if (!closed && mine === turn) fill(body, h("div.blank", null, problem.message));
     }
   }
   refresh();
