@@ -11,6 +11,7 @@ pub mod comments;
 pub mod direct;
 pub mod email;
 pub mod shared;
+pub mod sms;
 pub mod telegram;
 pub mod webchat;
 pub mod webhook;
@@ -349,6 +350,7 @@ pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadCh
 pub const KINDS: &[Kind] = &[
     api::KIND,
     email::KIND,
+    sms::KIND,
     telegram::KIND,
     webchat::KIND,
     whatsapp::KIND,

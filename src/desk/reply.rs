@@ -220,7 +220,7 @@ fn private(
     if text.is_empty() || !draft.attachments.is_empty() || split(text, can.text).len() > 1 {
         let unit = match can.text.unit {
             TextUnit::Bytes => "bytes",
-            TextUnit::Chars | TextUnit::Utf16 => "characters",
+            TextUnit::Chars | TextUnit::Utf16 | TextUnit::Segments => "characters",
         };
         return Err(CannotReply::PrivateForm { max: can.text.max, unit });
     }

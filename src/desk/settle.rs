@@ -154,6 +154,7 @@ mod tests {
                 private: false,
                 choices: Vec::new(),
                 begun_at: chrono::DateTime::UNIX_EPOCH,
+                tried_since: None,
                 customer_wrote_at: None,
                 template: None,
             },

@@ -31,7 +31,7 @@ const fn width(c: char, unit: TextUnit) -> u64 {
     match unit {
         TextUnit::Bytes => c.len_utf8() as u64,
         TextUnit::Chars => 1,
-        TextUnit::Utf16 => c.len_utf16() as u64,
+        TextUnit::Utf16 | TextUnit::Segments => c.len_utf16() as u64,
     }
 }
 

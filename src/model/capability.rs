@@ -76,6 +76,8 @@ pub enum TextUnit {
     Chars,
     /// UTF-16 code units.
     Utf16,
+    /// UTF-16 code units, of which the networks carry, and charge, segments: 160 or 70 in the first.
+    Segments,
 }
 
 /// Attachments of one delivery.
@@ -117,7 +119,7 @@ pub enum Receipts {
 /// What happens when the same [`Outbound`](super::Outbound) is handed over twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resend {
-    /// The service knows it by its key and sends it once.
+    /// It is sent once: the service knows it by its key, or the adapter asks the service for what was tried before.
     Safe,
     /// The customer may get it twice.
     MayDuplicate,

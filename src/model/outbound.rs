@@ -46,6 +46,8 @@ pub struct Outbound {
     pub private: bool,
     /// When this attempt begins, by the engine's clock: adapters have none of their own.
     pub begun_at: Timestamp,
+    /// When the first of the attempts before this one began: they may have it already. `None`: it was never tried.
+    pub tried_since: Option<Timestamp>,
     /// When the customer last wrote in this ticket: some services let through less, the longer that is ago.
     pub customer_wrote_at: Option<Timestamp>,
     /// Send this instead of the text, which then only says to people here what it is.

@@ -9,6 +9,28 @@ pub fn file_name(given: &str, chars_max: usize) -> String {
     plain.trim().trim_matches('.').to_owned()
 }
 
+/// How the names of files of a media type end, for those that come without a name.
+#[must_use]
+pub fn ending(mime: &str) -> &'static str {
+    match mime {
+        "image/jpeg" => ".jpg",
+        "image/png" => ".png",
+        "image/webp" => ".webp",
+        "image/gif" => ".gif",
+        "video/mp4" => ".mp4",
+        "video/3gpp" => ".3gp",
+        "audio/ogg" => ".ogg",
+        "audio/mpeg" => ".mp3",
+        "audio/mp4" => ".m4a",
+        "audio/aac" => ".aac",
+        "audio/amr" => ".amr",
+        "application/pdf" => ".pdf",
+        "text/plain" => ".txt",
+        "text/vcard" | "text/x-vcard" => ".vcf",
+        _ => "",
+    }
+}
+
 /// What somebody said, and below it what belongs to it and is not theirs.
 #[must_use]
 pub fn with_about(text: &str, about: &[String]) -> String {

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
-use crate::channel::shared::words::{file_name, with_about};
+use crate::channel::shared::words::{ending, file_name, with_about};
 use crate::model::{Media, MediaRef, MediaSource};
 
 /// More contact cards or goods than this are not told.
@@ -121,25 +121,6 @@ fn file(message: &Value, kind: &str) -> Words {
     let sha256 = of("sha256").map(str::to_owned);
     words.files.push(File { kept: Kept { id, sha256 }, name, mime });
     words
-}
-
-fn ending(mime: &str) -> &'static str {
-    match mime {
-        "image/jpeg" => ".jpg",
-        "image/png" => ".png",
-        "image/webp" => ".webp",
-        "image/gif" => ".gif",
-        "video/mp4" => ".mp4",
-        "video/3gpp" => ".3gp",
-        "audio/ogg" => ".ogg",
-        "audio/mpeg" => ".mp3",
-        "audio/mp4" => ".m4a",
-        "audio/aac" => ".aac",
-        "audio/amr" => ".amr",
-        "application/pdf" => ".pdf",
-        "text/plain" => ".txt",
-        _ => "",
-    }
 }
 
 fn location(message: &Value) -> String {

@@ -217,6 +217,9 @@ impl Store {
 
 fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
     let stored: StoredOutbound = serde_json::from_str(&row.outbound).map_err(database)?;
+    // Somebody may have asked for another attempt: then the last one counts.
+    let tried =
+        [row.tried_since, row.since].into_iter().flatten().min().filter(|_| row.attempt > 0);
     let delivery = Delivery {
         outbound: Outbound {
             delivery: row.id.into(),
@@ -237,6 +240,7 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
             private: stored.private,
             choices: stored.choices,
             begun_at: now,
+            tried_since: tried.map(moment),
         },
         channel: row.channel.parse().map_err(database)?,
         ticket: row.ticket.into(),

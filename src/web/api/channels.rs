@@ -108,7 +108,8 @@ struct CapabilitiesView {
     receipts: &'static str,
     /// Longest text of one delivery; longer ones are split.
     text_max: u32,
-    /// In what that is counted: `bytes`, `chars`, `utf16`.
+    /// In what that is counted: `bytes`, `chars`, `utf16`, or `segments`: UTF-16 as well, of which the networks carry, and charge,
+    /// segments.
     text_unit: &'static str,
     /// All attachments of one delivery together, in bytes.
     media_bytes_max: u64,
@@ -334,6 +335,7 @@ fn capabilities(channel: &Channel) -> CapabilitiesView {
             TextUnit::Bytes => "bytes",
             TextUnit::Chars => "chars",
             TextUnit::Utf16 => "utf16",
+            TextUnit::Segments => "segments",
         },
         media_bytes_max: can.media.bytes_max,
         media_count_max: can.media.count_max,

@@ -5,6 +5,7 @@
 mod api;
 mod email;
 mod graph;
+mod sms;
 mod telegram;
 mod webchat;
 mod whatsapp;
@@ -44,6 +45,7 @@ pub(crate) struct Fixture {
 const FIXTURES: &[Fixture] = &[
     api::FIXTURE,
     email::FIXTURE,
+    sms::FIXTURE,
     telegram::FIXTURE,
     webchat::FIXTURE,
     whatsapp::FIXTURE,
@@ -106,6 +108,7 @@ impl Fixture {
             private: false,
             choices: Vec::new(),
             begun_at: chrono::DateTime::UNIX_EPOCH,
+            tried_since: None,
             customer_wrote_at: None,
             template: None,
         }

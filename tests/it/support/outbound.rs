@@ -99,6 +99,7 @@ pub fn outbound(to: &str, text: &str) -> Outbound {
         private: false,
         choices: Vec::new(),
         begun_at: chrono::DateTime::UNIX_EPOCH,
+        tried_since: None,
         customer_wrote_at: None,
         template: None,
     }

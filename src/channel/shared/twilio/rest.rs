@@ -69,6 +69,12 @@ impl Account {
         &self.sid
     }
 
+    /// Where it is called.
+    #[must_use]
+    pub const fn api(&self) -> &Url {
+        &self.api
+    }
+
     /// Makes something new below the account (`Messages.json`): one attempt, and what came of it. Doing it twice
     /// makes two, so whatever is in doubt is `Unknown`.
     pub async fn create(&self, path: &str, fields: &[(&str, &str)]) -> Result<Value, DeliverError> {
@@ -141,7 +147,7 @@ impl Account {
         Ok(Page { items, next, at: at.map(Into::into) })
     }
 
-    /// A file, by its address: credentials go to the configured address only, and not where that leads.
+    /// A file, by its address or the path of it: credentials go to the configured address only, and not where that leads.
     pub async fn file(&self, address: &str) -> Result<Bytes, DownloadError> {
         let never = |why: &'static str| DownloadError::Never(why.into());
         let url = self.file_url(address).ok_or_else(|| never("it is not known where it is"))?;
@@ -163,9 +169,10 @@ impl Account {
     /// The address of a file of this account, at the address that is configured: Twilio may write that of another
     /// of its regions.
     fn file_url(&self, address: &str) -> Option<Url> {
-        let given = Url::parse(address).ok()?;
+        let given = Url::parse(address).ok();
+        let path = given.as_ref().map_or(address, Url::path);
         let own = format!("/2010-04-01/Accounts/{}/", self.sid);
-        given.path().starts_with(&own).then(|| self.at(given.path()))?
+        path.starts_with(&own).then(|| self.at(path))?
     }
 
     /// A path of Twilio, at the address that is configured.

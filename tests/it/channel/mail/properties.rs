@@ -285,6 +285,7 @@ fn outbound(text: String) -> Outbound {
         private: false,
         choices: Vec::new(),
         begun_at: chrono::DateTime::UNIX_EPOCH,
+        tried_since: None,
         customer_wrote_at: None,
         template: None,
     }
