@@ -68,6 +68,7 @@ impl Engine {
             self.store.forget_old_uploads(now).await?;
             self.store.forget_old_originals(now).await?;
             self.store.forget_old_webhooks(now).await?;
+            self.store.forget_old_drafts(now).await?;
         }
         if !memory.rewrapped {
             memory.rewrapped = self.rewrap_some().await?;

@@ -23,6 +23,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "message.extended",
     "message.reaction",
     "message.unsealed",
+    "person.mentioned",
     "quarantine.added",
     "quarantine.dropped",
     "quarantine.retried",

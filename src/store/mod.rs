@@ -11,6 +11,8 @@ mod channel_figures;
 mod channel_state;
 mod chat;
 mod contact;
+mod desk;
+mod draft;
 mod due;
 mod entity;
 mod event;
@@ -56,6 +58,8 @@ pub use chat::{ChatItem, ChatPage, Guest, Unread, UnreadMail, VisitorState, Wind
 pub use contact::{
     ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView,
 };
+pub use desk::SavedView;
+pub use draft::Draft;
 pub use event::RecordedEvent;
 pub use idempotency::{Answer, By, KEY_TTL, Once};
 pub use ingest::{Ingest, IngestChannel, Ingested};
@@ -74,7 +78,9 @@ pub use people::{ApiToken, Code, Entry, NewFactor, Person, Principal, SessionVie
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
-pub use ticket::{Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView};
+pub use ticket::{
+    Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView, Turn,
+};
 pub use upload::{NewUpload, Upload};
 pub use webhook::QueuedEvents;
 

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 const XSS: &str = "<img src=x onerror=document.title='owned'>";
 
 /// A desk whose mail server is away: what is sent stays in the outbox.
-fn configuration() -> String {
+pub(crate) fn configuration() -> String {
     format!(
         "[channels.mail]\nkind = \"email\"\naddress = \"support@desk.test\"\n\
          [channels.mail.receive]\nprotocol = \"pipe\"\n\
@@ -24,7 +24,7 @@ fn configuration() -> String {
     )
 }
 
-fn mail(number: u32, name: &str, subject: &str, text: &str) -> String {
+pub(crate) fn mail(number: u32, name: &str, subject: &str, text: &str) -> String {
     format!(
         "From: {name} <customer{number}@customer.example>\r\nTo: support@desk.test\r\n\
          Subject: {subject}\r\nMessage-ID: <console.{number}@customer.example>\r\n\
@@ -44,18 +44,19 @@ fn ingest(daemon: &Daemon, mail: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-struct Desk {
-    daemon: Daemon,
-    browser: Browser,
+/// A desk with somebody signed in.
+pub(crate) struct Desk {
+    pub(crate) daemon: Daemon,
+    pub(crate) browser: Browser,
 }
 
 impl Desk {
     /// Signed in by a one-time link, as the daemon prints it.
-    async fn open(screen: Screen, mails: &[String]) -> Self {
+    pub(crate) async fn open(screen: Screen, mails: &[String]) -> Self {
         Self::open_with(screen, &configuration(), mails).await
     }
 
-    async fn open_with(screen: Screen, configuration: &str, mails: &[String]) -> Self {
+    pub(crate) async fn open_with(screen: Screen, configuration: &str, mails: &[String]) -> Self {
         let daemon = Daemon::start(configuration).await;
         for mail in mails {
             ingest(&daemon, mail);
@@ -72,11 +73,11 @@ impl Desk {
         Self { daemon, browser }
     }
 
-    async fn wait(&self, what: &str, script: &str) -> Value {
+    pub(crate) async fn wait(&self, what: &str, script: &str) -> Value {
         self.browser.wait(what, script).await
     }
 
-    async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         let script = format!(
             "const found = document.querySelector(\"{selector}\"); \
              return found && found.checkVisibility() ? found : null;"
@@ -86,7 +87,7 @@ impl Desk {
     }
 
     /// What the pages complained of: a policy that was broken, a script that failed.
-    async fn complaints(&self) -> Vec<Value> {
+    pub(crate) async fn complaints(&self) -> Vec<Value> {
         let mut log = self.browser.log().await;
         // A picture of the mail that was not loaded is what we want.
         log.retain(|entry| entry["level"] == "SEVERE" && !entry.to_string().contains("pixel.png"));

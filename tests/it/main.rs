@@ -12,12 +12,14 @@
 mod api;
 mod channel;
 mod cli;
+mod composer;
 mod conformance;
 mod console;
 mod dashboard;
 mod demo;
 mod engine;
 mod faq;
+mod inbox;
 mod kill;
 mod mail_accounts;
 mod mail_faults;

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::super::callback::forget_callbacks;
 use super::super::entity::{
-    attachment, autoreply, contact, delivery, event, idempotency, identity, journal, message,
-    participant, seal, suppression, ticket, visitor,
+    attachment, autoreply, contact, delivery, draft, event, idempotency, identity, journal,
+    mention, message, participant, seal, suppression, ticket, ticket_seen, visitor,
 };
 use super::super::idempotency::By;
 use super::super::ingest::ADVISED;
@@ -144,6 +144,9 @@ pub(in crate::store) async fn forget_ticket(
     };
     ticket::Entity::update(change).exec(tx).await?;
     participant::Entity::delete_many().filter(participant::Column::Ticket.eq(id)).exec(tx).await?;
+    ticket_seen::Entity::delete_many().filter(ticket_seen::Column::Ticket.eq(id)).exec(tx).await?;
+    draft::Entity::delete_many().filter(draft::Column::Ticket.eq(id)).exec(tx).await?;
+    mention::Entity::delete_many().filter(mention::Column::Ticket.eq(id)).exec(tx).await?;
     forget_callbacks(tx, id).await?;
     // The order of events stays; the words in them go.
     event::Entity::update_many()

@@ -17,7 +17,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::contact::{ContactBrief, briefs};
-use super::entity::{message, ticket, ticket_tag};
+use super::desk::waits_for;
+use super::entity::{mention, message, ticket, ticket_tag};
 use super::{Store, StoreError, due, millis, moment, search};
 use crate::model::{Priority, TicketId, TicketStatus};
 
@@ -78,6 +79,19 @@ pub struct TicketView {
     pub merged_into: Option<Uuid>,
     /// The ticket that this one goes on from.
     pub linked_to: Option<Uuid>,
+    /// Has the customer written something that whoever asks has not seen? In lists, and for people only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<bool>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// The customer wrote last.
+    Us,
+    /// We wrote last.
+    Customer,
 }
 
 /// What a list of tickets is sorted by.
@@ -114,6 +128,10 @@ pub struct TicketFilter {
     pub contact: Option<Uuid>,
     /// Changed after this moment.
     pub updated_after: Option<DateTime<Utc>>,
+    /// Those that wait for somebody.
+    pub waiting: Option<Turn>,
+    /// Those with a note that names this person, who has not looked since.
+    pub mentioned: Option<Uuid>,
     /// Words, all of which one of its messages (or its subject) has.
     pub q: Option<String>,
     /// The order.
@@ -206,6 +224,7 @@ impl Store {
             )
             .add_option(filter.contact.map(|contact| Column::Contact.eq(contact)))
             .add_option(filter.updated_after.map(|at| Column::UpdatedAt.gt(millis(at))))
+            .add_option(filter.waiting.map(|turn| waits_for(turn == Turn::Us)))
             .add_option(filter.assignee.map(|assignee| match assignee {
                 Some(assignee) => Column::Assignee.eq(assignee),
                 None => Column::Assignee.is_null(),
@@ -214,6 +233,14 @@ impl Store {
                 Some(queue) => Column::Queue.eq(queue),
                 None => Column::Queue.is_null(),
             }));
+        if let Some(person) = filter.mentioned {
+            let named = Query::select()
+                .column(mention::Column::Ticket)
+                .from(mention::Entity)
+                .and_where(mention::Column::Person.eq(person))
+                .to_owned();
+            all = all.add(Column::Id.in_subquery(named));
+        }
         for tag in &filter.tag {
             let tagged = Query::select()
                 .column(ticket_tag::Column::Ticket)
@@ -355,5 +382,6 @@ fn shown(row: ticket::Model, tags: Vec<String>, contact: ContactBrief) -> Ticket
         version: row.version,
         merged_into: row.merged_into,
         linked_to: row.linked_to,
+        unread: None,
     }
 }

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
 };
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::entity::{attachment, message, ticket};
+use super::super::entity::{attachment, mention, message, person, ticket};
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::idempotency::{Answer, By};
 use super::super::message::{MessageView, message_view};
 use super::super::{Store, StoreError, millis, outbox, search};
 use super::take;
+use crate::desk;
 use crate::model::{Direction, MessageId, MessageKind, TicketId};
 
 /// A note to be written.
@@ -96,5 +97,43 @@ async fn write(
     let mut event = NewEvent::of(ticket.id, "message.created", by.actor.clone());
     event.message = Some(id);
     event.data = json!({ "direction": "internal", "kind": "note" });
-    event::record(tx, vec![event], now).await
+    let mut events = vec![event];
+    for person in name(tx, id, new, ticket.id, by).await? {
+        let mut event = NewEvent::of(ticket.id, "person.mentioned", by.actor.clone());
+        event.message = Some(id);
+        event.data = json!({ "id": person });
+        events.push(event);
+    }
+    event::record(tx, events, now).await
+}
+
+/// Notes who is named in a note; nobody is told of what they wrote themselves.
+async fn name(
+    tx: &DatabaseTransaction,
+    message: Uuid,
+    new: &NewNote,
+    ticket: Uuid,
+    by: &By,
+) -> Result<Vec<Uuid>, StoreError> {
+    if !new.text.contains('@') {
+        return Ok(Vec::new());
+    }
+    let people: Vec<(Uuid, String)> = person::Entity::find()
+        .select_only()
+        .columns([person::Column::Id, person::Column::Name])
+        .filter(person::Column::DisabledAt.is_null())
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let names: Vec<&str> = people.iter().map(|(_, name)| name.as_str()).collect();
+    let found = desk::mentioned(&new.text, &names).into_iter();
+    let named: Vec<Uuid> = found
+        .filter_map(|place| people.get(place).map(|(id, _)| *id))
+        .filter(|id| by.actor.id != Some(*id))
+        .collect();
+    for person in &named {
+        let row = mention::Model { person: *person, message, ticket };
+        mention::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
+    }
+    Ok(named)
 }

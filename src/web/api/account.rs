@@ -34,7 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 }
 
 /// The person who is signed in; programs have no account.
-fn person(caller: &Principal) -> Result<UserId, Problem> {
+pub(super) fn person(caller: &Principal) -> Result<UserId, Problem> {
     match caller.actor.id {
         Some(id) if caller.actor.kind == ActorKind::Agent => Ok(id.into()),
         Some(_) | None => {

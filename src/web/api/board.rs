@@ -63,6 +63,8 @@ async fn board(state: &State, caller: &Principal, query: BoardQuery) -> Result<B
         queue: query.queue.map(|queue| Some(queue).filter(|queue| !is_none(queue))),
         contact: None,
         updated_after: None,
+        waiting: None,
+        mentioned: None,
         q: None,
         key: TicketKey::Created,
         descending: false,

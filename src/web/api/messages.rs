@@ -234,11 +234,21 @@ async fn list_ticket_messages(
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Sort {
+pub(super) enum Sort {
     /// To the customer.
     Reply,
     /// To other agents.
     Note,
+}
+
+impl Sort {
+    /// The word.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reply => "reply",
+            Self::Note => "note",
+        }
+    }
 }
 
 /// A reply or a note.

@@ -13,6 +13,7 @@ mod channels;
 mod check;
 mod contacts;
 mod describe;
+mod drafts;
 mod event;
 mod events;
 mod files;
@@ -26,6 +27,7 @@ mod read;
 mod stats;
 mod suggestions;
 mod tickets;
+mod views;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
@@ -51,6 +53,8 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(quarantine::routes())
         .merge(events::routes())
         .merge(stats::routes())
+        .merge(views::routes())
+        .merge(drafts::routes())
         .merge(board::routes())
         .merge(suggestions::routes())
         .merge(people::routes())

@@ -116,7 +116,8 @@ impl<T: DeserializeOwned> FromRequestParts<State> for Filters<T> {
     }
 }
 
-fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+/// A query as a text; the same rules.
+pub(super) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "bad_query", detail);
     let mut pairs: Vec<(String, String)> = Vec::new();
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {

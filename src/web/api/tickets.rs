@@ -17,13 +17,14 @@ use uuid::Uuid;
 
 use super::super::{Problem, State};
 use super::access::Reader;
+use super::account::person;
 use super::describe::Errors;
 use super::event::EventView;
 use super::once::shown;
 use super::page::{Cursor, Page, PageQuery, and_one, bad_cursor, limit};
 use super::read::{Filters, Id, list};
 use crate::model::{Priority, TicketStatus};
-use crate::store::{Principal, TicketFilter, TicketKey, TicketView};
+use crate::store::{Principal, TicketFilter, TicketKey, TicketView, Turn};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -42,7 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct TicketQuery {
+pub(super) struct TicketQuery {
     /// Any of these: `open`, `pending`, `solved`, `closed`, `spam`.
     #[serde(default, deserialize_with = "list")]
     #[param(inline, value_type = Vec<TicketStatus>, required = false)]
@@ -67,6 +68,11 @@ struct TicketQuery {
     contact: Option<Uuid>,
     /// Changed after this moment.
     updated_after: Option<DateTime<Utc>>,
+    /// `us`: the customer wrote last; `customer`: we did.
+    #[param(inline)]
+    waiting: Option<Turn>,
+    /// `me`: with a note that names whoever is signed in, and at which they have not looked since.
+    mentioned: Option<String>,
     /// Words, all of which one of its messages (or its subject) has; `word*` is a beginning.
     q: Option<String>,
     /// `created_at`, `updated_at`, `number` or `priority`, with `-` for the largest first. Usual: `-created_at`.
@@ -93,22 +99,62 @@ async fn list_tickets(
     Filters(query): Filters<TicketQuery>,
 ) -> Result<Json<Page<TicketView>>, Problem> {
     let wanted = limit(query.limit)?;
+    let Some(filter) = filter_of(&state, &caller.0, query).await? else {
+        return Ok(Json(Page { items: Vec::new(), next_cursor: None }));
+    };
+    let filter = TicketFilter { limit: and_one(wanted), ..filter };
+    let (key, order) = (filter.key, order_of(filter.key, filter.descending));
+    let store = &state.engine.store;
+    let mut found = store.tickets(&filter).await?;
+    if let Ok(person) = person(&caller.0) {
+        store.mark_unread(person, &mut found).await?;
+    }
+    Ok(Json(Page::cut(found, wanted, |last| {
+        Cursor::new(LIST, [order.clone(), last.key(key).to_string(), last.id.to_string()])
+    })))
+}
+
+fn order_of(key: TicketKey, descending: bool) -> String {
+    format!("{key:?}{}", if descending { "-" } else { "+" })
+}
+
+impl TicketQuery {
+    /// Does it name one page of a list, and not the list?
+    pub(super) const fn goes_on(&self) -> bool {
+        self.limit.is_some() || self.cursor.is_some()
+    }
+}
+
+/// What a query asks for; its limit is left to the caller. `None`: of somebody who is not there, so there is nothing.
+pub(super) async fn filter_of(
+    state: &State,
+    caller: &Principal,
+    query: TicketQuery,
+) -> Result<Option<TicketFilter>, Problem> {
     let (key, descending) = order(query.sort.as_deref())?;
     let assignee = match query.assignee.as_deref() {
         None => None,
-        Some(who) => match assignee(&state, &caller.0, who).await? {
+        Some(who) => match assignee(state, caller, who).await? {
             Whose::Nobodys => Some(None),
             Whose::Theirs(id) => Some(Some(id)),
-            Whose::Unknown => return Ok(Json(Page { items: Vec::new(), next_cursor: None })),
+            Whose::Unknown => return Ok(None),
         },
     };
     if query.q.as_ref().is_some_and(|q| q.chars().count() > Q_CHARS_MAX) {
         let text = format!("q: {Q_CHARS_MAX} characters at most");
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
     }
-    let order = format!("{key:?}{}", if descending { "-" } else { "+" });
+    let mentioned = match query.mentioned.as_deref() {
+        None => None,
+        Some("me") => Some(person(caller)?.uuid()),
+        Some(_) => {
+            let text = "mentioned: only `me`";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
+        }
+    };
+    let order = order_of(key, descending);
     let after = query.cursor.as_deref().map(|cursor| place(cursor, &order)).transpose()?;
-    let filter = TicketFilter {
+    Ok(Some(TicketFilter {
         status: query.status,
         priority: query.priority,
         channel: query.channel,
@@ -117,16 +163,14 @@ async fn list_tickets(
         queue: query.queue.map(|queue| Some(queue).filter(|queue| !is_none(queue))),
         contact: query.contact,
         updated_after: query.updated_after,
+        waiting: query.waiting,
+        mentioned,
         q: query.q.filter(|q| !q.trim().is_empty()),
         key,
         descending,
         after,
-        limit: and_one(wanted),
-    };
-    let found = state.engine.store.tickets(&filter).await?;
-    Ok(Json(Page::cut(found, wanted, |last| {
-        Cursor::new(LIST, [order.clone(), last.key(key).to_string(), last.id.to_string()])
-    })))
+        limit: 0,
+    }))
 }
 
 pub(super) fn is_none(word: &str) -> bool {

@@ -29,6 +29,8 @@ pub(super) fn any() -> TicketFilter {
         queue: None,
         contact: None,
         updated_after: None,
+        waiting: None,
+        mentioned: None,
         q: None,
         key: TicketKey::Created,
         descending: false,

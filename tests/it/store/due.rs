@@ -136,6 +136,8 @@ async fn what_is_due_first_comes_first(kit: Kit) {
         queue: None,
         contact: None,
         updated_after: None,
+        waiting: None,
+        mentioned: None,
         q: None,
         key: TicketKey::Due,
         descending: false,

@@ -2,6 +2,7 @@
 
 mod board;
 mod callbacks;
+mod desk;
 mod due;
 mod erase;
 mod events;

@@ -22,6 +22,8 @@ fn filter(q: &str) -> TicketFilter {
         queue: None,
         contact: None,
         updated_after: None,
+        waiting: None,
+        mentioned: None,
         q: Some(q.to_owned()),
         key: TicketKey::Number,
         descending: false,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::super::super::{Problem, State};
 use super::super::access::{Agent, Reader};
+use super::super::account::person;
 use super::super::describe::Errors;
 use super::super::read::Id;
 use crate::model::ActorKind;
@@ -84,16 +85,20 @@ pub(super) async fn note_typing(
 
 /// Show that one has read it
 ///
-/// The customer's chat shows their messages as seen. Nothing happens on channels without such a thing.
+/// The ticket is no longer `unread` for whoever is signed in, until the customer writes again; and the customer's chat
+/// shows their messages as seen, on channels with such a thing.
 #[utoipa::path(post, path = "/tickets/{id}/seen", tag = "tickets", params(("id" = String, Path)),
     responses((status = 204), Errors))]
 pub(super) async fn note_seen(
     Get(state): Get<State>,
-    _: Agent,
+    Agent(caller): Agent,
     id: Id,
 ) -> Result<StatusCode, Problem> {
     let store = &state.engine.store;
     let ticket = store.ticket_id(id.ticket()?).await?;
     store.agent_reads(ticket).await?;
+    if let Ok(person) = person(&caller) {
+        store.person_reads(person, ticket).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }

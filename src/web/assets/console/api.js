@@ -11,7 +11,7 @@ export class Problem extends Error {
   }
 }
 
-async function call(method, path, { body, key, version, form } = {}) {
+async function call(method, path, { body, key, version, form, keepalive } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
@@ -21,6 +21,7 @@ async function call(method, path, { body, key, version, form } = {}) {
     headers,
     body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
     credentials: "same-origin",
+    keepalive,
   });
   if (response.status === 401) {
     location.assign("/console/sign-in");
@@ -52,6 +53,13 @@ export const api = {
   users: () => call("GET", "/users"),
   tickets: (filter) => call("GET", `/tickets${query(filter)}`),
   ticket: (name) => call("GET", `/tickets/${encodeURIComponent(name)}`),
+  counts: (queries) => call("POST", "/tickets/counts", { body: { queries } }),
+  draft: (ticket) => call("GET", `/tickets/${ticket}/draft`),
+  keepDraft: (ticket, draft, last) => call("PUT", `/tickets/${ticket}/draft`, { body: draft, keepalive: Boolean(last) }),
+  seen: (ticket) => call("POST", `/tickets/${ticket}/seen`),
+  views: () => call("GET", "/views"),
+  saveView: (name, query) => call("POST", "/views", { body: { name, query } }),
+  forgetView: (id) => call("DELETE", `/views/${id}`),
   messages: (ticket, cursor) => call("GET", `/tickets/${ticket}/messages${query({ limit: 200, cursor })}`),
   suggestions: (ticket) => call("GET", `/tickets/${ticket}/suggestions`),
   trail: (ticket) => call("GET", `/tickets/${ticket}/events${query({ limit: 200 })}`),
@@ -105,6 +113,7 @@ const KINDS = [
   "ticket.absorbed", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",
   "callback.requested", "callback.due", "callback.updated", "callback.refused",
+  "person.mentioned",
 ];
 
 /** Calls for everything that happens; the browser connects again by itself and misses nothing. */

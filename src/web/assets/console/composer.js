@@ -1,39 +1,67 @@
-// Where agents write: reply or note, files by button, drop and paste, some seconds to take it back. A draft
-// stays in this browser until it is sent.
+// Where agents write: reply or note, files by button, drop and paste, now or later, some seconds to take it back.
+// What is not sent yet is kept by the daemon, for whatever device the agent goes on with.
 
 import { api, wish } from "./api.js";
 import { h, fill, toast } from "./dom.js";
-import { bytes, say } from "./words.js";
+import { ago, bytes, moment, say } from "./words.js";
 
 const UNDO_SECONDS = 4;
+/** After so long without a key, the draft is kept. */
+const KEEP_AFTER = 600;
+/** How near the end of a reply window is told. */
+const NEAR = 24 * 3600 * 1000;
+
+/** How long a text is, as the service of a channel counts. */
+const LENGTHS = {
+  bytes: (text) => new TextEncoder().encode(text).length,
+  chars: (text) => [...text].length,
+  utf16: (text) => text.length,
+};
 
 export class Composer {
-  constructor(page) {
+  constructor(page, draft) {
     this.page = page;
     this.kept = `tributary.draft.${page.ticket.id}`;
-    const draft = JSON.parse(sessionStorage.getItem(this.kept) ?? "null") ?? { kind: "reply", text: "" };
-    this.kind = draft.kind;
+    // What this tab could not hand over yet is newer than what the daemon has.
+    const unsaved = JSON.parse(sessionStorage.getItem(this.kept) ?? "null");
+    const begun = unsaved ?? draft ?? { kind: "reply", text: "" };
+    this.kind = begun.kind;
     this.files = [];
-    this.known = page.ticket.version;
-    this.tabs = h("div.tabs", { role: "tablist" }, ["reply", "note"].map((kind) =>
-      h("button.tab", { type: "button", role: "tab", data: { kind }, on: { click: () => this.choose(kind) } }, say(kind))));
-    this.text = h("textarea", { rows: 4, dir: "auto", value: draft.text, on: {
-      input: () => { this.known ??= page.ticket.version; this.keep(); },
+    this.known = begun.text && begun.version ? begun.version : page.ticket.version;
+    this.saved = draft ? this.shape(draft) : "";
+    this.tabs = h("div.tabs", { role: "group", "aria-label": say("kind_of_message") }, ["reply", "note"].map((kind) =>
+      h("button.tab", { type: "button", data: { kind }, on: { click: () => this.choose(kind) } }, say(kind))));
+    this.text = h("textarea", { rows: 4, dir: "auto", value: begun.text, on: {
+      input: () => { this.known ??= page.ticket.version; this.keep(); this.count(); this.name(); },
       focus: () => { if (!this.text.value) this.known = page.ticket.version; },
-      keydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.send(); },
+      blur: () => this.handOver(),
+      keydown: (event) => this.key(event),
       paste: (event) => this.add(event.clipboardData.files),
     } });
+    this.names = h("div.mentions", { role: "group", "aria-label": say("mention"), hidden: true });
     const pick = h("input", { type: "file", multiple: true, hidden: true, on: { change: () => { this.add(pick.files); pick.value = ""; } } });
-    this.names = h("div.files");
+    this.listed = h("div.files");
+    this.counter = h("span.small.counter", { role: "status" });
+    this.later = h("input.later", { type: "datetime-local", "aria-label": say("send_at"), hidden: true });
+    this.laterButton = h("button", { type: "button", "aria-expanded": "false", on: { click: () => this.plan(this.later.hidden) } }, say("later"));
     this.button = h("button.primary", { type: "button", on: { click: () => this.send() } });
     this.element = h("section.composer", { on: {
       dragover: (event) => event.preventDefault(),
       drop: (event) => { event.preventDefault(); this.add(event.dataTransfer.files); },
     } },
-    this.tabs, this.text, this.names,
+    h("div.bar", null, this.tabs, this.counter), this.names, this.text, this.listed,
     h("div.bar", null, pick, h("button", { type: "button", on: { click: () => pick.click() } }, say("attach")),
-      h("span.small.hint", null, "Ctrl ⏎"), this.button));
+      this.laterButton, this.later, h("span.small.hint", null, "Ctrl ⏎"), this.button));
+    this.leave = () => this.handOver(true);
+    window.addEventListener("pagehide", this.leave);
     this.choose(this.kind);
+  }
+
+  close() {
+    window.removeEventListener("pagehide", this.leave);
+    // Whoever goes to another ticket does not wait for the last chance to take it back.
+    this.pending?.();
+    this.handOver(true);
   }
 
   choose(kind) {
@@ -42,15 +70,35 @@ export class Composer {
     const name = ticket.contact.name || ticket.contact.identities[0]?.value || say("customer");
     this.text.placeholder = kind === "note" ? say("note_hint") : say("reply_to", { name, channel: ticket.channel });
     this.text.setAttribute("aria-label", this.text.placeholder);
+    this.laterButton.hidden = kind === "note";
+    if (kind === "note") this.plan(false);
     this.button.textContent = kind === "note" ? say("leave_note") : say("send");
     this.element.classList.toggle("note", kind === "note");
-    for (const tab of this.tabs.children) tab.setAttribute("aria-selected", tab.dataset.kind === kind);
+    for (const tab of this.tabs.children) tab.setAttribute("aria-pressed", String(tab.dataset.kind === kind));
     this.keep();
+    this.count();
+    this.name();
   }
 
   focus(kind) {
     this.choose(kind);
     this.text.focus();
+  }
+
+  key(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      this.send();
+      return;
+    }
+    const first = this.names.hidden ? null : this.names.querySelector("button");
+    if (!first || event.isComposing) return;
+    if (event.key === "Tab" || event.key === "Enter") {
+      event.preventDefault();
+      first.click();
+    } else if (event.key === "Escape") {
+      event.stopPropagation();
+      this.names.hidden = true;
+    }
   }
 
   /** Puts a text where the agent writes, in the place of what is marked; they read it before they send it. */
@@ -59,18 +107,133 @@ export class Composer {
     if (!this.text.value) this.known = this.page.ticket.version;
     this.text.setRangeText(text, this.text.selectionStart, this.text.selectionEnd, "end");
     this.keep();
+    this.count();
     this.text.focus();
   }
 
+  /** Shows when it is to go out, or lets it go out at once. */
+  plan(later) {
+    this.later.hidden = !later;
+    this.laterButton.setAttribute("aria-expanded", String(later));
+    if (!later) {
+      this.later.value = "";
+      return;
+    }
+    // Tomorrow at nine, in the agent's own time.
+    const at = new Date(Date.now() + 24 * 3600 * 1000);
+    at.setHours(9, 0, 0, 0);
+    const two = (number) => String(number).padStart(2, "0");
+    this.later.value = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T09:00`;
+    this.later.focus();
+  }
+
+  // ---- how much finds room, and until when ----
+
+  channel() {
+    return this.page.channels.find((one) => one.name === this.page.ticket.channel);
+  }
+
+  count() {
+    const can = this.channel()?.capabilities;
+    if (this.kind === "note" || !can) {
+      fill(this.counter);
+      return;
+    }
+    const length = (LENGTHS[can.text_unit] ?? LENGTHS.chars)(this.text.value);
+    const parts = Math.ceil(length / can.text_max);
+    const room = length > can.text_max * 0.8 || length > 500 ? say("length", { length, most: can.text_max }) : "";
+    const cut = parts > 1 ? say("parts", { n: parts }) : "";
+    const ends = this.windowEnds(can);
+    const left = ends === null ? Infinity : ends - Date.now();
+    const window = left <= 0 ? say("window_over", { when: moment(ends) }) : left < NEAR ? say("window_ends", { when: ago(ends) }) : "";
+    this.counter.classList.toggle("trouble", parts > 1 || left <= 0);
+    fill(this.counter, [room, cut, window].filter(Boolean).join(" · "));
+  }
+
+  /** When the channel takes no answer any more; null: never. */
+  windowEnds(can) {
+    const last = this.page.ticket.last_inbound_at;
+    if (!can.reply_window_seconds || !last) return null;
+    return new Date(last).getTime() + can.reply_window_seconds * 1000;
+  }
+
+  // ---- whom a note is for ----
+
+  /** Offers names while somebody writes one behind an `@`. */
+  name() {
+    const before = this.text.value.slice(0, this.text.selectionStart);
+    const begun = this.kind === "note" ? /(?:^|[^\p{L}\p{N}])@([\p{L}\p{N} ]{0,30})$/u.exec(before) : null;
+    const words = begun?.[1].toLowerCase();
+    const fits = begun ? this.page.desk.people.filter((one) => one.id !== this.page.desk.me.id && one.name.toLowerCase().startsWith(words)).slice(0, 6) : [];
+    this.names.hidden = fits.length === 0;
+    fill(this.names, fits.map((one) => h("button.small", { type: "button", on: { mousedown: (event) => event.preventDefault(), click: () => {
+      const at = before.length - begun[1].length;
+      this.text.setRangeText(`${one.name} `, at, before.length, "end");
+      this.names.hidden = true;
+      this.keep();
+      this.text.focus();
+    } } }, `@${one.name}`)));
+  }
+
+  // ---- drafts ----
+
+  shape(draft) {
+    return JSON.stringify({ kind: draft.kind, text: draft.text, version: draft.version ?? null });
+  }
+
+  draft() {
+    return { kind: this.kind, text: this.text.value, version: this.known ?? null };
+  }
+
+  /** Notes at once in this tab, and a moment later at the daemon. */
   keep() {
-    if (this.text?.value) sessionStorage.setItem(this.kept, JSON.stringify({ kind: this.kind, text: this.text.value }));
-    else sessionStorage.removeItem(this.kept);
+    if (!this.text) return;
+    const draft = this.draft();
+    if (!draft.text && !this.saved) {
+      sessionStorage.removeItem(this.kept);
+      return;
+    }
+    if (this.shape(draft) === this.saved) return;
+    sessionStorage.setItem(this.kept, JSON.stringify(draft));
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.handOver(), KEEP_AFTER);
+  }
+
+  /** Gives the draft to the daemon. `last`: the page is being left, so nothing waits for the answer. */
+  handOver(last) {
+    this.handing = this.handOverNow(last);
+    return this.handing;
+  }
+
+  async handOverNow(last) {
+    clearTimeout(this.timer);
+    if (this.page.desk.me.role === "read_only" || this.sending) return;
+    const draft = this.draft();
+    const shape = draft.text ? this.shape(draft) : "";
+    if (shape === this.saved) return;
+    const before = this.saved;
+    this.saved = shape;
+    try {
+      await api.keepDraft(this.page.ticket.id, draft, last);
+      if (this.saved === shape) sessionStorage.removeItem(this.kept);
+    } catch (problem) {
+      if (this.saved === shape) this.saved = before;
+      if (problem.code === "secret") {
+        // Such a thing is kept nowhere, not here either.
+        this.saved = shape;
+        sessionStorage.removeItem(this.kept);
+        toast(say("draft_secret"), { error: true });
+      }
+    }
   }
 
   /** With nothing written, there is nothing that could be out of date. */
   ticketChanged() {
     if (!this.text.value) this.known = this.page.ticket.version;
+    this.count();
   }
+
+  // ---- files ----
 
   async add(files) {
     for (const file of files) {
@@ -88,50 +251,79 @@ export class Composer {
   }
 
   drawFiles() {
-    fill(this.names, this.files.map((file) => h("span.file", { class: file.id ? "" : "loading" }, h("span", null, file.name), h("span.small", null, bytes(file.size)),
+    fill(this.listed, this.files.map((file) => h("span.file", { class: file.id ? "" : "loading" }, h("span", null, file.name), h("span.small", null, bytes(file.size)),
       h("button.link", { type: "button", "aria-label": `${say("drop")}: ${file.name}`, on: { click: () => {
         this.files = this.files.filter((known) => known !== file);
         this.drawFiles();
       } } }, "×"))));
   }
 
+  // ---- away with it ----
+
   send() {
     const text = this.text.value.trim();
     if ((!text && !this.files.length) || this.files.some((file) => !file.id)) return;
     const message = { kind: this.kind, text, attachments: this.files.map((file) => file.id) };
-    const before = { kind: this.kind, text: this.text.value, files: this.files, known: this.known };
+    const at = this.later.hidden || !this.later.value ? null : new Date(this.later.value);
+    if (at && at <= new Date()) {
+      toast(say("in_the_past"), { error: true });
+      return;
+    }
+    if (at) message.send_at = at.toISOString();
+    const before = { kind: this.kind, text: this.text.value, files: this.files, known: this.known, later: this.later.value };
+    // Until it is taken, the draft stays with the daemon: whoever closes the page now finds it again.
+    this.handOver();
+    this.sending = true;
     this.text.value = "";
     this.files = [];
-    this.keep();
+    this.plan(false);
     this.drawFiles();
+    this.count();
     if (message.kind === "note") {
       this.post(message, before);
       return;
     }
     let undone = false;
-    const close = toast(say("sent_undo"), { label: say("undo"), seconds: UNDO_SECONDS, action: () => {
+    const words = at ? say("planned_undo", { when: moment(at) }) : say("sent_undo");
+    const go = () => {
+      clearTimeout(timer);
+      this.pending = null;
+      close();
+      if (!undone) this.post(message, before);
+    };
+    const close = toast(words, { label: say("undo"), seconds: UNDO_SECONDS, action: () => {
       undone = true;
+      this.pending = null;
       this.restore(before);
       toast(say("undone"));
     } });
-    setTimeout(() => {
-      close();
-      if (!undone) this.post(message, before);
-    }, UNDO_SECONDS * 1000);
+    this.pending = go;
+    const timer = setTimeout(go, UNDO_SECONDS * 1000);
   }
 
   restore(before) {
-    this.text.value = before.text;
-    this.files = before.files;
+    this.sending = false;
+    // What was written since stays below it.
+    const since = this.text.value;
+    this.text.value = since ? `${before.text}\n${since}` : before.text;
+    this.files = before.files.concat(this.files);
+    this.known = before.known;
     this.choose(before.kind);
+    if (before.later) {
+      this.plan(true);
+      this.later.value = before.later;
+    }
     this.drawFiles();
-    this.keep();
   }
 
   async post(message, before) {
     try {
+      await this.handing;
       await this.page.send(message, wish(), before.known);
+      this.sending = false;
       this.known = this.page.ticket.version;
+      this.saved ||= " ";
+      await this.handOver();
       this.page.refresh();
     } catch (problem) {
       this.restore(before);

@@ -36,6 +36,7 @@ export class TicketPage {
     this.messages = [];
     this.calls = [];
     this.suggestions = [];
+    this.channels = [];
     this.open = new Set();
     this.unsealed = new Map();
     this.closed = false;
@@ -47,13 +48,19 @@ export class TicketPage {
 
   close() {
     this.closed = true;
-    this.composer?.keep();
+    this.composer?.close();
   }
 
   async load(first) {
     const ticket = await api.ticket(this.name);
     const calls = (await api.callbacks({ ticket: ticket.number }).catch(() => null))?.items ?? [];
     const suggestions = (await api.suggestions(ticket.id).catch(() => null))?.items ?? [];
+    if (first) {
+      // Both are known for as long as the ticket is open.
+      const [kept, channels] = await Promise.all([api.draft(ticket.id).catch(() => null), api.channels().catch(() => null)]);
+      this.draft = kept?.draft ?? null;
+      this.channels = channels?.items ?? [];
+    }
     const messages = [];
     let cursor = null;
     do {
@@ -67,6 +74,15 @@ export class TicketPage {
     this.calls = calls;
     this.suggestions = suggestions;
     this.draw(first);
+    this.read();
+  }
+
+  /** Whoever has the ticket before them has seen it. */
+  read() {
+    const latest = `${this.ticket.last_inbound_at} ${this.messages.length}`;
+    if (this.desk.me.role === "read_only" || this.readAt === latest || document.hidden) return;
+    this.readAt = latest;
+    api.seen(this.ticket.id).then(() => this.desk.seen(this.ticket.number)).catch(() => { this.readAt = null; });
   }
 
   happened(event) {
@@ -85,7 +101,7 @@ export class TicketPage {
     const atEnd = first || !body || body.scrollHeight - body.scrollTop - body.clientHeight < 80;
     const timeline = h("div.timeline", { tabindex: 0, "aria-label": this.ticket.subject }, this.messages.map((message) => this.message(message)));
     if (first) {
-      this.composer = new Composer(this);
+      this.composer = new Composer(this, this.draft);
       fill(this.parent, h("div.ticket", null, this.head(), timeline, this.composer.element), this.side());
       this.others();
     } else {

@@ -1,0 +1,187 @@
+//! Where agents write, in a real Chromium: drafts that follow them, replies for later, notes that name somebody.
+
+use serde_json::{Value, json};
+
+use crate::console::{Desk, configuration, mail};
+use crate::dashboard::at;
+use crate::support::browser::{Browser, Screen};
+use crate::support::daemon::Daemon;
+use crate::support::demo::Demo;
+
+const BOX: &str = "document.querySelector('.composer textarea')";
+
+/// Another browser of somebody who works here, signed in by a link.
+async fn another(daemon: &Daemon, email: &str) -> Browser {
+    let link = daemon.run(&["user", "link", email, "--json"]);
+    let link: Value = serde_json::from_slice(&link.stdout).unwrap();
+    let browser = Browser::start(Screen::Desktop).await;
+    browser.open(link["sign_in"].as_str().unwrap()).await;
+    let button = browser.element("the button", "return document.querySelector('button')").await;
+    browser.click(&button).await;
+    browser.wait("the console", "return !!document.querySelector('a.row')").await;
+    browser
+}
+
+async fn open(browser: &Browser, ticket: u32) {
+    browser.run(&format!("location.hash = '#/ticket/{ticket}'"), json!([])).await;
+    browser.wait("the ticket", &format!("return !!{BOX}")).await;
+}
+
+async fn click(browser: &Browser, selector: &str) {
+    let script = format!(
+        "const found = document.querySelector(\"{selector}\"); \
+         return found && found.checkVisibility() ? found : null"
+    );
+    let element = browser.element(selector, &script).await;
+    browser.click(&element).await;
+}
+
+/// Nothing that this tab alone knows.
+const HANDED_OVER: &str =
+    "return !Object.keys(sessionStorage).some((key) => key.startsWith('tributary.draft'))";
+
+#[tokio::test]
+async fn a_draft_follows_its_agent_and_is_stopped_when_somebody_was_faster() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    let api = desk.daemon.api();
+    open(&desk.browser, 1).await;
+    desk.click(".composer textarea").await;
+    desk.browser.press("Half an answer 请稍等").await;
+    desk.wait("the daemon has it", HANDED_OVER).await;
+    // Another device of hers goes on with it.
+    let phone = another(&desk.daemon, "lena@desk.test").await;
+    open(&phone, 1).await;
+    phone.wait("the draft", &format!("return {BOX}.value === 'Half an answer 请稍等'")).await;
+    // Meanwhile somebody answers: the draft answers what is no longer the last word.
+    api.reply("1", "I was faster", "another agent").await;
+    phone.wait("their reply", "return !!document.querySelector('.bubble.out')").await;
+    phone.reload().await;
+    phone
+        .wait("the draft again", &format!("return {BOX}?.value.startsWith('Half an answer')"))
+        .await;
+    click(&phone, ".composer button.primary").await;
+    phone.wait("the warning", "return !!document.querySelector('.toast.error')").await;
+    phone
+        .wait("the words are kept", &format!("return {BOX}.value.startsWith('Half an answer')"))
+        .await;
+    // Whoever has seen it may send all the same; then the draft is gone everywhere.
+    click(&phone, ".composer button.primary").await;
+    phone
+        .wait("both replies", "return document.querySelectorAll('.bubble.out').length === 2")
+        .await;
+    phone.wait("the daemon knows", HANDED_OVER).await;
+    desk.browser.reload().await;
+    desk.wait("no draft", &format!("return {BOX}?.value === ''")).await;
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_secret_in_a_draft_is_kept_nowhere() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    open(&desk.browser, 1).await;
+    desk.click(".composer textarea").await;
+    desk.browser
+        .press("abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about")
+        .await;
+    desk.wait("the warning", "return !!document.querySelector('.toast.error')").await;
+    desk.wait("nothing is kept here", HANDED_OVER).await;
+    desk.browser.reload().await;
+    desk.wait("nothing is kept there", &format!("return {BOX}?.value === ''")).await;
+}
+
+#[tokio::test]
+async fn a_reply_is_planned_and_a_note_tells_whom_it_names() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    let api = desk.daemon.api();
+    let added = desk.daemon.run(&["user", "add", "Bo Chen", "bo@desk.test", "--role", "agent"]);
+    assert!(added.status.success());
+    let bo = another(&desk.daemon, "bo@desk.test").await;
+    desk.browser.reload().await;
+    open(&desk.browser, 1).await;
+    desk.click(".composer [data-kind='note']").await;
+    desk.click(".composer textarea").await;
+    desk.browser.press("please look @bo").await;
+    desk.click(".mentions button").await;
+    let written = desk.browser.run(&format!("return {BOX}.value"), json!([])).await;
+    assert_eq!(written, "please look @Bo Chen ");
+    desk.click(".composer button.primary").await;
+    desk.wait("the note", "return !!document.querySelector('.bubble.note')").await;
+    bo.wait(
+        "a word about it",
+        "return document.querySelector('.toast')?.textContent.includes('Lena')",
+    )
+    .await;
+    let number =
+        "return document.querySelector(\"a.nav[data-view='mentions'] .count\").textContent";
+    bo.wait("the number", &format!("{number} === '1'")).await;
+    bo.screenshot("console_mention").await;
+    open(&bo, 1).await;
+    bo.wait("no number", &format!("{number} === ''")).await;
+
+    desk.click(".composer [data-kind='reply']").await;
+    desk.click(".composer textarea").await;
+    desk.browser.press("Good morning!").await;
+    desk.click(".composer [aria-expanded='false']").await;
+    desk.wait("a time", "return !!document.querySelector('.composer .later').value").await;
+    desk.browser.screenshot("console_later").await;
+    desk.click(".composer button.primary").await;
+    desk.wait("the reply", "return !!document.querySelector('.bubble.out')").await;
+    let sent = api.ticket_messages("1").await;
+    let reply = sent.iter().find(|message| message["direction"] == "out").unwrap();
+    assert_eq!(reply["delivery"]["status"], "queued");
+    let at: chrono::DateTime<chrono::Utc> =
+        reply["delivery"]["next_attempt_at"].as_str().unwrap().parse().unwrap();
+    assert!(at > chrono::Utc::now() + chrono::Duration::minutes(1), "{at}");
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn the_composer_counts_as_the_channel_does_and_knows_its_window() {
+    let demo = Demo::start();
+    let api = demo.api(&demo.settings());
+    let tickets = api.all("/tickets?channel=messenger&sort=created_at").await;
+    let oldest = tickets.first().unwrap()["number"].as_u64().unwrap();
+    let browser = at(&demo, Screen::Desktop, "zh", &format!("#/ticket/{oldest}")).await;
+    browser.wait("the ticket", &format!("return !!{BOX}")).await;
+    let long = format!("{BOX}.value = '好'.repeat(2500); {BOX}.dispatchEvent(new Event('input'))");
+    browser.run(&long, json!([])).await;
+    let counter = "return document.querySelector('.counter').textContent";
+    let told = browser.wait("the number", counter).await;
+    assert!(told.as_str().unwrap().contains("2500 / 2000"), "{told}");
+    assert!(told.as_str().unwrap().contains("2 条"), "{told}");
+    assert!(told.as_str().unwrap().contains("可回复时间已于"), "{told}");
+    browser.screenshot("console_counter_zh").await;
+}
+
+/// The first run of the embedded default: a test message makes a ticket that arrives live.
+#[tokio::test]
+async fn an_empty_console_shows_the_first_steps_and_a_ticket_arriving() {
+    let configuration = format!("[channels.web]\nkind = \"webchat\"\n{}", configuration());
+    let daemon = Daemon::start(&configuration).await;
+    let added = daemon.run(&["user", "add", "Lena", "lena@desk.test", "--role", "admin", "--json"]);
+    let added: Value = serde_json::from_slice(&added.stdout).unwrap();
+    let browser = Browser::start(Screen::Desktop).await;
+    browser.open(added["sign_in"].as_str().unwrap()).await;
+    let button = browser.element("the button", "return document.querySelector('button')").await;
+    browser.click(&button).await;
+    browser
+        .wait("three steps", "return document.querySelectorAll('.steps section').length === 3")
+        .await;
+    browser.screenshot("console_first_steps").await;
+    click(&browser, ".test-message").await;
+    let arrived = browser
+        .wait("its arrival", "return document.querySelector('.arrived a')?.textContent")
+        .await;
+    assert!(arrived.as_str().unwrap().starts_with("#1 "), "{arrived}");
+    browser.wait("its row", "return document.querySelectorAll('a.row').length === 1").await;
+    browser.screenshot("console_first_ticket").await;
+    click(&browser, ".arrived a").await;
+    browser
+        .wait(
+            "its words",
+            "return document.querySelector('.bubble.in .text')?.textContent.includes('test')",
+        )
+        .await;
+    let complaints = browser.log().await;
+    assert!(complaints.iter().all(|entry| entry["level"] != "SEVERE"), "{complaints:#?}");
+}

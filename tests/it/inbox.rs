@@ -1,0 +1,137 @@
+//! Lists of tickets in a real Chromium: what is new, views of one's own, several tickets at once, live numbers.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::dashboard::at;
+use crate::support::browser::{Browser, Screen};
+use crate::support::demo::Demo;
+
+const NUMBER: &str = "document.querySelector(\"a.nav[data-view='inbox'] .count\").textContent";
+
+async fn choose(browser: &Browser, name: &str, value: &str) {
+    let script = format!(
+        "const box = document.querySelector(\".narrow select[name='{name}']\"); if (!box) return false; \
+         box.value = '{value}'; box.dispatchEvent(new Event('change')); return true"
+    );
+    browser.wait(name, &script).await;
+}
+
+async fn click(browser: &Browser, selector: &str) {
+    let script = format!("return document.querySelector(\"{selector}\")");
+    let element = browser.element(selector, &script).await;
+    browser.click(&element).await;
+}
+
+#[tokio::test]
+async fn an_agent_keeps_a_view_sees_what_is_new_and_changes_several_tickets_at_once() {
+    let demo = Demo::start();
+    let api = demo.api(&demo.settings());
+    let browser = at(&demo, Screen::Desktop, "en", "#/inbox").await;
+    // The number is the daemon's own.
+    let open = api.all("/tickets?status=open").await.len();
+    let shown = browser.wait("the number", &format!("return {NUMBER} || null")).await;
+    assert_eq!(shown, open.to_string());
+
+    // What is new is marked until it was looked at, also after a reload.
+    let unread = "return document.querySelectorAll('a.row.unread').length || null";
+    let before = browser.wait("something new", unread).await.as_u64().unwrap();
+    click(&browser, "a.row.unread").await;
+    let fewer =
+        format!("return document.querySelectorAll('a.row.unread').length === {}", before - 1);
+    browser.wait("one less", &fewer).await;
+    browser.reload().await;
+    browser.wait("one less, still", &fewer).await;
+
+    // A view of one's own.
+    browser.run("location.hash = '#/all'", json!([])).await;
+    click(&browser, ".narrow-open").await;
+    choose(&browser, "tag", "fees").await;
+    choose(&browser, "status", "solved").await;
+    let wanted = api.all("/tickets?tag=fees&status=solved").await.len();
+    assert!(wanted > 0);
+    browser
+        .wait("the rows", &format!("return document.querySelectorAll('a.row').length === {wanted}"))
+        .await;
+    browser.run("window.prompt = () => 'Fees 费用'", json!([])).await;
+    click(&browser, ".save-view").await;
+    let mine = format!(
+        "const view = document.querySelector('.own-view a.nav'); \
+         return view?.textContent.includes('Fees 费用') && view.querySelector('.count').textContent === '{wanted}'"
+    );
+    browser.wait("the view with its number", &mine).await;
+    browser.screenshot("console_views").await;
+    browser.reload().await;
+    browser.wait("the view, kept by the daemon", &mine).await;
+
+    // Several at once.
+    browser.run("location.hash = '#/unassigned'", json!([])).await;
+    browser.wait("two rows", "return location.hash === '#/unassigned' && document.querySelectorAll('a.row').length > 1").await;
+    let picked = "const boxes = [...document.querySelectorAll('input.pick')].slice(0, 2); \
+        boxes.forEach((box) => box.click()); \
+        return [...document.querySelectorAll('a.row')].slice(0, 2).map((row) => Number(row.dataset.number))";
+    let picked = browser.run(picked, json!([])).await;
+    browser.screenshot("console_bulk").await;
+    click(&browser, ".bulk button").await;
+    browser
+        .wait("they are gone from here", "return document.querySelector('.bulk')?.hidden !== false")
+        .await;
+    let me = api.all("/users").await.into_iter().find(|one| one["email"] == "lena@wallet.example");
+    let me = me.unwrap()["id"].clone();
+    for number in picked.as_array().unwrap() {
+        let ticket = api.get(&format!("/tickets/{number}")).await;
+        assert_eq!(ticket["assignee"], me, "{number}");
+    }
+
+    // Somebody else solves one: the number follows by itself.
+    let now = browser.run(&format!("return {NUMBER}"), json!([])).await;
+    let now: u64 = now.as_str().unwrap().parse().unwrap();
+    let one = api.all("/tickets?status=open").await.remove(0);
+    let path = format!("/tickets/{}", one["id"].as_str().unwrap());
+    let patch = api.request(Method::PATCH, &path).json(&json!({ "status": "solved" }));
+    assert_eq!(api.send(patch).await.unwrap().status, 200);
+    browser.wait("one less", &format!("return {NUMBER} === '{}'", now - 1)).await;
+    let complaints = browser.log().await;
+    assert!(complaints.iter().all(|entry| entry["level"] != "SEVERE"), "{complaints:#?}");
+}
+
+#[tokio::test]
+async fn lists_are_narrowed_on_a_phone_and_in_chinese() {
+    let demo = Demo::start();
+    let browser = at(&demo, Screen::Phone, "zh", "#/all").await;
+    browser
+        .wait(
+            "Chinese words",
+            "return document.querySelector('.narrow-open')?.textContent === '筛选'",
+        )
+        .await;
+    click(&browser, ".narrow-open").await;
+    choose(&browser, "waiting", "us").await;
+    browser.wait("rows", "return location.hash.includes('waiting=us') && document.querySelectorAll('a.row').length > 0").await;
+    let wide = "return document.documentElement.scrollWidth <= innerWidth";
+    assert_eq!(browser.run(wide, json!([])).await, true, "nothing is wider than the screen");
+    browser.screenshot("console_narrow_phone_zh").await;
+}
+
+#[tokio::test]
+async fn a_view_that_makes_no_sense_is_refused_and_counts_are_in_order() {
+    let demo = Demo::start();
+    let api = demo.api(&demo.settings());
+    let counts = async |queries: &[&str]| {
+        api.post("/tickets/counts", &json!({ "queries": queries }), "").await.unwrap()
+    };
+    let counted =
+        counts(&["", "status=open", "status=closed", "assignee=nobody@example.com"]).await;
+    let all = api.all("/tickets").await.len();
+    let open = api.all("/tickets?status=open").await.len();
+    let number = |place: usize| counted.body["items"][place]["count"].clone();
+    assert_eq!(
+        [number(0), number(1), number(2), number(3)],
+        [json!(all), json!(open), json!(0), json!(0)]
+    );
+    let bad = counts(&["status=lost"]).await;
+    assert_eq!((bad.status.as_u16(), &bad.body["field"]), (422, &json!("queries[0]")));
+    // A program has no views.
+    let saved = api.post("/views", &json!({ "name": "x", "query": "" }), "").await.unwrap();
+    assert_eq!((saved.status.as_u16(), &saved.body["code"]), (409, &Value::from("refused")));
+}
