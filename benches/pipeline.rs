@@ -244,6 +244,8 @@ async fn store_alone(kind: Kind, mails: &[Vec<u8>]) -> Duration {
         own: Arc::new(OwnAddresses(channel.addresses.iter().cloned().collect())),
         callbacks: Arc::new(tributary::desk::CallbackPolicy::usual()),
         triage: Arc::default(),
+        known: Arc::default(),
+        can: channel.capabilities.clone(),
     });
     let mut meanings = meanings.into_iter();
     let began = Instant::now();

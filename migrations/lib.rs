@@ -23,6 +23,7 @@ mod m20261126_000053_due;
 mod m20261126_000060_callbacks;
 mod m20261126_000070_second_factor;
 mod m20261126_000080_originals;
+mod m20261126_000090_faq_answers;
 mod m20261126_000110_desk;
 mod m20261126_000120_composer;
 
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000060_callbacks::Migration),
             Box::new(m20261126_000070_second_factor::Migration),
             Box::new(m20261126_000080_originals::Migration),
+            Box::new(m20261126_000090_faq_answers::Migration),
             Box::new(m20261126_000110_desk::Migration),
             Box::new(m20261126_000120_composer::Migration),
         ]

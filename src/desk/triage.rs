@@ -196,6 +196,7 @@ impl Triage {
             assign: of_rules.assign,
             status: of_rules.status,
             acknowledge: acknowledge.or(verdict.acknowledge),
+            faq: of_rules.faq,
             announced: of_rules.announced,
             ..verdict
         }

@@ -56,6 +56,8 @@ impl Engine {
             self.note(&running.channel.name, &mut memory.noted).await?;
         }
         let now = self.clock.now();
+        // Before what is snoozed wakes: it knows why.
+        self.store.tend_answers(now).await?;
         self.store.wake_snoozed(now).await?;
         let triage = self.triage();
         if triage.promises() {

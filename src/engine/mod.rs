@@ -359,6 +359,8 @@ impl Engine {
             own: own.clone(),
             callbacks: self.settings.callbacks.clone(),
             triage: self.triage(),
+            known: self.known_answers(),
+            can: running.channel.capabilities.clone(),
         }))
     }
 }

@@ -1,13 +1,16 @@
 //! `[faq]`: the folder of the known answers, and what is in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::check::Found;
 use super::fault::{Fault, Place};
-use crate::desk::faq::{Article, Flaw};
+use crate::desk::faq::{AnswerPolicy, AnswerTexts, Article, Flaw};
 
 /// `[faq]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -15,6 +18,70 @@ use crate::desk::faq::{Article, Flaw};
 pub struct FaqSection {
     /// The folder with the articles, `*.md`; relative to the file that says so. Default: no known answers.
     pub dir: Option<PathBuf>,
+    /// What becomes of an article that surely fits the first words of a ticket.
+    pub answer: Answering,
+    /// Hours without a word of the customer after which a human looks at the ticket.
+    #[schemars(range(min = 1, max = 720))]
+    pub wait_hours: u64,
+    /// Answers that go out by themselves on one channel within an hour.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub per_hour_max: u32,
+    /// What stands below an answer that goes out by itself, by language.
+    pub texts: BTreeMap<String, AnswerTexts>,
+}
+
+/// What becomes of an article that surely fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answering {
+    /// Agents are shown it.
+    Suggest,
+    /// It goes to the customer.
+    Auto,
+}
+
+/// The shortest labels that a service takes.
+const LABEL_CHARS_MAX: usize = 20;
+
+impl FaqSection {
+    /// What no type can say.
+    pub(super) fn check(&self) -> Result<(), Found> {
+        let fault = |key: &str, reason: &str| {
+            Err(Found { path: format!("faq.{key}"), reason: reason.to_owned() })
+        };
+        if !(1..=720).contains(&self.wait_hours) {
+            return fault("wait_hours", "must be from 1 to 720");
+        }
+        if !(1..=100_000).contains(&self.per_hour_max) {
+            return fault("per_hour_max", "must be from 1 to 100000");
+        }
+        if self.answer == Answering::Auto && self.texts.is_empty() {
+            return fault("texts", "expected the texts of one language at least");
+        }
+        for (language, texts) in &self.texts {
+            let label = |label: &str| (1..=LABEL_CHARS_MAX).contains(&label.trim().chars().count());
+            for (key, given) in [("yes", &texts.yes), ("no", &texts.no)] {
+                if !label(given) {
+                    let reason = "expected a label of 1 to 20 characters";
+                    return fault(&format!("texts.{language}.{key}"), reason);
+                }
+            }
+            if texts.question.trim().is_empty() {
+                return fault(&format!("texts.{language}.question"), "expected a question");
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for the desk.
+    pub(super) fn policy(&self) -> AnswerPolicy {
+        AnswerPolicy {
+            auto: self.answer == Answering::Auto,
+            wait: Duration::from_secs(self.wait_hours.saturating_mul(3600)),
+            per_hour_max: self.per_hour_max,
+            texts: self.texts.clone(),
+        }
+    }
 }
 
 /// Reads all articles of a folder, in the order of their names; every flaw of every article is a fault with

@@ -206,7 +206,7 @@ impl Loading<'_> {
         };
         let (articles, faults) = faq::read(&dir, &place);
         self.faults.extend(faults);
-        Matcher::new(articles)
+        Matcher::new(articles).answering(section.policy())
     }
 
     /// Puts the secrets in. A failure leaves something harmless in place and is noted.
@@ -392,6 +392,7 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
         return fault("store.readers", "must be from 1 to 64".to_owned());
     }
     sections.callbacks.check()?;
+    sections.faq.check()?;
     if !(1..=600).contains(&sections.scan.seconds_max) {
         return fault("scan.seconds_max", "must be from 1 to 600".to_owned());
     }

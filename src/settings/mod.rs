@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use callbacks::CallbackSection;
 pub use environment::Environment;
-pub use faq::FaqSection;
+pub use faq::{Answering, FaqSection};
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
 pub use schema::schema;

@@ -174,12 +174,7 @@ async fn tell(
     if late {
         remove_tag(tx, row.ticket, SOON).await?;
     }
-    let tagged = ticket_tag::Model { ticket: row.ticket, tag: tag.to_owned() };
-    let known = OnConflict::columns([ticket_tag::Column::Ticket, ticket_tag::Column::Tag])
-        .do_nothing()
-        .to_owned();
-    let insert = ticket_tag::Entity::insert(tagged.into_active_model()).on_conflict(known);
-    insert.exec_without_returning(tx).await?;
+    super::ticket::tag(tx, row.ticket, tag).await?;
     let mut event = NewEvent::of(row.ticket, kind, Actor::system());
     event.channel = Some(ticket.channel);
     event.data = json!({

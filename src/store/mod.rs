@@ -16,6 +16,7 @@ mod draft;
 mod due;
 mod entity;
 mod event;
+mod faq;
 mod idempotency;
 mod ingest;
 mod journal;
@@ -61,6 +62,7 @@ pub use contact::{
 pub use desk::SavedView;
 pub use draft::Draft;
 pub use event::RecordedEvent;
+pub use faq::AnswerFigures;
 pub use idempotency::{Answer, By, KEY_TTL, Once};
 pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending, Placed};

@@ -4,6 +4,7 @@
 //! +++
 //! channels = ["web"]              # only there; left out: everywhere
 //! follow_ups = ["fees"]           # articles to go on with
+//! auto = false                    # only people send it; left out: it may go out by itself
 //!
 //! [questions]
 //! en = ["How do I …?", "I cannot …"]
@@ -41,6 +42,8 @@ pub struct Article {
     pub channels: Vec<ChannelName>,
     /// Names of the articles to go on with.
     pub follow_ups: Vec<String>,
+    /// May it go out by itself, where that is switched on?
+    pub auto: bool,
     /// How customers ask, by language.
     pub questions: BTreeMap<String, Vec<String>>,
     /// What is answered, by language. Not empty.
@@ -74,7 +77,13 @@ struct Front {
     channels: Vec<Spanned<String>>,
     #[serde(default)]
     follow_ups: Vec<Spanned<String>>,
+    #[serde(default = "yes")]
+    auto: bool,
     questions: BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Article {
@@ -104,6 +113,7 @@ impl Article {
         Ok(Self {
             name: name.to_owned(),
             channels,
+            auto: front.auto,
             follow_up_lines: front.follow_ups.iter().map(|one| lines(one.span())).collect(),
             follow_ups: front.follow_ups.into_iter().map(Spanned::into_inner).collect(),
             questions: questions.0,

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::answer::AnswerPolicy;
 use super::article::Article;
 use super::words::telling;
 
@@ -37,6 +38,8 @@ pub struct Matcher {
     mean_length: f32,
     /// In how many articles a term stands.
     holding: HashMap<String, usize>,
+    /// What becomes of an article that surely fits.
+    policy: AnswerPolicy,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,18 @@ impl Matcher {
         matcher.mean_length = lengths / count(matcher.bodies.len().max(1));
         matcher.questions = matcher.learn_questions();
         matcher
+    }
+
+    /// The same, with what the admin decided about answers that go out by themselves.
+    #[must_use]
+    pub fn answering(self, policy: AnswerPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// What the admin decided about answers that go out by themselves.
+    #[must_use]
+    pub const fn policy(&self) -> &AnswerPolicy {
+        &self.policy
     }
 
     /// All articles, in the order of their names.

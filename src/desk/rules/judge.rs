@@ -51,6 +51,7 @@ impl Then {
         }
         verdict.queue = self.queue.clone().or(verdict.queue.take());
         verdict.assign = self.assign.clone().or(verdict.assign.take());
+        verdict.faq = self.faq.or(verdict.faq);
         verdict.acknowledge = self.acknowledge.clone().or(verdict.acknowledge.take());
     }
 }
@@ -69,6 +70,10 @@ impl Rule {
         effects.extend(then.tags.iter().map(|tag| format!("tag {tag}")));
         effects.extend(then.assign.as_ref().map(|_| "given to somebody".to_owned()));
         effects.extend(then.acknowledge.as_ref().map(|_| "its own acknowledgement".to_owned()));
+        effects.extend(then.faq.map(|on| match on {
+            true => "a known answer may go out".to_owned(),
+            false => "no known answer goes out".to_owned(),
+        }));
         effects.extend(self.stop.then(|| "the rules behind it are left out".to_owned()));
         if !effects.is_empty() {
             sentence.push_str(": ");

@@ -70,6 +70,7 @@ struct Then {
     assign: Option<Assign>,
     status: Option<TicketStatus>,
     acknowledge: Option<Texts>,
+    faq: Option<bool>,
     webhook: bool,
 }
 
@@ -128,6 +129,8 @@ pub struct Verdict {
     pub status: Option<TicketStatus>,
     /// Sent at once, if the loop guard allows; empty: nothing is.
     pub acknowledge: Option<Texts>,
+    /// May a known answer go out by itself? `None`: as the settings of known answers say.
+    pub faq: Option<bool>,
     /// That is an answer that keeps somebody from harm: it is guarded apart from acknowledgements.
     pub safety: bool,
     /// Rules that want to be announced as events.

@@ -11,10 +11,14 @@ use super::facts::Facts;
 use super::triage::Place;
 use super::{Prepared, PreparedMessage};
 use crate::desk::{self, AckFacts, AdviceFacts, Found};
-use crate::model::{Acknowledge, Address, Inbound, Party, Texts, Timestamp};
+use crate::model::{
+    Acknowledge, Address, Capabilities, Choice, Inbound, MessageId, Party, Texts, Timestamp,
+};
 
 /// An acknowledgement to be queued; its text is filled when the ticket has its number.
 pub(super) struct Ack {
+    /// The message that it becomes.
+    pub(super) message: Uuid,
     pub(super) ticket: Uuid,
     pub(super) channel: String,
     pub(super) realm: String,
@@ -26,6 +30,15 @@ pub(super) struct Ack {
     pub(super) safety: bool,
     pub(super) routing: super::super::outbox::Routing,
     pub(super) about: About,
+    /// A question below it, with answers to choose from.
+    pub(super) asks: Option<Asks>,
+}
+
+/// A question with answers to choose from, and what the channel can show of them.
+pub(super) struct Asks {
+    pub(super) question: String,
+    pub(super) choices: Vec<Choice>,
+    pub(super) can: Capabilities,
 }
 
 /// What is answered.
@@ -35,6 +48,8 @@ pub(super) enum About {
     Opened,
     /// A secret was sent.
     Secret,
+    /// A question that is asked often; guarded by the rows of known answers.
+    Known,
 }
 
 /// As a scheme of addresses: answers about secrets are counted apart from acknowledgements.
@@ -104,6 +119,7 @@ impl Work {
         }
         *self.facts.acks_by.entry(name.to_owned()).or_default() += 1;
         self.acks.push(Ack {
+            message: MessageId::new().uuid(),
             ticket,
             channel: name.to_owned(),
             realm: channel.realm.0.clone(),
@@ -113,6 +129,7 @@ impl Work {
             safety,
             routing: super::super::outbox::Routing::of(inbound),
             about: About::Opened,
+            asks: None,
         });
     }
 
@@ -165,6 +182,7 @@ impl Work {
         }
         *self.facts.acks_by.entry(budget).or_default() += 1;
         self.acks.push(Ack {
+            message: MessageId::new().uuid(),
             ticket,
             channel: channel.name.as_str().to_owned(),
             realm: channel.realm.0.clone(),
@@ -174,6 +192,7 @@ impl Work {
             safety: true,
             routing: super::super::outbox::Routing::of(inbound),
             about: About::Secret,
+            asks: None,
         });
     }
 }

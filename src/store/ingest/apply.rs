@@ -17,7 +17,9 @@ use super::part::{Addition, Files};
 use super::reach::Said;
 use super::row::{author, message_row, said_by_us, searchable};
 use super::triage::{Place, Triaged};
-use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
+use super::{
+    Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, answer, quarantined,
+};
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
     Actor, ActorKind, CallWish, Flag, Form, Inbound, MessageId, Rating, TicketId, Timestamp, Token,
@@ -26,6 +28,17 @@ use crate::model::{
 
 /// A new ticket's number is given when the batch is written; until then it has none.
 pub(super) const NO_NUMBER: i64 = 0;
+
+/// When a ticket comes back to people with a message of its customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wakes {
+    /// It does not: they say that all is well.
+    Never,
+    /// If it waited for them.
+    Pending,
+    /// Wherever it stands.
+    Always,
+}
 
 /// A batch at work: what was read, what is to be written.
 pub(super) struct Work {
@@ -208,10 +221,13 @@ impl Work {
         let contact = self.contact(inbound);
         let mut decision = self.decide(one, inbound);
         let opens = matches!(decision.route, Route::Open { .. });
+        let mut said = None;
         let ticket = match decision.route {
             Route::Append { ticket, reopen } => {
-                self.append(one, ticket.uuid(), inbound, reopen);
-                ticket.uuid()
+                let ticket = ticket.uuid();
+                said = self.said(one, prepared, ticket).filter(|_| ours.is_none());
+                self.append(one, ticket, inbound, answer::wakes(said, reopen));
+                ticket
             }
             Route::Open { linked_to } => {
                 let linked_to = linked_to.map(TicketId::uuid);
@@ -224,11 +240,23 @@ impl Work {
             None => self.triage(one, prepared, place),
             Some(_) => Triaged::default(),
         };
+        let known = match ours {
+            None => self.known_answer(one, prepared, place, &triaged),
+            Some(_) => None,
+        };
         decision.why.extend(triaged.why);
+        decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
-        if ours.is_none() {
-            let own = (triaged.acknowledge.as_ref(), triaged.safety);
-            self.acknowledge(one, inbound, place, own);
+        if let Some(said) = said {
+            self.heed(one, prepared, (ticket, said));
+        }
+        match known {
+            Some(Ok(fit)) => self.send_known(one, prepared, place, fit),
+            Some(Err(_)) | None if ours.is_none() => {
+                let own = (triaged.acknowledge.as_ref(), triaged.safety);
+                self.acknowledge(one, inbound, place, own);
+            }
+            Some(Err(_)) | None => {}
         }
         self.begin_whole(one, inbound, (prepared.id, ticket));
         if ours.is_none() {
@@ -319,7 +347,7 @@ impl Work {
         kept.row.deleted_at.is_none().then_some(kept.row.id)
     }
 
-    fn append(&mut self, one: &Prepared, id: Uuid, inbound: &Inbound, reopen: bool) {
+    fn append(&mut self, one: &Prepared, id: Uuid, inbound: &Inbound, wakes: Wakes) {
         let machine = inbound.automated.is_some() || inbound.form == Form::Notice;
         if !machine {
             self.answered.push(id);
@@ -335,7 +363,11 @@ impl Work {
             ticket.last_inbound_at = Some(now);
             ticket.snoozed_until = None;
         }
-        let wakes = reopen || (ticket.status == "pending" && !machine);
+        let wakes = match wakes {
+            Wakes::Never => false,
+            Wakes::Pending => ticket.status == "pending" && !machine,
+            Wakes::Always => true,
+        };
         if wakes {
             self.wake(one, id);
         }

@@ -14,6 +14,7 @@ use super::super::entity::{
 };
 use super::super::millis;
 use super::super::original;
+use super::answer::{self, Answers};
 use super::{Prepared, PreparedMessage, Step, asked};
 use crate::desk::{Colleague, Found};
 use crate::model::{Address, Inbound, Timestamp, Token, Trust};
@@ -97,6 +98,8 @@ pub(super) struct Facts {
     pub(super) colleagues: Vec<Colleague>,
     /// What was masked in files that were here before their message.
     pub(super) files: HashMap<Uuid, Found>,
+    /// Known answers that went out by themselves.
+    pub(super) answers: Answers,
 }
 
 /// What a batch mentions.
@@ -168,7 +171,7 @@ impl Mentioned {
 
     fn prepared(&mut self, message: &PreparedMessage) {
         self.message(&message.inbound);
-        self.acknowledges |= !message.masking.found.is_empty();
+        self.acknowledges |= !message.masking.found.is_empty() || message.fits.is_some();
         self.files.extend(message.uploads.iter().map(|upload| upload.id));
     }
 
@@ -212,6 +215,7 @@ pub(super) async fn load(
         load_acks(tx, &mentioned, &mut facts, now).await?;
     }
     asked::load(tx, batch, &mut facts, now).await?;
+    answer::load(tx, batch, &mut facts, now).await?;
     Ok(facts)
 }
 

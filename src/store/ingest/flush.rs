@@ -19,8 +19,8 @@ use super::super::{StoreError, blob, callback, millis, original, search, standin
 use super::acknowledge::{About, Ack, advised};
 use super::apply::{Call, NO_NUMBER, Work};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_PAUSE, part};
-use crate::desk;
-use crate::model::{Actor, DeliveryId, MessageId};
+use crate::desk::{self, Offer};
+use crate::model::{Actor, DeliveryId};
 
 /// Rows in one INSERT: far from both databases' limits of variables.
 const ROWS_MAX: usize = 200;
@@ -68,6 +68,7 @@ impl Work {
         self.number_events();
         self.write_people(tx).await?;
         self.write_tickets(tx).await?;
+        self.write_answers(tx).await?;
         event::record(tx, std::mem::take(&mut self.events), self.now).await?;
         // They count in their tickets' trails by themselves: the tickets are written by now.
         for Call { wish, ticket, message, policy, by } in self.calls.drain(..) {
@@ -98,10 +99,9 @@ impl Work {
         if acks.is_empty() {
             return Ok(());
         }
-        let numbers = take_numbers(tx, "delivery", acks.len()).await?;
         let mut deliveries = Vec::with_capacity(acks.len());
         let mut sent = Vec::with_capacity(acks.len());
-        for (ack, seq) in acks.into_iter().zip(numbers) {
+        for ack in acks {
             // Who asked is remembered under no channel: it is one acknowledgement, not two.
             let asked_by = ack.asked_by.as_ref().map(|address| (address, ""));
             let both = std::iter::once((&ack.to.address, ack.channel.as_str())).chain(asked_by);
@@ -115,13 +115,18 @@ impl Work {
                 sent_at: Set(millis(self.now)),
                 safety: Set(ack.safety),
             }));
-            deliveries.push(self.ack_delivery(ack, seq));
+            deliveries.extend(self.ack_deliveries(&ack));
+        }
+        let numbers = take_numbers(tx, "delivery", deliveries.len()).await?;
+        for (row, seq) in deliveries.iter_mut().zip(numbers) {
+            row.seq = seq;
         }
         insert(tx, active::<delivery::Model, _>(deliveries)).await?;
         insert(tx, sent).await
     }
 
-    fn ack_delivery(&mut self, ack: Ack, seq: i64) -> delivery::Model {
+    /// Its message, and what goes out; these get their places when all are known.
+    fn ack_deliveries(&mut self, ack: &Ack) -> Vec<delivery::Model> {
         let kept = self.facts.tickets.get_mut(&ack.ticket);
         let (number, subject) = kept.map_or((0, String::new()), |kept| {
             kept.row.message_count += 1;
@@ -130,8 +135,11 @@ impl Work {
         let number = u64::try_from(number).unwrap_or_default();
         let name = ack.to.name.clone().unwrap_or_default();
         let text = desk::fill(&ack.template, number, &subject, &name);
-        let answer = ack.routing.answer(number, Some(subject), &text);
-        let message = MessageId::new().uuid();
+        let made = match &ack.asks {
+            Some(asks) => desk::offer(&text, &asks.question, &asks.choices, &asks.can),
+            None => Offer { texts: vec![text], choices: Vec::new() },
+        };
+        let (text, message) = (made.texts.join("\n\n"), ack.message);
         self.messages.push(outbox::message_row(&outbox::NewMessage {
             id: message,
             ticket: ack.ticket,
@@ -149,25 +157,32 @@ impl Work {
         event.channel = Some(ack.channel.clone());
         event.data = json!({ "direction": "out", "kind": "message", "automated": true });
         self.events.push(event);
-        outbox::delivery_row(NewDelivery {
-            id: DeliveryId::new().uuid(),
-            seq,
-            channel: ack.channel,
-            realm: ack.realm,
-            ticket: ack.ticket,
-            message,
-            part: 0,
-            outbound: outbox::StoredOutbound {
-                to: ack.to,
-                automated: true,
-                customer_wrote_at: Some(self.now),
-                ..answer
-            },
-            not_before: self.now,
-            held: false,
-            unless_answered: false,
-            now: self.now,
-        })
+        let last = made.texts.len().saturating_sub(1);
+        let parts = made.texts.iter().enumerate().map(|(part, text)| {
+            let answer = ack.routing.answer(number, Some(subject.clone()), text);
+            let choices = if part == last { made.choices.clone() } else { Vec::new() };
+            outbox::delivery_row(NewDelivery {
+                id: DeliveryId::new().uuid(),
+                seq: 0,
+                channel: ack.channel.clone(),
+                realm: ack.realm.clone(),
+                ticket: ack.ticket,
+                message,
+                part: i32::try_from(part).unwrap_or(i32::MAX),
+                outbound: outbox::StoredOutbound {
+                    to: ack.to.clone(),
+                    automated: true,
+                    customer_wrote_at: Some(self.now),
+                    choices,
+                    ..answer
+                },
+                not_before: self.now,
+                held: false,
+                unless_answered: false,
+                now: self.now,
+            })
+        });
+        parts.collect()
     }
 
     async fn write_messages(

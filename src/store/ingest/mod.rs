@@ -6,6 +6,7 @@
 //! rows over one by one, so that one bad message fails alone.
 
 mod acknowledge;
+mod answer;
 mod apply;
 mod asked;
 mod clean;
@@ -40,8 +41,8 @@ use super::original::Sealed;
 use super::{Ending, Store, StoreError, millis, search};
 use crate::desk::{self, CallbackPolicy, Safety};
 use crate::model::{
-    Actor, Address, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound, Meaning,
-    MediaSource, MessageId, OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender,
+    Actor, Address, Capabilities, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound,
+    Meaning, MediaSource, MessageId, OwnAddresses, Policy, RawId, Realm, RemoteId, Scheme, Sender,
     ThreadHint, ThreadKey, TicketId, Timestamp, Trust, Wishes,
 };
 
@@ -80,6 +81,10 @@ pub struct IngestChannel {
     pub callbacks: Arc<CallbackPolicy>,
     /// What is decided before a human looks.
     pub triage: Arc<desk::Triage>,
+    /// Finds known answers.
+    pub known: Arc<desk::faq::Matcher>,
+    /// What it can do.
+    pub can: Capabilities,
 }
 
 /// What became of a row.
@@ -105,9 +110,14 @@ struct Prepared {
 }
 
 impl Prepared {
+    /// The messages that it brings, by whomever.
+    fn messages(&self) -> impl Iterator<Item = &PreparedMessage> {
+        self.steps.iter().filter_map(Step::message)
+    }
+
     /// Does something in it tell of what cannot wait?
     fn alarms(&self) -> bool {
-        self.steps.iter().filter_map(Step::message).any(|message| message.seen.alarms())
+        self.messages().any(|message| message.seen.alarms())
     }
 }
 
@@ -156,6 +166,8 @@ struct PreparedMessage {
     language: Option<desk::language::Guess>,
     /// What the rules find in them.
     seen: desk::Seen,
+    /// The known answer that surely fits.
+    fits: Option<String>,
     attachments: Vec<PreparedAttachment>,
     /// Files that are here already, with their places.
     uploads: Vec<PreparedUpload>,
@@ -164,10 +176,14 @@ struct PreparedMessage {
 }
 
 impl PreparedMessage {
+    /// Has it files, whatever they are?
+    fn has_files(&self) -> bool {
+        !self.attachments.is_empty() || !self.uploads.is_empty()
+    }
+
     /// Has it anything that is written into other tables than that of messages?
     fn goes_along(&self) -> bool {
-        let files = !self.attachments.is_empty() || !self.uploads.is_empty();
-        files || !self.masking.originals.is_empty()
+        self.has_files() || !self.masking.originals.is_empty()
     }
 }
 
@@ -393,7 +409,8 @@ impl Store {
         }
         let (language, seen) = (language(&inbound), channel.triage.look(&inbound, &channel.own));
         inbound.flags.extend(seen.flags());
-        Ok(PreparedMessage { id, inbound, language, seen, attachments, uploads, masking })
+        let fits = fits(&inbound, channel);
+        Ok(PreparedMessage { id, inbound, language, seen, fits, attachments, uploads, masking })
     }
 
     fn seal_attachment(
@@ -407,6 +424,16 @@ impl Store {
         row.sealed = packed.inline.take();
         Ok(PreparedAttachment { row, seal, packed })
     }
+}
+
+/// The article of known answers that surely fits. Machines are answered nothing.
+fn fits(inbound: &Inbound, channel: &IngestChannel) -> Option<String> {
+    let person = inbound.automated.is_none() && inbound.form == Form::Message;
+    if !person || channel.known.articles().is_empty() {
+        return None;
+    }
+    let found = channel.known.find(&inbound.text, 1, |article| article.serves(&channel.name));
+    found.into_iter().find(|hit| hit.sure).map(|hit| hit.article.name.clone())
 }
 
 /// The words decide; a subject counts where they say too little.

@@ -20,6 +20,8 @@ pub(super) struct Triaged {
     pub(super) acknowledge: Option<Texts>,
     /// That keeps somebody from harm.
     pub(super) safety: bool,
+    /// May a known answer go out by itself?
+    pub(super) faq: Option<bool>,
     /// For the decision trace.
     pub(super) why: Vec<String>,
 }
@@ -84,9 +86,9 @@ impl Work {
         place: Place<'_>,
         verdict: &Verdict,
     ) -> Triaged {
-        let Verdict { acknowledge, safety, mut why, announced, fired, .. } = verdict.clone();
+        let Verdict { acknowledge, safety, faq, mut why, announced, fired, .. } = verdict.clone();
         if fired.is_empty() {
-            return Triaged { acknowledge, safety, why };
+            return Triaged { acknowledge, safety, faq, why };
         }
         let mut changes = self.set_fields(place.ticket, verdict);
         if let Some(status) = verdict.status {
@@ -113,7 +115,7 @@ impl Work {
             event.data = json!({ "rule": rule });
             self.events.push(event);
         }
-        Triaged { acknowledge, safety, why }
+        Triaged { acknowledge, safety, faq, why }
     }
 
     fn set_fields(&mut self, ticket: Uuid, verdict: &Verdict) -> Map<String, Value> {
@@ -139,7 +141,7 @@ impl Work {
     }
 
     /// Where the ticket stands now. One that opens again does so as if the customer had written.
-    fn set_status(
+    pub(super) fn set_status(
         &mut self,
         one: &Prepared,
         ticket: Uuid,

@@ -1,6 +1,6 @@
 //! Changes of a ticket's own fields, waking, and deleting.
 
-use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::sea_query::{ExprTrait as _, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -125,7 +125,8 @@ impl Store {
     }
 }
 
-async fn apply(
+/// Changes a ticket and tells of it; nothing is told where nothing changes.
+pub(in crate::store) async fn apply(
     tx: &DatabaseTransaction,
     row: ticket::Model,
     patch: TicketPatch,
@@ -317,5 +318,20 @@ pub(super) async fn add_tags(
     }
     let rows = tags.into_iter().map(|tag| ticket_tag::Model { ticket, tag }.into_active_model());
     ticket_tag::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// A tag that it may have already.
+pub(in crate::store) async fn tag(
+    tx: &DatabaseTransaction,
+    ticket: Uuid,
+    tag: &str,
+) -> Result<(), StoreError> {
+    let tagged = ticket_tag::Model { ticket, tag: tag.to_owned() };
+    let known = OnConflict::columns([ticket_tag::Column::Ticket, ticket_tag::Column::Tag])
+        .do_nothing()
+        .to_owned();
+    let insert = ticket_tag::Entity::insert(tagged.into_active_model()).on_conflict(known);
+    insert.exec_without_returning(tx).await?;
     Ok(())
 }

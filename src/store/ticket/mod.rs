@@ -23,7 +23,7 @@ use super::{Store, StoreError, due, millis, moment, search};
 use crate::model::{Priority, TicketId, TicketStatus};
 
 pub use change::TicketPatch;
-pub(super) use change::person_of;
+pub(super) use change::{apply, person_of, tag};
 pub use combine::Combined;
 pub use note::NewNote;
 

@@ -16,6 +16,7 @@ mod describe;
 mod drafts;
 mod event;
 mod events;
+mod faq;
 mod files;
 mod messages;
 mod once;
@@ -56,6 +57,7 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(views::routes())
         .merge(drafts::routes())
         .merge(board::routes())
+        .merge(faq::routes())
         .merge(suggestions::routes())
         .merge(people::routes())
         .merge(account::routes())

@@ -27,13 +27,13 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct StatsQuery {
+pub(super) struct StatsQuery {
     /// From this moment. Usual: 30 days before `to`.
-    from: Option<DateTime<Utc>>,
+    pub(super) from: Option<DateTime<Utc>>,
     /// Until before this moment. Usual: now.
-    to: Option<DateTime<Utc>>,
+    pub(super) to: Option<DateTime<Utc>>,
     /// Only this channel.
-    channel: Option<String>,
+    pub(super) channel: Option<String>,
 }
 
 /// Show figures

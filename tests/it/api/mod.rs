@@ -1,6 +1,7 @@
 //! `/api/v1` over real HTTP.
 
 mod access;
+mod answers;
 mod callbacks;
 mod contacts;
 mod files;

@@ -1,5 +1,6 @@
 //! The visitor's side of the web chat, against the real daemon.
 
+mod answers;
 mod files;
 mod guard;
 mod socket;

@@ -50,6 +50,8 @@ fn channel(rules: CallbackPolicy) -> Arc<IngestChannel> {
         own: channel.own.clone(),
         callbacks: Arc::new(rules),
         triage: Arc::default(),
+        known: channel.known.clone(),
+        can: channel.can.clone(),
     })
 }
 

@@ -319,6 +319,8 @@ pub(crate) fn channel_with(named: &str, realm: &str, policy: Policy) -> Arc<Inge
         own: Arc::new(OwnAddresses([Address::email(DESK)].into())),
         callbacks: Arc::new(CallbackPolicy::usual()),
         triage: Arc::default(),
+        known: Arc::default(),
+        can: capabilities(Resend::Safe),
     })
 }
 

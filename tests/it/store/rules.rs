@@ -47,6 +47,8 @@ fn with_rules(channel: &Arc<IngestChannel>, rules: &str, agents: &str) -> Arc<In
         own: channel.own.clone(),
         callbacks: channel.callbacks.clone(),
         triage: Arc::new(triage),
+        known: channel.known.clone(),
+        can: channel.can.clone(),
     })
 }
 

@@ -43,6 +43,8 @@ fn guarded(channel: &IngestChannel) -> Arc<IngestChannel> {
         own: channel.own.clone(),
         callbacks: channel.callbacks.clone(),
         triage: Arc::new(triage),
+        known: channel.known.clone(),
+        can: channel.can.clone(),
     })
 }
 

@@ -12,6 +12,7 @@
 )]
 
 pub mod agent;
+pub mod answers;
 pub mod app;
 pub mod browser;
 pub mod clamav;

@@ -1,13 +1,15 @@
 //! What we answer, and what the service makes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tributary::engine::ReplyRequest;
 use tributary::model::DeliveryStatus;
-use tributary::store::{Answer, NewUpload};
+use tributary::store::{Answer, NewUpload, TicketName};
 
 use super::{ANN, BOB, becomes, start, written};
+use crate::support::answers::answering;
 use crate::support::receiver::Does;
 use crate::support::rig::{PATIENCE, asked, pass, reply_request};
 use crate::support::telegram::{Act, message, refusal};
@@ -48,6 +50,30 @@ async fn telegram_answers_to_choose_from_are_buttons() {
     let rows = json!([[button("Yes, thank you", 0)], [button("No, a person please", 1)]]);
     assert_eq!(keyboard(1), rows);
     assert_eq!(service.texts(), ["Did it help?", "Well?"]);
+    rig.engine.stop().await;
+}
+
+/// A known answer goes out with buttons below it, and a pressed one solves the ticket.
+#[tokio::test]
+async fn telegram_a_known_answer_is_judged_by_a_button() {
+    let (rig, service) = start().await;
+    rig.engine.change_known_answers(Arc::new(answering(true)));
+    service.writes(ANN, &json!({ "text": "How much are the fees?" }));
+    let ticket = rig.wait_messages(2).await.remove(0).ticket_id;
+    rig.wait_deliveries(1, DeliveryStatus::Sent).await;
+    let sent = service.sent().remove(0).fields;
+    assert!(sent["text"].as_str().unwrap().ends_with("Did this help?"), "{sent}");
+    let rows = sent["reply_markup"]["inline_keyboard"].as_array().unwrap().clone();
+    let yes = &rows[0][0];
+    assert_eq!(yes, &json!({ "text": "Yes, thanks", "callback_data": "faq:yes" }));
+    let mut under = message(ANN, 102, &json!({ "text": sent["text"] }));
+    under["reply_markup"] = sent["reply_markup"].clone();
+    let pressed = json!({ "id": "q1", "data": "faq:yes", "from": under["from"], "message": under });
+    service.happens("callback_query", pressed);
+    wait_until("the ticket to be solved", PATIENCE, async || {
+        rig.store.ticket(TicketName::Id(ticket)).await.unwrap().status == "solved"
+    })
+    .await;
     rig.engine.stop().await;
 }
 

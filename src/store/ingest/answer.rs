@@ -1,0 +1,324 @@
+//! Known answers that go out by themselves with the first words of a ticket, and what customers say to them.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::entity::faq_answer;
+use super::super::event::NewEvent;
+use super::super::outbox::Routing;
+use super::super::{StoreError, millis};
+use super::acknowledge::{About, Ack, Asks};
+use super::apply::{Wakes, Work};
+use super::facts::{Facts, Kept};
+use super::flush::insert;
+use super::triage::{Place, Triaged};
+use super::{Prepared, PreparedMessage};
+use crate::desk::faq::answer::{ANSWERED, ESCALATED};
+use crate::desk::faq::{AnswerFacts, AnswerTexts, Said, may_answer};
+use crate::desk::{self};
+use crate::model::{Actor, Address, Form, MessageId, Party, TicketStatus, Timestamp};
+
+const HOUR: chrono::Duration = chrono::Duration::hours(1);
+
+/// A known answer that goes out.
+pub(super) struct Fit {
+    article: String,
+    language: String,
+    text: String,
+    texts: AnswerTexts,
+}
+
+/// What customers said to known answers, and how many of these there were within the hour.
+#[derive(Default)]
+pub(super) struct Answers {
+    rows: HashMap<Uuid, Kept<faq_answer::Model>>,
+    to_contact: HashMap<Uuid, u64>,
+    on_channel: HashMap<String, u64>,
+}
+
+/// What was answered before to the tickets and people of the batch.
+pub(super) async fn load(
+    tx: &DatabaseTransaction,
+    batch: &[Prepared],
+    facts: &mut Facts,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    use faq_answer::Column;
+    if batch.iter().all(|one| one.channel.known.articles().is_empty()) {
+        return Ok(());
+    }
+    if !facts.tickets.is_empty() {
+        let tickets = facts.tickets.keys().copied();
+        let rows = faq_answer::Entity::find().filter(Column::Ticket.is_in(tickets));
+        let rows = rows.all(tx).await?.into_iter();
+        facts.answers.rows.extend(rows.map(|row| (row.ticket, Kept::old(row))));
+    }
+    let fits = |one: &Prepared| one.messages().any(|message| message.fits.is_some());
+    if !batch.iter().any(fits) {
+        return Ok(());
+    }
+    let lately: Vec<(Uuid, String, i64)> = faq_answer::Entity::find()
+        .select_only()
+        .columns([Column::Contact, Column::Channel])
+        .column_as(Column::Ticket.count(), "sent")
+        .filter(Column::ShownAt.gt(millis(now - HOUR)))
+        .group_by(Column::Contact)
+        .group_by(Column::Channel)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (contact, channel, sent) in lately {
+        let sent = u64::try_from(sent).unwrap_or_default();
+        *facts.answers.to_contact.entry(contact).or_default() += sent;
+        *facts.answers.on_channel.entry(channel).or_default() += sent;
+    }
+    Ok(())
+}
+
+impl Work {
+    /// What the customer says to a known answer, as long as no human has answered since.
+    pub(super) fn said(
+        &self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        ticket: Uuid,
+    ) -> Option<Said> {
+        let row = &self.facts.answers.rows.get(&ticket)?.row;
+        let status = &self.facts.tickets.get(&ticket)?.row;
+        let inbound = &prepared.inbound;
+        let listens = matches!(row.outcome.as_str(), "shown" | "silent" | "helped")
+            && matches!(status.status.as_str(), "open" | "pending" | "solved")
+            && status.first_response_at.is_none();
+        if !listens || inbound.automated.is_some() || inbound.form != Form::Message {
+            return None;
+        }
+        if prepared.has_files() {
+            return Some(Said::Other);
+        }
+        Some(one.channel.known.policy().said(&inbound.text))
+    }
+
+    /// Notes what was said: it helped and the ticket is solved, or a human looks at it.
+    pub(super) fn heed(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        (ticket, said): (Uuid, Said),
+    ) {
+        let Some(kept) = self.facts.answers.rows.get_mut(&ticket) else { return };
+        let (outcome, kind) = match (kept.row.outcome.as_str(), said) {
+            ("shown" | "silent", Said::Helped) => ("helped", "faq.helped"),
+            ("shown", Said::Person | Said::Other) | ("helped", Said::Person) => {
+                ("escalated", "faq.escalated")
+            }
+            _ => return,
+        };
+        outcome.clone_into(&mut kept.row.outcome);
+        kept.row.ended_at = Some(millis(self.now));
+        kept.changed = true;
+        let mut event = NewEvent::of(ticket, kind, Actor::system());
+        event.message = Some(prepared.id);
+        event.channel = Some(one.channel.name.as_str().to_owned());
+        let article = kept.row.article.clone();
+        let language = kept.row.language.clone();
+        event.data = json!({ "article": article, "why": why(said) });
+        self.events.push(event);
+        if said == Said::Helped {
+            let change = self.set_status(one, ticket, TicketStatus::Solved);
+            if let Some((field, change)) = change {
+                let mut event = NewEvent::of(ticket, "ticket.updated", Actor::system());
+                event.channel = Some(one.channel.name.as_str().to_owned());
+                event.data = json!({ "changes": { field: change } });
+                self.events.push(event);
+            }
+            return;
+        }
+        self.add_tags(ticket, [ESCALATED.to_owned()]);
+        let policy = one.channel.known.policy();
+        let person = policy.texts(Some(&language)).map(|texts| texts.person.clone());
+        let person = person.filter(|text| said == Said::Person && !text.is_empty());
+        if let Some(text) = person {
+            self.send_by_itself(one, prepared, ticket, (text, None));
+        }
+    }
+
+    /// The known answer to a message, if one surely fits. `Err`: why it does not go out, for the trace.
+    pub(super) fn known_answer(
+        &self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        place: Place<'_>,
+        triaged: &Triaged,
+    ) -> Option<Result<Fit, String>> {
+        let (channel, inbound) = (&one.channel, &prepared.inbound);
+        let (known, policy) = (&channel.known, channel.known.policy());
+        let article = known.article(prepared.fits.as_deref()?)?;
+        if !channel.delivers || (triaged.faq.is_none() && !policy.auto) {
+            return None;
+        }
+        let row = &self.facts.tickets.get(&place.ticket)?.row;
+        let answers = &self.facts.answers;
+        let suppressed = answer_to(prepared).into_iter().any(|(address, to)| {
+            [&address, &to.address].into_iter().any(|address| {
+                let key = (address.scheme.as_str().to_owned(), address.value.clone());
+                self.facts.suppressed.contains(&key)
+            })
+        });
+        let facts = AnswerFacts {
+            messages: row.message_count,
+            in_hands: row.first_response_at.is_some() || row.status != "open",
+            answered: answers.rows.contains_key(&place.ticket),
+            urgent: row.priority == "urgent",
+            secret: !self.found(prepared).is_empty(),
+            alarms: prepared.seen.alarms() || triaged.safety,
+            files: prepared.has_files(),
+            rule: triaged.faq,
+            to_contact: answers.to_contact.get(&place.contact).copied().unwrap_or(0),
+            on_channel: answers.on_channel.get(channel.name.as_str()).copied().unwrap_or(0),
+            suppressed,
+        };
+        let may = desk::answerable(inbound, &channel.own)
+            .and_then(|()| may_answer(policy, article, inbound, facts));
+        let fit = article.answer(place.language).zip(policy.texts(place.language));
+        let ((language, answer), texts) = fit?;
+        Some(match may {
+            Ok(()) => Ok(Fit {
+                article: article.name.clone(),
+                language: language.to_owned(),
+                text: answer.text.clone(),
+                texts: texts.clone(),
+            }),
+            Err(why) => Err(format!("the known answer «{}» was not sent: {why}", article.name)),
+        })
+    }
+
+    /// Queues it, and lets the ticket wait for what the customer says.
+    pub(super) fn send_known(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        place: Place<'_>,
+        fit: Fit,
+    ) {
+        let channel = one.channel.name.as_str().to_owned();
+        let Fit { article, language, text, texts } = fit;
+        let asks = Asks {
+            question: texts.question.clone(),
+            choices: texts.choices(),
+            can: one.channel.can.clone(),
+        };
+        let Some(message) = self.send_by_itself(one, prepared, place.ticket, (text, Some(asks)))
+        else {
+            return;
+        };
+        let wait = chrono::Duration::from_std(one.channel.known.policy().wait);
+        let until = self.now + wait.unwrap_or(HOUR);
+        let row = faq_answer::Model {
+            ticket: place.ticket,
+            contact: place.contact,
+            channel: channel.clone(),
+            article: article.clone(),
+            language: language.clone(),
+            message,
+            outcome: "shown".to_owned(),
+            until: millis(until),
+            shown_at: millis(self.now),
+            ended_at: None,
+        };
+        let answers = &mut self.facts.answers;
+        answers.rows.insert(place.ticket, Kept { row, fresh: true, changed: false });
+        *answers.to_contact.entry(place.contact).or_default() += 1;
+        *answers.on_channel.entry(channel.clone()).or_default() += 1;
+        let mut event = NewEvent::of(place.ticket, "faq.answered", Actor::system());
+        event.message = Some(prepared.id);
+        event.channel = Some(channel.clone());
+        event.data = json!({ "article": article, "language": language, "until": until });
+        self.events.push(event);
+        self.add_tags(place.ticket, [ANSWERED.to_owned()]);
+        let change = self.set_status(one, place.ticket, TicketStatus::Pending);
+        if let Some(kept) = self.facts.tickets.get_mut(&place.ticket) {
+            kept.row.snoozed_until = Some(millis(until));
+        }
+        if let Some((field, change)) = change {
+            let mut event = NewEvent::of(place.ticket, "ticket.updated", Actor::system());
+            event.channel = Some(channel);
+            event.data = json!({
+                "changes": { field: change, "snoozed_until": { "from": null, "to": until } },
+                "tags_added": [ANSWERED],
+            });
+            self.events.push(event);
+        }
+    }
+
+    /// Queues words of ours as the answer to a message; the id of our message.
+    fn send_by_itself(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        ticket: Uuid,
+        (template, asks): (String, Option<Asks>),
+    ) -> Option<Uuid> {
+        let (address, to) = answer_to(prepared)?;
+        let message = MessageId::new().uuid();
+        self.acks.push(Ack {
+            message,
+            ticket,
+            channel: one.channel.name.as_str().to_owned(),
+            realm: one.channel.realm.0.clone(),
+            asked_by: Some(address).filter(|address| *address != to.address),
+            to,
+            template,
+            safety: false,
+            routing: Routing::of(&prepared.inbound),
+            about: About::Known,
+            asks,
+        });
+        Some(message)
+    }
+
+    /// Known answers that were sent, and what came of earlier ones.
+    pub(super) async fn write_answers(
+        &mut self,
+        tx: &DatabaseTransaction,
+    ) -> Result<(), StoreError> {
+        let rows = std::mem::take(&mut self.facts.answers.rows);
+        let (fresh, old): (Vec<_>, Vec<_>) = rows.into_values().partition(|kept| kept.fresh);
+        insert(tx, fresh.into_iter().map(|kept| kept.row.into_active_model()).collect()).await?;
+        for kept in old.into_iter().filter(|kept| kept.changed) {
+            faq_answer::Entity::update(kept.row.into_active_model().reset_all()).exec(tx).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Does the ticket come back to people with this message?
+pub(super) const fn wakes(said: Option<Said>, reopen: bool) -> Wakes {
+    match (said, reopen) {
+        (Some(Said::Helped), _) => Wakes::Never,
+        (_, true) => Wakes::Always,
+        (_, false) => Wakes::Pending,
+    }
+}
+
+const fn why(said: Said) -> &'static str {
+    match said {
+        Said::Helped => "the customer says that it helped",
+        Said::Person => "the customer wants a person",
+        Said::Other => "the customer wrote something else",
+    }
+}
+
+/// Who asked, and to whom the answer goes.
+fn answer_to(prepared: &PreparedMessage) -> Option<(Address, Party)> {
+    let inbound = &prepared.inbound;
+    let address = inbound.sender.address.clone()?;
+    let name = inbound.sender.name.clone();
+    let sender = Party { address: address.clone(), name };
+    Some((address, inbound.reply_to.clone().unwrap_or(sender)))
+}

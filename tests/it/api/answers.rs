@@ -1,0 +1,227 @@
+//! Known answers that go out by themselves: by mail, through the API, on both databases.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tributary::desk::{Triage, TriageSettings};
+use tributary::model::Role;
+
+use super::CHANNELS;
+use crate::support::answers::answering;
+use crate::support::app::App;
+use crate::support::daemon::Api;
+
+const FEES: &str = "How much are the fees?";
+
+/// A mail of somebody; `answers`: the Message-ID that it answers.
+fn mail(from: &str, id: &str, answers: Option<&str>, text: &str) -> String {
+    let answers = answers.map(|id| format!("In-Reply-To: <{id}>\r\n")).unwrap_or_default();
+    format!(
+        "From: {from}\r\nTo: support@example.com\r\nSubject: hello\r\nMessage-ID: <{id}>\r\n{answers}\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
+    )
+}
+
+/// An office with articles, and who looks at it.
+async fn start(postgres: bool) -> (App, Api) {
+    let app =
+        if postgres { App::start_on_postgres(CHANNELS).await } else { App::start(CHANNELS).await };
+    app.engine.change_known_answers(Arc::new(answering(true)));
+    let api = app.api(Role::Agent);
+    (app, api)
+}
+
+/// Somebody asks; their ticket.
+async fn asks(app: &App, who: &str, text: &str) -> String {
+    let (from, id) = (format!("{who}@customer.example"), format!("{who}-1@test"));
+    app.receive("mail", mail(&from, &id, None, text)).await.ticket.to_string()
+}
+
+/// The same person writes into the same ticket.
+async fn says(app: &App, who: &str, number: u8, text: &str) {
+    let (from, id) = (format!("{who}@customer.example"), format!("{who}-{number}@test"));
+    app.receive("mail", mail(&from, &id, Some(&format!("{who}-1@test")), text)).await;
+}
+
+async fn ticket(api: &Api, id: &str) -> Value {
+    api.get(&format!("/tickets/{id}")).await
+}
+
+/// What went out into it.
+async fn sent(api: &Api, id: &str) -> Vec<String> {
+    let messages = api.ticket_messages(id).await;
+    let out = messages.iter().filter(|message| message["direction"] == "out");
+    out.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// How the article did: how often it was shown, and each of these.
+async fn counted<const N: usize>(api: &Api, article: &str, keys: [&str; N], expected: [u64; N]) {
+    let all = api.get("/faq").await;
+    let found = all["items"].as_array().unwrap().iter().find(|one| one["article"] == article);
+    let found = found.unwrap();
+    assert_eq!(keys.map(|key| found[key].as_u64().unwrap()), expected, "{found}");
+}
+
+/// Status and tags.
+fn stands(ticket: &Value) -> (&str, Vec<&str>) {
+    let tags = ticket["tags"].as_array().unwrap();
+    let mut tags: Vec<&str> = tags.iter().map(|tag| tag.as_str().unwrap()).collect();
+    tags.sort_unstable();
+    (ticket["status"].as_str().unwrap(), tags)
+}
+
+async fn an_answer_that_helped_solves_the_ticket(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = asks(&app, "ann", FEES).await;
+    let answers = sent(&api, &id).await;
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert!(answers[0].contains("network fee"), "{answers:?}");
+    let asked = "\n\nDid this help?\n\n1 = Yes, thanks\n2 = No, a person";
+    assert!(answers[0].ends_with(asked), "a mail has no buttons: {answers:?}");
+    let waits = ticket(&api, &id).await;
+    assert_eq!(stands(&waits), ("pending", vec!["faq_answered"]));
+    assert!(waits["first_response_at"].is_null(), "no human has answered");
+    let messages = api.ticket_messages(&id).await;
+    assert_eq!(messages[1]["author"]["kind"], "system");
+    counted(&api, "fees", ["shown", "waiting", "helped"], [1, 1, 0]).await;
+
+    says(&app, "ann", 2, "1\n\n> Did this help?").await;
+    let solved = ticket(&api, &id).await;
+    assert_eq!(stands(&solved).0, "solved");
+    // Said again, or with other words, it stays solved.
+    says(&app, "ann", 3, "Thank you!").await;
+    assert_eq!(stands(&ticket(&api, &id).await).0, "solved");
+    assert_eq!(sent(&api, &id).await.len(), 1);
+    counted(&api, "fees", ["shown", "waiting", "helped"], [1, 0, 1]).await;
+    let events = api.all(&format!("/tickets/{id}/events")).await;
+    let kinds: Vec<&str> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"faq.answered") && kinds.contains(&"faq.helped"), "{kinds:?}");
+
+    // A new question opens it for people.
+    says(&app, "ann", 4, "But now my transfer is gone, where is it?").await;
+    assert_eq!(stands(&ticket(&api, &id).await).0, "open");
+    assert_eq!(sent(&api, &id).await.len(), 1, "one for a ticket");
+}
+
+async fn who_wants_a_person_gets_one(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = asks(&app, "bo", "转账手续费多少").await;
+    let answers = sent(&api, &id).await;
+    assert!(answers[0].ends_with("有帮助吗？\n\n1 = 有帮助\n2 = 转人工"), "{answers:?}");
+    says(&app, "bo", 2, "人工").await;
+    let (status, tags) = (ticket(&api, &id).await, ["faq_answered", "faq_escalated"]);
+    assert_eq!(stands(&status), ("open", tags.to_vec()));
+    assert_eq!(sent(&api, &id).await[1], "已为您转接人工。");
+    // Whatever is not clear is read by people, and nothing is said to it.
+    let other = asks(&app, "cy", FEES).await;
+    says(&app, "cy", 2, "I sent 2 ETH yesterday and paid far too much").await;
+    assert_eq!(stands(&ticket(&api, &other).await), ("open", tags.to_vec()));
+    assert_eq!(sent(&api, &other).await.len(), 1);
+    counted(&api, "fees", ["shown", "escalated"], [2, 2]).await;
+}
+
+/// An admin cancels what is to go out into the ticket.
+async fn cancel(app: &App, ticket: &str) {
+    let admin = app.api(Role::Admin);
+    let outbox = admin.all("/outbox").await;
+    let row = outbox.iter().find(|row| row["ticket_id"] == ticket).unwrap();
+    let path = format!("/outbox/{}/cancel", row["id"].as_str().unwrap());
+    let cancelled = admin.post(&path, &json!({}), "cancel").await.unwrap();
+    assert!(cancelled.status.is_success(), "{}", cancelled.body);
+}
+
+async fn silence_and_lost_answers_lead_to_people(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let silent = asks(&app, "di", FEES).await;
+    let lost = asks(&app, "ed", FEES).await;
+    let taken = asks(&app, "flo", FEES).await;
+    let now = app.engine.clock.now();
+    assert_eq!(app.store.tend_answers(now + chrono::Duration::hours(23)).await.unwrap(), 0);
+    cancel(&app, &lost).await;
+    api.reply(&taken, "A person says so.", "reply").await;
+    assert_eq!(app.store.tend_answers(now).await.unwrap(), 2);
+    assert_eq!(stands(&ticket(&api, &lost).await).0, "open");
+    assert_eq!(stands(&ticket(&api, &silent).await).0, "pending");
+    assert_eq!(app.store.tend_answers(now + chrono::Duration::hours(25)).await.unwrap(), 1);
+    let stood = ticket(&api, &silent).await;
+    assert_eq!(stands(&stood), ("open", vec!["faq_answered", "faq_escalated"]));
+    assert!(stood["snoozed_until"].is_null());
+    counted(&api, "fees", ["shown", "silent", "failed", "taken"], [3, 1, 1, 1]).await;
+    // Late, but it helped: nobody has to look any more.
+    says(&app, "di", 2, "yes").await;
+    assert_eq!(stands(&ticket(&api, &silent).await).0, "solved");
+    // What a human began, a human ends.
+    says(&app, "flo", 2, "yes").await;
+    assert_eq!(stands(&ticket(&api, &taken).await).0, "open");
+}
+
+async fn machines_dangers_secrets_and_the_same_person_again_get_none(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let urgent = "My wallet was hacked and my coins are being sent out right now!";
+    let secret = format!("{FEES} My password is hunter2hunter2");
+    for (who, text) in [("gus", urgent), ("hal", secret.as_str())] {
+        let id = asks(&app, who, text).await;
+        let told = sent(&api, &id).await;
+        assert!(told.iter().all(|text| !text.contains("Did this help?")), "{who}: {told:?}");
+    }
+    let machine = mail("ivy@customer.example", "ivy-1@test", None, FEES)
+        .replace("MIME-Version", "Auto-Submitted: auto-replied\r\nMIME-Version");
+    let id = app.receive("mail", machine).await.ticket.to_string();
+    assert!(sent(&api, &id).await.is_empty());
+    let first = asks(&app, "jo", FEES).await;
+    assert_eq!(sent(&api, &first).await.len(), 1);
+    let again = mail("jo@customer.example", "jo-9@test", None, "Why are the fees so high?");
+    let again = app.receive("mail", again).await.ticket.to_string();
+    assert_ne!(first, again);
+    assert!(sent(&api, &again).await.is_empty(), "one for a contact and hour");
+    let traced = &api.ticket_messages(&again).await[0]["why"];
+    assert!(traced.to_string().contains("the contact had one within the hour"), "{traced}");
+    // What only people may send.
+    let id = asks(&app, "kay", "I think I was scammed, can you get my money back?").await;
+    assert!(sent(&api, &id).await.iter().all(|text| !text.contains("Did this help?")));
+    app.engine.change_known_answers(Arc::new(answering(false)));
+    let id = asks(&app, "lea", FEES).await;
+    assert!(sent(&api, &id).await.is_empty(), "it is only suggested");
+}
+
+async fn a_rule_switches_it_on_and_off(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let rules = |on: bool| {
+        let toml = format!(
+            "rules = [{{ name = \"r\", when = {{ words = [\"fees\"] }}, then = {{ faq = {on} }} }}]\n\
+             agents = []\ncalendars = {{}}\nprotect = {{ domains = [], names = [], denied = [] }}\n\
+             urgency = {{ enabled = false, per_contact_max = 1, answer = false, answers = {{}} }}\n\
+             sla = {{ warn_percent = 75, first_minutes = {{}}, next_minutes = {{}} }}\n"
+        );
+        let settings: TriageSettings = toml::from_str(&toml).unwrap();
+        Arc::new(Triage::read(&settings, &["mail".to_owned()].into()).unwrap())
+    };
+    app.engine.change_triage(rules(false));
+    let id = asks(&app, "moe", FEES).await;
+    assert!(sent(&api, &id).await.is_empty());
+    let traced = &api.ticket_messages(&id).await[0]["why"];
+    assert!(traced.to_string().contains("a rule switches it off"), "{traced}");
+    app.engine.change_known_answers(Arc::new(answering(false)));
+    app.engine.change_triage(rules(true));
+    let id = asks(&app, "ned", FEES).await;
+    assert_eq!(sent(&api, &id).await.len(), 1);
+}
+
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(false).await; })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() { super::$name(true).await; })*
+        }
+    };
+}
+
+on_both! {
+    an_answer_that_helped_solves_the_ticket
+    who_wants_a_person_gets_one
+    silence_and_lost_answers_lead_to_people
+    machines_dangers_secrets_and_the_same_person_again_get_none
+    a_rule_switches_it_on_and_off
+}
