@@ -24,6 +24,7 @@ mod m20261126_000060_callbacks;
 mod m20261126_000070_second_factor;
 mod m20261126_000080_originals;
 mod m20261126_000090_faq_answers;
+mod m20261126_000090_link_codes;
 mod m20261126_000110_desk;
 mod m20261126_000120_composer;
 
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000070_second_factor::Migration),
             Box::new(m20261126_000080_originals::Migration),
             Box::new(m20261126_000090_faq_answers::Migration),
+            Box::new(m20261126_000090_link_codes::Migration),
             Box::new(m20261126_000110_desk::Migration),
             Box::new(m20261126_000120_composer::Migration),
         ]

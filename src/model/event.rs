@@ -12,6 +12,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "channel.resumed",
     "channel.troubled",
     "contact.erased",
+    "contact.link_made",
     "contact.merged",
     "contact.standing",
     "contact.updated",

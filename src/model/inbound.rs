@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, CallWish, Cursor, DedupeKey, DeliveryId, MediaRef, Priority, RemoteId, ThreadKey,
-    Timestamp, UploadId,
+    Address, CallWish, Cursor, DedupeKey, DeliveryId, MediaRef, Priority, RemoteId, Secret,
+    ThreadKey, Timestamp, UploadId,
 };
 
 /// One thing that a remote service told us, exactly as it told us. Bytes now, meaning later.
@@ -156,6 +156,9 @@ pub struct Wishes {
     pub language: Option<String>,
     /// They want to be called.
     pub call: Option<CallWish>,
+    /// A code of ours that they brought along: it proves which contact they are, once. Believed only where the
+    /// service vouches for the sender, and never kept.
+    pub link: Option<Secret>,
 }
 
 /// How a message was made.

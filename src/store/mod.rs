@@ -57,7 +57,7 @@ pub use channel_figures::ChannelFigures;
 pub use channel_state::{ChannelNote, ChannelState};
 pub use chat::{ChatItem, ChatPage, Guest, Unread, UnreadMail, VisitorState, Window};
 pub use contact::{
-    ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView,
+    ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView, LinkCode,
 };
 pub use desk::SavedView;
 pub use draft::Draft;

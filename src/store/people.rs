@@ -21,7 +21,8 @@ use super::entity::{person, session, token};
 use super::event::{self, NewEvent};
 use super::{Store, StoreError, millis, moment};
 use crate::model::{Actor, ActorKind, Role, Secret, Timestamp, TokenId, UserId};
-use secret::{hash, hash_password, looks_like_token, same, token_secret};
+pub(super) use secret::{hash, random_secret};
+use secret::{hash_password, looks_like_token, same, token_secret};
 
 /// «Last used» is noted this often at most: looking must not cost a commit each time.
 const NOTE_USE_EVERY: chrono::Duration = chrono::Duration::minutes(5);

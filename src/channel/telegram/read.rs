@@ -16,7 +16,7 @@ use crate::channel::shared::sign::hex;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
     Address, Echo, Event, Flag, Form, Inbound, Meaning, Moved, Raw, Reach, Reaction, RemoteId,
-    Sender, Standing, ThreadHint, Timestamp, Trust, Wishes,
+    Secret, Sender, Standing, ThreadHint, Timestamp, Trust, Wishes,
 };
 
 /// Reads what is told to one bot of ours.
@@ -189,16 +189,18 @@ fn pressed(query: &Value, received_at: Timestamp) -> Read {
 fn inbound(
     (place, remote_id): (&Place, RemoteId),
     author: Author,
-    words: Words,
+    mut words: Words,
     occurred_at: Timestamp,
 ) -> Inbound {
+    let digest = words.digest();
+    let link = started(place, &mut words);
     let mut flags = BTreeSet::new();
     if words.unknown {
         flags.insert(Flag::Unreadable);
     }
     Inbound {
         remote_id,
-        digest: words.digest(),
+        digest,
         part_of: None,
         form: Form::Message,
         sender: Sender {
@@ -220,8 +222,23 @@ fn inbound(
         flags,
         auth: None,
         automated: None,
-        wishes: Wishes { language: author.language, ..Wishes::default() },
+        wishes: Wishes { language: author.language, link, ..Wishes::default() },
     }
+}
+
+/// Takes the code of ours out of `/start <code>`, which is what `https://t.me/<bot>?start=<code>` makes somebody
+/// send (<https://core.telegram.org/bots/features#deep-linking>). Other words behind `/start` are no secret, and stay.
+fn started(place: &Place, words: &mut Words) -> Option<Secret> {
+    const CODE_CHARS: usize = 43;
+    let code = words.text.strip_prefix("/start ")?.trim();
+    let ours = code.len() == CODE_CHARS && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // Everybody in a group would have read it.
+    if !ours || place.chat < 0 {
+        return None;
+    }
+    let code = Secret::new(code.to_owned());
+    *words = Words { text: "/start".to_owned(), ..Words::default() };
+    Some(code)
 }
 
 /// The message that is answered. In groups everybody answers everybody, so there the conversation alone counts;

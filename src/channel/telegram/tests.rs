@@ -50,6 +50,24 @@ fn inbound(more: &Value) -> Inbound {
     *inbound
 }
 
+/// A code of ours comes along with `/start`, and nobody reads it; other words behind it are no secret.
+#[test]
+fn a_code_behind_start_is_taken_out() {
+    let code = "aB3".repeat(14) + "x";
+    let started = inbound(&json!({ "text": format!("/start {code}"),
+        "entities": [{ "type": "bot_command", "offset": 0, "length": 6 }] }));
+    assert_eq!((started.text.as_str(), started.text_full.as_str()), ("/start", "/start"));
+    assert_eq!(started.wishes.link.unwrap().reveal(), code);
+    for text in ["/start", "/start spring-sale", "see /start", "/start short and more"] {
+        let plain = inbound(&json!({ "text": text }));
+        assert_eq!(plain.text, text);
+        assert!(plain.wishes.link.is_none());
+    }
+    let group = json!({ "id": -100_500, "type": "supergroup" });
+    let shouted = inbound(&json!({ "text": format!("/start {code}"), "chat": group }));
+    assert!(shouted.wishes.link.is_none(), "everybody has read it");
+}
+
 #[test]
 fn every_kind_of_message_says_something() {
     let file = json!({ "file_id": "F", "file_unique_id": "U" });

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::super::callback::forget_callbacks;
 use super::super::entity::{
     attachment, autoreply, contact, delivery, draft, event, idempotency, identity, journal,
-    mention, message, participant, seal, suppression, ticket, ticket_seen, visitor,
+    link_code, mention, message, participant, seal, suppression, ticket, ticket_seen, visitor,
 };
 use super::super::idempotency::By;
 use super::super::ingest::ADVISED;
@@ -52,6 +52,10 @@ impl Store {
                 let elsewhere = message::Column::Contact.eq(id.uuid());
                 let messages = message::Entity::find().filter(elsewhere).all(tx).await?;
                 forget_messages(tx, messages, now).await?;
+                link_code::Entity::delete_many()
+                    .filter(link_code::Column::Contact.eq(id.uuid()))
+                    .exec(tx)
+                    .await?;
                 forget_identities(tx, id.uuid()).await?;
                 forget_joined(tx, id.uuid(), now).await?;
                 forget_person(tx, row, now).await?;

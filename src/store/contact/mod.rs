@@ -2,6 +2,7 @@
 
 mod erase;
 mod export;
+pub(super) mod link;
 mod list;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use crate::model::{Actor, ContactId, Timestamp};
 
 pub(super) use erase::{forget_messages, forget_ticket};
 pub use export::ContactExport;
+pub use link::LinkCode;
 pub use list::ContactFilter;
 
 /// One address of a contact.
@@ -149,26 +151,36 @@ impl Store {
                 }
                 let (from, into) = (from.uuid(), into.uuid());
                 let gone = take(tx, from, version).await?;
-                let kept = take(tx, into, None).await?;
-                move_all(tx, from, into).await?;
-                let version = gone.version + 1;
-                let mut gone = gone.into_active_model();
-                gone.merged_into = Set(Some(into));
-                gone.version = Set(version);
-                gone.updated_at = Set(millis(now));
-                contact::Entity::update(gone).exec(tx).await?;
-                let version = kept.version + 1;
-                let mut kept = kept.into_active_model();
-                kept.version = Set(version);
-                kept.updated_at = Set(millis(now));
-                contact::Entity::update(kept).exec(tx).await?;
-                let data = json!({ "id": from, "into": into });
-                record(tx, "contact.merged", data, (actor, now)).await?;
+                join(tx, gone, into, (actor, now)).await?;
                 contact_view(tx, into).await
             })
         })
         .await
     }
+}
+
+/// All that was one contact's becomes another's.
+async fn join(
+    tx: &DatabaseTransaction,
+    gone: contact::Model,
+    into: Uuid,
+    (actor, now): (Actor, Timestamp),
+) -> Result<(), StoreError> {
+    let from = gone.id;
+    let kept = take(tx, into, None).await?;
+    move_all(tx, from, into).await?;
+    let version = gone.version + 1;
+    let mut gone = gone.into_active_model();
+    gone.merged_into = Set(Some(into));
+    gone.version = Set(version);
+    gone.updated_at = Set(millis(now));
+    contact::Entity::update(gone).exec(tx).await?;
+    let version = kept.version + 1;
+    let mut kept = kept.into_active_model();
+    kept.version = Set(version);
+    kept.updated_at = Set(millis(now));
+    contact::Entity::update(kept).exec(tx).await?;
+    record(tx, "contact.merged", json!({ "id": from, "into": into }), (actor, now)).await
 }
 
 async fn move_all(tx: &DatabaseTransaction, from: Uuid, into: Uuid) -> Result<(), StoreError> {

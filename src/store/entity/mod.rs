@@ -17,6 +17,7 @@ pub(super) mod idempotency;
 pub(super) mod identity;
 pub(super) mod journal;
 pub(super) mod lease;
+pub(super) mod link_code;
 pub(super) mod mention;
 pub(super) mod message;
 pub(super) mod node;

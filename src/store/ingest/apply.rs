@@ -22,8 +22,8 @@ use super::{
 };
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
-    Actor, ActorKind, CallWish, Flag, Form, Inbound, MessageId, Rating, TicketId, Timestamp, Token,
-    Trust,
+    Actor, ActorKind, Address, CallWish, Flag, Form, Inbound, MessageId, Rating, Secret, TicketId,
+    Timestamp, Token, Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -68,6 +68,8 @@ pub(super) struct Work {
     pub(super) suppressions: Vec<super::super::standing::Suppressed>,
     pub(super) edits: Vec<Edit>,
     pub(super) calls: Vec<Call>,
+    /// Addresses whose owners brought a code of ours along.
+    pub(super) links: Vec<(Secret, Address)>,
     /// People who were given a ticket.
     pub(super) given: HashSet<Uuid>,
 }
@@ -116,6 +118,7 @@ impl Work {
             suppressions: Vec::new(),
             edits: Vec::new(),
             calls: Vec::new(),
+            links: Vec::new(),
             given: HashSet::new(),
         }
     }
@@ -219,6 +222,11 @@ impl Work {
             return;
         }
         let contact = self.contact(inbound);
+        let proven =
+            inbound.sender.address.as_ref().filter(|_| inbound.sender.trust == Trust::Proven);
+        if let (Some(code), Some(address), None) = (&inbound.wishes.link, proven, ours) {
+            self.links.push((code.clone(), address.clone()));
+        }
         let mut decision = self.decide(one, inbound);
         let opens = matches!(decision.route, Route::Open { .. });
         let mut said = None;

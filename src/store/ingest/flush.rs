@@ -9,6 +9,7 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::contact::link;
 use super::super::entity::{
     attachment, autoreply, contact, delivery, identity, journal, message, participant, person,
     seal, seen, ticket, ticket_tag,
@@ -74,6 +75,9 @@ impl Work {
         for Call { wish, ticket, message, policy, by } in self.calls.drain(..) {
             let place = (ticket, message);
             callback::note_wish(tx, &wish, place, &policy, (by, self.now)).await?;
+        }
+        for (code, address) in self.links.drain(..) {
+            link::redeem(tx, &code, &address, self.now).await?;
         }
         self.end_rows(tx).await?;
         Ok(self.results)

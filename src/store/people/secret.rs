@@ -19,7 +19,7 @@ const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 12..=128;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// 256 random bits in letters and digits.
-pub(super) fn random_secret() -> Secret {
+pub(in crate::store) fn random_secret() -> Secret {
     let mut chars = String::with_capacity(SECRET_CHARS);
     for _ in 0..SECRET_CHARS {
         let pick = rand::random_range(0..ALPHABET.len());
@@ -66,7 +66,7 @@ pub(super) fn looks_like_token(text: &str) -> bool {
     parts.is_some_and(|(secret, given)| check(secret) == given)
 }
 
-pub(super) fn hash(secret: &str) -> String {
+pub(in crate::store) fn hash(secret: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(secret.as_bytes()))
 }
 

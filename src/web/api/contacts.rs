@@ -17,7 +17,9 @@ use super::describe::Errors;
 use super::once::{IfMatch, Wish, answered, by, shown};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
 use super::read::{Body, Filters, Id, emptied};
-use crate::store::{ContactExport, ContactFilter, ContactPatch, ContactView, StoreError};
+use crate::store::{
+    By, ContactExport, ContactFilter, ContactPatch, ContactView, LinkCode, StoreError,
+};
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -25,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(show_contact, change_contact, erase_contact))
         .routes(routes!(merge_contact))
         .routes(routes!(export_contact))
+        .routes(routes!(make_link_code))
 }
 
 /// Which contacts.
@@ -175,6 +178,40 @@ async fn merge_contact(
     }
     let by = by(caller, &version, once, state.engine.clock.now());
     answered(store.merge_contact(from, value.into.into(), by).await?, StatusCode::OK)
+}
+
+/// For how long a code is good.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LinkWish {
+    /// In seconds, from 60 to 604800 (a week). Usual: 3600.
+    expires_in: Option<u32>,
+}
+
+/// Make a code that joins another address with a contact
+///
+/// Whoever brings the code along once, on a channel whose service vouches for its senders, is this contact: that
+/// address and all that was its become the contact's. On Telegram the code comes along with
+/// `https://t.me/<bot>?start=<code>`. Give it to nobody but the contact, on a way that only they can read.
+#[utoipa::path(post, path = "/contacts/{id}/links", tag = "contacts", request_body = LinkWish,
+    params(("id" = Uuid, Path, description = "its id")),
+    responses((status = 201, body = LinkCode, description = "the code, told once"), Errors))]
+async fn make_link_code(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    id: Id,
+    Body { value, .. }: Body<LinkWish>,
+) -> Result<Response, Problem> {
+    let seconds = value.expires_in.unwrap_or(3600);
+    if !(60..=604_800).contains(&seconds) {
+        let text = "expires_in: from 60 to 604800 seconds";
+        return Err(Problem::invalid("expires_in", text));
+    }
+    let now = state.engine.clock.now();
+    let expires_at = now + chrono::Duration::seconds(i64::from(seconds));
+    let by = By { actor: caller.actor, version: None, once: None, now };
+    let code = state.engine.store.make_link_code(id.of("contact")?, expires_at, by).await?;
+    shown(&code, StatusCode::CREATED)
 }
 
 /// Hand out everything about a contact

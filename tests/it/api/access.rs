@@ -59,6 +59,7 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("PATCH", "/contacts/{id}", Role::Agent),
     ("DELETE", "/contacts/{id}", Role::Admin),
     ("GET", "/contacts/{id}/export", Role::Admin),
+    ("POST", "/contacts/{id}/links", Role::Agent),
     ("POST", "/contacts/{id}/merge", Role::Agent),
     ("GET", "/messages", Role::ReadOnly),
     ("GET", "/messages/{id}", Role::ReadOnly),

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use tributary::model::{
-    Address, DeliveryStatus, Echo, Event, Form, Inbound, Meaning, Media, MediaSource, Moved, Reach,
-    Reaction, ReceiptState, RemoteId, Standing, ThreadKey,
+    Actor, Address, DeliveryStatus, Echo, Event, Form, Inbound, Meaning, Media, MediaSource, Moved,
+    Reach, Reaction, ReceiptState, RemoteId, Secret, Sender, Standing, ThreadKey, Trust,
 };
-use tributary::store::{Ending, OutboxFilter};
+use tributary::store::{By, Ending, Ingested, OutboxFilter};
 
 use super::ingest::chat;
 use super::receipts::receipt;
@@ -23,6 +23,7 @@ on_both! {
     an_echo_without_an_id_waits_for_what_is_being_sent
     a_sign_is_noted_with_its_message
     who_stops_is_not_written_to_unasked_until_they_start_again
+    a_code_proves_who_somebody_is
     a_moved_conversation_goes_on_under_its_new_name
     a_move_into_a_conversation_that_is_there_already_leaves_both
 }
@@ -238,6 +239,50 @@ async fn who_stops_is_not_written_to_unasked_until_they_start_again(kit: Kit) {
     assert_eq!(told[0].ticket, None, "nobody knew them then");
     assert_eq!(told[1].ticket, Some(ticket.uuid()));
     assert_eq!(told[2].data["reach"], "unreachable");
+}
+
+fn person(address: &str) -> Sender {
+    let address = Some(Address::email(address));
+    Sender { address, name: None, trust: Trust::Proven, also: Vec::new() }
+}
+
+/// A code joins an address with a contact, once and in time, and only where the service vouches for the address.
+async fn a_code_proves_who_somebody_is(kit: Kit) {
+    let channel = chat_channel("chat");
+    let known = kit.arrive(&channel, Inbound { sender: person(BOB), ..chat("1", "1") }).await;
+    let known = kit.ticket(ticket_of(&known)).await.contact.id;
+    let by = || By { actor: Actor::system(), version: None, once: None, now: start() };
+    let code = async |at| kit.store.make_link_code(known.into(), at, by()).await.unwrap().code;
+    let says = |id: &str, trust, code: &str| {
+        let mut inbound = chat(id, id);
+        inbound.sender.trust = trust;
+        inbound.wishes.link = Some(Secret::new(code.to_owned()));
+        inbound
+    };
+    let contact = async |ingested: &Ingested| kit.ticket(ticket_of(ingested)).await.contact;
+    let good = code(later(60)).await;
+    let old = code(start() - chrono::Duration::seconds(1)).await;
+    for (number, trust, said) in [
+        ("2", Trust::Claimed, good.as_str()),
+        ("3", Trust::Proven, "guessed"),
+        ("4", Trust::Proven, old.as_str()),
+    ] {
+        let arrived = kit.arrive(&channel, says(number, trust, said)).await;
+        assert_ne!(contact(&arrived).await.id, known, "{number} proves nothing");
+    }
+    let arrived = kit.arrive(&channel, says("5", Trust::Proven, &good)).await;
+    let joined = contact(&arrived).await;
+    assert_eq!(joined.id, known);
+    let mut values: Vec<_> = joined.identities.iter().map(|one| one.value.as_str()).collect();
+    values.sort_unstable();
+    assert_eq!(values, [ANNA, BOB]);
+    // Used: somebody else who found it is nobody.
+    let mut other = says("6", Trust::Proven, &good);
+    other.sender = person("carol@example.com");
+    let arrived = kit.arrive(&channel, other).await;
+    assert_ne!(contact(&arrived).await.id, known);
+    let kept = kit.texts("SELECT hash FROM link_code WHERE used_at IS NOT NULL").await;
+    assert!(kept.len() == 1 && kept[0] != good, "kept as a hash");
 }
 
 fn moved() -> Meaning {
