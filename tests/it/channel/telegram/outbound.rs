@@ -257,7 +257,11 @@ async fn telegram_a_lost_answer_is_unconfirmed_and_sent_once() {
         _ => Act::Do,
     });
     rig.reply(ticket, "at last").await;
-    wait_until("a first try", PATIENCE, async || rig.outbox().await[4].attempts == 1).await;
+    wait_until("a first try to have failed", PATIENCE, async || {
+        let row = rig.outbox().await.remove(4);
+        row.attempts == 1 && row.status == DeliveryStatus::Queued
+    })
+    .await;
     pass(Duration::from_secs(3700));
     becomes(&rig, 4, DeliveryStatus::Sent).await;
     rig.engine.stop().await;
