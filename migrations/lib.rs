@@ -25,6 +25,7 @@ mod m20261126_000070_second_factor;
 mod m20261126_000080_originals;
 mod m20261126_000090_faq_answers;
 mod m20261126_000090_link_codes;
+mod m20261126_000091_merges;
 mod m20261126_000110_desk;
 mod m20261126_000120_composer;
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000080_originals::Migration),
             Box::new(m20261126_000090_faq_answers::Migration),
             Box::new(m20261126_000090_link_codes::Migration),
+            Box::new(m20261126_000091_merges::Migration),
             Box::new(m20261126_000110_desk::Migration),
             Box::new(m20261126_000120_composer::Migration),
         ]

@@ -15,6 +15,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "contact.link_made",
     "contact.merged",
     "contact.standing",
+    "contact.unmerged",
     "contact.updated",
     "delivery.updated",
     "faq.answered",
@@ -40,6 +41,8 @@ pub const EVENT_KINDS: &[&str] = &[
     "ticket.moved",
     "ticket.overdue",
     "ticket.rated",
+    "ticket.released",
     "ticket.split",
+    "ticket.unmerged",
     "ticket.updated",
 ];

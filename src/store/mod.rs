@@ -26,6 +26,7 @@ mod message;
 mod migrate;
 mod original;
 mod outbox;
+mod parting;
 mod past;
 mod people;
 mod rewrap;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::entity::{contact, identity, message, ticket};
 use super::event::{self, NewEvent};
 use super::idempotency::{Answer, By};
+use super::parting::{self, MovedContact};
 use super::{Store, StoreError, millis, moment};
 use crate::model::{Actor, ContactId, Timestamp};
 
@@ -168,6 +169,19 @@ async fn join(
 ) -> Result<(), StoreError> {
     let from = gone.id;
     let kept = take(tx, into, None).await?;
+    let identities = identity::Entity::find()
+        .select_only()
+        .column(identity::Column::Id)
+        .filter(identity::Column::Contact.eq(from))
+        .into_tuple();
+    let tickets = ticket::Entity::find()
+        .select_only()
+        .column(ticket::Column::Id)
+        .filter(ticket::Column::Contact.eq(from))
+        .into_tuple();
+    let moved =
+        MovedContact { identities: identities.all(tx).await?, tickets: tickets.all(tx).await? };
+    parting::remember(tx, from, &moved, now).await?;
     move_all(tx, from, into).await?;
     let version = gone.version + 1;
     let mut gone = gone.into_active_model();
@@ -222,7 +236,7 @@ async fn take(
     Ok(row)
 }
 
-async fn record(
+pub(super) async fn record(
     tx: &DatabaseTransaction,
     kind: &'static str,
     data: serde_json::Value,
@@ -240,7 +254,10 @@ async fn record(
     event::record(tx, vec![event], now).await
 }
 
-async fn contact_view<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<ContactView, StoreError> {
+pub(super) async fn contact_view<C: ConnectionTrait>(
+    db: &C,
+    id: Uuid,
+) -> Result<ContactView, StoreError> {
     let row = contact::Entity::find_by_id(id).one(db).await?;
     let row = row.ok_or(StoreError::NotFound("contact"))?;
     let identities = identities(db, [id].into_iter()).await?.remove(&id).unwrap_or_default();

@@ -19,6 +19,7 @@ pub(super) mod journal;
 pub(super) mod lease;
 pub(super) mod link_code;
 pub(super) mod mention;
+pub(super) mod merge_record;
 pub(super) mod message;
 pub(super) mod node;
 pub(super) mod original;

@@ -13,9 +13,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::callback::move_callbacks;
-use super::super::entity::{delivery, message, participant, seen, ticket};
+use super::super::entity::{callback, delivery, message, participant, seen, ticket};
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::idempotency::{Answer, By};
+use super::super::parting::{self, MovedTicket};
 use super::super::{Store, StoreError, millis};
 use super::change::{add_tags, tags_of};
 use super::{TicketView, take, view};
@@ -84,12 +85,14 @@ async fn merge(
         let text = format!("ticket {} is closed for good: nothing can be added to it", into.number);
         return Err(StoreError::Refused(text));
     }
+    let known: HashSet<String> = tags_of(tx, into.id).await?.into_iter().collect();
+    let tags = tags_of(tx, from.id).await?.into_iter().filter(|tag| !known.contains(tag));
+    let moved = what_moves(tx, &from, into.id, tags.collect()).await?;
+    parting::remember(tx, from.id, &moved, now).await?;
     move_messages(tx, Which::All(from.id), into.id).await?;
     move_callbacks(tx, from.id, into.id).await?;
     copy_participants(tx, from.id, into.id).await?;
-    let known: HashSet<String> = tags_of(tx, into.id).await?.into_iter().collect();
-    let tags = tags_of(tx, from.id).await?.into_iter().filter(|tag| !known.contains(tag));
-    add_tags(tx, into.id, tags.collect()).await?;
+    add_tags(tx, into.id, moved.tags).await?;
 
     let mut gone = NewEvent::of(from.id, "ticket.merged", actor.clone());
     gone.data = json!({ "into": into.id, "number": into.number });
@@ -116,6 +119,46 @@ async fn merge(
     ticket::Entity::update(changed).exec(tx).await?;
     event::record(tx, vec![gone, grown], now).await?;
     Ok((reload(tx, from_id).await?, reload(tx, into_id).await?))
+}
+
+/// What goes from one ticket into another, and how the first stood.
+async fn what_moves(
+    tx: &DatabaseTransaction,
+    from: &ticket::Model,
+    into: Uuid,
+    tags: Vec<String>,
+) -> Result<MovedTicket, StoreError> {
+    let messages = message::Entity::find()
+        .select_only()
+        .column(message::Column::Id)
+        .filter(message::Column::Ticket.eq(from.id))
+        .into_tuple();
+    let callbacks = callback::Entity::find()
+        .select_only()
+        .column(callback::Column::Id)
+        .filter(callback::Column::Ticket.eq(from.id))
+        .into_tuple();
+    let people = async |ticket: Uuid| -> Result<HashSet<(String, String)>, StoreError> {
+        let rows = participant::Entity::find()
+            .select_only()
+            .columns([participant::Column::Scheme, participant::Column::Value])
+            .filter(participant::Column::Ticket.eq(ticket))
+            .into_tuple()
+            .all(tx)
+            .await?;
+        Ok(rows.into_iter().collect())
+    };
+    let there = people(into).await?;
+    let participants = people(from.id).await?.into_iter().filter(|one| !there.contains(one));
+    Ok(MovedTicket {
+        messages: messages.all(tx).await?,
+        callbacks: callbacks.all(tx).await?,
+        participants: participants.collect(),
+        tags,
+        status: from.status.clone(),
+        solved_at: from.solved_at,
+        snoozed_until: from.snoozed_until,
+    })
 }
 
 async fn split(
@@ -244,7 +287,7 @@ async fn copy_participants(
 }
 
 /// Sets a ticket's counts and times to what its messages say.
-async fn recount(
+pub(in crate::store) async fn recount(
     tx: &DatabaseTransaction,
     id: Uuid,
     version: i64,
@@ -275,7 +318,10 @@ async fn recount(
     Ok(())
 }
 
-async fn reload(tx: &DatabaseTransaction, id: Uuid) -> Result<ticket::Model, StoreError> {
+pub(in crate::store) async fn reload(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+) -> Result<ticket::Model, StoreError> {
     let row = ticket::Entity::find_by_id(id).one(tx).await?;
     row.ok_or(StoreError::NotFound("ticket"))
 }

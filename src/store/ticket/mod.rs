@@ -25,6 +25,7 @@ use crate::model::{Priority, TicketId, TicketStatus};
 pub use change::TicketPatch;
 pub(super) use change::{apply, person_of, tag};
 pub use combine::Combined;
+pub(super) use combine::{recount, reload};
 pub use note::NewNote;
 
 /// A ticket.

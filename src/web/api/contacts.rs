@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(list_contacts))
         .routes(routes!(show_contact, change_contact, erase_contact))
         .routes(routes!(merge_contact))
+        .routes(routes!(unmerge_contact))
         .routes(routes!(export_contact))
         .routes(routes!(make_link_code))
 }
@@ -178,6 +179,27 @@ async fn merge_contact(
     }
     let by = by(caller, &version, once, state.engine.clock.now());
     answered(store.merge_contact(from, value.into.into(), by).await?, StatusCode::OK)
+}
+
+/// Undo the joining of a contact with another
+///
+/// Its addresses and tickets become its own again, also the tickets that these addresses opened since.
+#[utoipa::path(post, path = "/contacts/{id}/unmerge", tag = "contacts",
+    params(("id" = Uuid, Path, description = "the contact that was joined with another"),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once"),
+        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+    responses((status = 200, body = ContactView, description = "the contact that is back"), Errors))]
+async fn unmerge_contact(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    id: Id,
+    version: IfMatch,
+    wish: Wish,
+) -> Result<Response, Problem> {
+    let id = id.of("contact")?;
+    let once = wish.once(&caller, String::new(), StatusCode::OK);
+    let by = by(caller, &version, once, state.engine.clock.now());
+    answered(state.engine.store.unmerge_contact(id, by).await?, StatusCode::OK)
 }
 
 /// For how long a code is good.

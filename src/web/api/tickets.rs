@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(list_tickets, open::open_ticket))
         .routes(routes!(show_ticket, change::change_ticket, change::delete_ticket))
         .routes(routes!(change::merge_ticket))
+        .routes(routes!(change::unmerge_ticket))
         .routes(routes!(change::split_ticket))
         .routes(routes!(list_ticket_events))
         .routes(routes!(list_words))

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tributary::model::{Address, Event, Flag, Form, Meaning, Media, MediaSource, RemoteId, Trust};
+use tributary::model::{
+    Address, ContactId, Event, Flag, Form, Meaning, Media, MediaSource, RemoteId, Trust,
+};
 use tributary::store::{By, Ending, Ingest, IngestChannel, StoreError};
 
 use super::{
@@ -22,6 +24,7 @@ on_both! {
     a_forged_sender_joins_no_contact
     one_address_is_one_contact_and_a_proof_is_kept
     contacts_are_joined_by_people_only
+    a_joined_contact_is_parted_again
     edits_and_deletions_reach_their_message
     a_blocked_sender_is_kept_as_spam
     what_is_ignored_keeps_its_reason
@@ -328,6 +331,31 @@ async fn contacts_are_joined_by_people_only(kit: Kit) {
         let outcome = kit.store.merge_contact(from, into, by()).await;
         assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
     }
+}
+
+/// COMPLAINTS C1: a contact that was joined by mistake is itself again, with what it wrote since.
+async fn a_joined_contact_is_parted_again(kit: Kit) {
+    let channel = mail_channel("mail");
+    let a = kit.ticket(ticket_of(&kit.arrive(&channel, mail(ANNA, "1")).await)).await;
+    let b = kit.ticket(ticket_of(&kit.arrive(&channel, mail(BOB, "2")).await)).await;
+    let by = || By { actor: agent(), version: None, once: None, now: start() };
+    let (bob, anna): (ContactId, ContactId) = (b.contact.id.into(), a.contact.id.into());
+    kit.store.merge_contact(bob, anna, by()).await.unwrap();
+    let since = ticket_of(&kit.arrive_at(&channel, mail(BOB, "3"), later(1)).await);
+    let hers = ticket_of(&kit.arrive_at(&channel, mail(ANNA, "4"), later(1)).await);
+    assert_eq!(kit.ticket(since).await.contact.id, a.contact.id);
+    kit.store.unmerge_contact(bob, by()).await.unwrap();
+    for (ticket, contact) in [(b.id.into(), bob), (since, bob), (a.id.into(), anna), (hers, anna)] {
+        assert_eq!(kit.ticket(ticket).await.contact.id, contact.uuid());
+    }
+    let back = kit.store.contact(bob).await.unwrap();
+    let values: Vec<_> = back.identities.iter().map(|one| one.value.as_str()).collect();
+    assert_eq!((values, back.merged_into), (vec![BOB], None));
+    assert_eq!(kit.store.contact(anna).await.unwrap().identities.len(), 1);
+    let next = kit.ticket(ticket_of(&kit.arrive(&channel, mail(BOB, "5")).await)).await;
+    assert_eq!(next.contact.id, bob.uuid());
+    let outcome = kit.store.unmerge_contact(bob, by()).await;
+    assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
 }
 
 async fn edits_and_deletions_reach_their_message(kit: Kit) {

@@ -18,6 +18,7 @@ on_both! {
     ids_that_name_nothing_match_nothing
     a_stranger_who_names_a_ticket_gets_one_of_his_own
     an_answer_to_a_merged_ticket_reaches_the_survivor
+    a_merge_is_undone_without_a_loss
     after_a_merge_an_answer_goes_to_whoever_wrote_last
     a_copied_person_who_answers_the_customer_stays_in_the_ticket
     a_third_persons_answer_does_not_replace_the_customer
@@ -138,6 +139,41 @@ async fn an_answer_to_a_merged_ticket_reaches_the_survivor(kit: Kit) {
     stale.ticket = tickets[0];
     let outcome = kit.store.queue_reply(stale, later(6)).await;
     assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
+}
+
+/// COMPLAINTS A8: what a merge moved goes back, what came since stays, and each goes on by itself.
+async fn a_merge_is_undone_without_a_loss(kit: Kit) {
+    let channel = mail_channel("mail");
+    let annas = open(&kit, &channel, ANNA, "a").await;
+    let bobs = open(&kit, &channel, BOB, "b").await;
+    let carols = open(&kit, &channel, "carol@example.com", "c").await;
+    let patch = TicketPatch { tags: Some(vec!["theirs".to_owned()]), ..TicketPatch::default() };
+    kit.store.change_ticket(bobs, patch, by()).await.unwrap();
+    let before = kit.ticket(bobs).await;
+    merge(&kit, bobs, annas).await;
+    merge(&kit, annas, carols).await;
+    let since = answer(BOB, "b2", &["b"]);
+    assert_eq!(ticket_of(&kit.arrive_at(&channel, since, later(6)).await), carols);
+    let undone = kit.store.unmerge_ticket(bobs, by()).await.unwrap();
+    let tributary::store::Answer::Fresh(undone) = undone else { panic!("{undone:?}") };
+    let (back, left) = (undone.ticket, undone.into);
+    assert_eq!((back.merged_into, back.message_count), (None, 1));
+    assert_eq!((&back.status, &back.tags), (&before.status, &before.tags));
+    assert_eq!(back.last_inbound_at, before.last_inbound_at);
+    assert_eq!((left.id, left.message_count), (carols.uuid(), 3));
+    assert!(!left.tags.contains(&"theirs".to_owned()), "{:?}", left.tags);
+    // Bob wrote into it since, and stays in it; his own ticket goes on as well.
+    let again = answer(BOB, "b3", &["b2"]);
+    assert_eq!(ticket_of(&kit.arrive_at(&channel, again, later(7)).await), carols);
+    let own = answer(BOB, "b4", &["b"]);
+    assert_eq!(ticket_of(&kit.arrive_at(&channel, own, later(8)).await), bobs);
+    kit.store.unmerge_ticket(annas, by()).await.unwrap();
+    assert_eq!(kit.ticket(annas).await.message_count, 1);
+    assert_eq!(kit.ticket(carols).await.message_count, 3);
+    let outcome = kit.store.unmerge_ticket(annas, by()).await;
+    assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
+    let trail = kit.store.ticket_events(bobs.uuid(), 0, 50).await.unwrap();
+    assert!(trail.iter().any(|event| event.kind == "ticket.unmerged"));
 }
 
 /// W9: after a merge the answer went to the other customer.

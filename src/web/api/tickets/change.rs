@@ -144,6 +144,29 @@ pub(super) async fn merge_ticket(
     answered(store.merge_ticket(from, into, by).await?, StatusCode::OK)
 }
 
+/// Undo the merge of a ticket
+///
+/// Its messages, call-backs, people and tags go back to it, and it stands as it stood. What came since stays in the
+/// other one.
+#[utoipa::path(post, path = "/tickets/{id}/unmerge", tag = "tickets",
+    params(("id" = String, Path, description = "id or number of the ticket that was merged into another"),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once"),
+        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+    responses((status = 200, body = Combined), Errors))]
+pub(super) async fn unmerge_ticket(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    id: Id,
+    version: IfMatch,
+    wish: Wish,
+) -> Result<Response, Problem> {
+    let once = wish.once(&caller, String::new(), StatusCode::OK);
+    let store = &state.engine.store;
+    let ticket = store.ticket_id(id.ticket()?).await?;
+    let by = by(caller, &version, once, state.engine.clock.now());
+    answered(store.unmerge_ticket(ticket, by).await?, StatusCode::OK)
+}
+
 /// A ticket that the body names.
 async fn named(state: &State, field: &str, name: &str) -> Result<TicketId, Problem> {
     let none = || Problem::invalid(field, format!("{field}: there is no such ticket"));

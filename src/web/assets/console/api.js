@@ -110,7 +110,7 @@ const KINDS = [
   "ticket.created", "ticket.updated", "message.created", "message.edited", "message.deleted", "message.extended",
   "message.reaction", "ticket.moved", "contact.standing",
   "message.arrived_again", "attachment.updated", "delivery.updated", "ticket.deleted", "ticket.merged",
-  "ticket.absorbed", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
+  "ticket.absorbed", "ticket.unmerged", "ticket.released", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",
   "callback.requested", "callback.due", "callback.updated", "callback.refused",
   "person.mentioned",

@@ -1,0 +1,367 @@
+//! Undoing merges of tickets and of contacts: what was moved goes back, what came since stays where it belongs.
+
+use std::collections::HashSet;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::contact::{self, ContactView};
+use super::entity::{
+    callback, contact as contacts, delivery, identity, merge_record, message, participant, seen,
+    ticket, ticket_tag,
+};
+use super::event::{self, NewEvent};
+use super::idempotency::{Answer, By};
+use super::ticket::{Combined, recount, reload, view};
+use super::{Store, StoreError, millis};
+use crate::model::{Actor, ContactId, TicketId, Timestamp};
+
+/// Ids in one statement.
+const IDS_MAX: usize = 500;
+/// Merges of merges.
+const STEPS_MAX: usize = 100;
+
+/// What the merge of a ticket moved.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MovedTicket {
+    pub(super) messages: Vec<Uuid>,
+    pub(super) callbacks: Vec<Uuid>,
+    /// Scheme and value of those who had no part in the other one before.
+    pub(super) participants: Vec<(String, String)>,
+    /// Tags that the other one did not have.
+    pub(super) tags: Vec<String>,
+    pub(super) status: String,
+    pub(super) solved_at: Option<i64>,
+    pub(super) snoozed_until: Option<i64>,
+}
+
+/// What the merge of a contact moved.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MovedContact {
+    pub(super) identities: Vec<Uuid>,
+    pub(super) tickets: Vec<Uuid>,
+}
+
+/// Notes what was moved.
+pub(super) async fn remember<T: Serialize + Sync>(
+    tx: &DatabaseTransaction,
+    gone: Uuid,
+    moved: &T,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let moved = serde_json::to_string(moved).map_err(|error| StoreError::Database(error.into()))?;
+    let row = merge_record::ActiveModel {
+        gone: Set(gone),
+        merged_at: Set(millis(now)),
+        moved: Set(moved),
+    };
+    merge_record::Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Takes the note back.
+async fn recall<T: DeserializeOwned>(
+    tx: &DatabaseTransaction,
+    gone: Uuid,
+) -> Result<(i64, T), StoreError> {
+    let row = merge_record::Entity::find_by_id(gone).one(tx).await?;
+    let Some(row) = row else {
+        let text = "it was merged by an earlier version, which kept no record of what it moved";
+        return Err(StoreError::Refused(text.to_owned()));
+    };
+    merge_record::Entity::delete_by_id(gone).exec(tx).await?;
+    let moved =
+        serde_json::from_str(&row.moved).map_err(|error| StoreError::Database(error.into()));
+    Ok((row.merged_at, moved?))
+}
+
+impl Store {
+    /// Undoes the merge of a ticket: its messages go back to it, wherever they are by now, and so does what else
+    /// came along. What came since stays in the other one.
+    pub async fn unmerge_ticket(
+        &self,
+        id: TicketId,
+        by: By,
+    ) -> Result<Answer<Combined>, StoreError> {
+        self.write_once(by.once.clone(), by.now, move |tx| {
+            let By { actor, version, now, .. } = by.clone();
+            Box::pin(async move {
+                let gone = ticket::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+                let gone = gone.filter(|row| row.deleted_at.is_none());
+                let gone = gone.ok_or(StoreError::NotFound("ticket"))?;
+                if let Some(given) = version.filter(|given| *given != gone.version) {
+                    return Err(StoreError::Stale { given, current: gone.version });
+                }
+                let Some(into) = gone.merged_into else {
+                    let text = format!("ticket {} is not merged into another one", gone.number);
+                    return Err(StoreError::Refused(text));
+                };
+                let into = surviving_ticket(tx, into).await?;
+                let (_, moved) = recall::<MovedTicket>(tx, gone.id).await?;
+                part_tickets(tx, &gone, &into, moved, now).await?;
+                tell(tx, (&gone, &into), actor, now).await?;
+                let (gone, into) = (reload(tx, gone.id).await?, reload(tx, into.id).await?);
+                Ok(Combined { ticket: view(tx, gone).await?, into: view(tx, into).await? })
+            })
+        })
+        .await
+    }
+
+    /// Undoes the merge of a contact: its addresses and tickets become its own again, also the tickets that these
+    /// addresses opened since.
+    pub async fn unmerge_contact(
+        &self,
+        id: ContactId,
+        by: By,
+    ) -> Result<Answer<ContactView>, StoreError> {
+        self.write_once(by.once.clone(), by.now, move |tx| {
+            let By { actor, version, now, .. } = by.clone();
+            Box::pin(async move {
+                let gone = contacts::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+                let gone = gone.ok_or(StoreError::NotFound("contact"))?;
+                if let Some(given) = version.filter(|given| *given != gone.version) {
+                    return Err(StoreError::Stale { given, current: gone.version });
+                }
+                if gone.erased_at.is_some() {
+                    return Err(StoreError::Refused("the contact was erased".to_owned()));
+                }
+                let Some(into) = gone.merged_into else {
+                    let text = "the contact is not joined with another one".to_owned();
+                    return Err(StoreError::Refused(text));
+                };
+                let into = surviving_contact(tx, into).await?;
+                let (merged_at, moved) = recall::<MovedContact>(tx, gone.id).await?;
+                part_contacts(tx, (gone.id, into.id), &moved, merged_at).await?;
+                for (row, merged_into) in [(gone, None), (into.clone(), into.merged_into)] {
+                    let version = row.version + 1;
+                    let mut row = row.into_active_model();
+                    row.merged_into = Set(merged_into);
+                    row.version = Set(version);
+                    row.updated_at = Set(millis(now));
+                    contacts::Entity::update(row).exec(tx).await?;
+                }
+                let data = json!({ "id": id, "from": into.id });
+                contact::record(tx, "contact.unmerged", data, (actor, now)).await?;
+                contact::contact_view(tx, id.uuid()).await
+            })
+        })
+        .await
+    }
+}
+
+async fn surviving_ticket(
+    tx: &DatabaseTransaction,
+    mut id: Uuid,
+) -> Result<ticket::Model, StoreError> {
+    for _ in 0..STEPS_MAX {
+        let row = ticket::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
+        let row = row.filter(|row| row.deleted_at.is_none());
+        let row = row.ok_or(StoreError::NotFound("ticket that it was merged into"))?;
+        match row.merged_into {
+            Some(next) => id = next,
+            None => return Ok(row),
+        }
+    }
+    Err(StoreError::NotFound("ticket that it was merged into"))
+}
+
+async fn surviving_contact(
+    tx: &DatabaseTransaction,
+    mut id: Uuid,
+) -> Result<contacts::Model, StoreError> {
+    for _ in 0..STEPS_MAX {
+        let row = contacts::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
+        let row = row.filter(|row| row.erased_at.is_none());
+        let row = row.ok_or(StoreError::NotFound("contact that it was joined with"))?;
+        match row.merged_into {
+            Some(next) => id = next,
+            None => return Ok(row),
+        }
+    }
+    Err(StoreError::NotFound("contact that it was joined with"))
+}
+
+async fn part_tickets(
+    tx: &DatabaseTransaction,
+    gone: &ticket::Model,
+    into: &ticket::Model,
+    moved: MovedTicket,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (from, back) = (into.id, Expr::value(gone.id));
+    for ids in moved.messages.chunks(IDS_MAX) {
+        let ids = || ids.iter().copied();
+        delivery::Entity::update_many()
+            .col_expr(delivery::Column::Ticket, back.clone())
+            .filter(delivery::Column::Message.is_in(ids()))
+            .filter(delivery::Column::Ticket.eq(from))
+            .exec(tx)
+            .await?;
+        seen::Entity::update_many()
+            .col_expr(seen::Column::Ticket, back.clone())
+            .filter(seen::Column::Message.is_in(ids()))
+            .filter(seen::Column::Ticket.eq(from))
+            .exec(tx)
+            .await?;
+        message::Entity::update_many()
+            .col_expr(message::Column::Ticket, back.clone())
+            .filter(message::Column::Id.is_in(ids()))
+            .filter(message::Column::Ticket.eq(from))
+            .exec(tx)
+            .await?;
+    }
+    callback::Entity::update_many()
+        .col_expr(callback::Column::Ticket, back)
+        .filter(callback::Column::Id.is_in(moved.callbacks))
+        .filter(callback::Column::Ticket.eq(from))
+        .exec(tx)
+        .await?;
+    leave(tx, from, moved.participants).await?;
+    ticket_tag::Entity::delete_many()
+        .filter(ticket_tag::Column::Ticket.eq(from))
+        .filter(ticket_tag::Column::Tag.is_in(moved.tags))
+        .exec(tx)
+        .await?;
+    let mut row = gone.clone().into_active_model();
+    row.merged_into = Set(None);
+    row.status = Set(moved.status);
+    row.solved_at = Set(moved.solved_at);
+    row.snoozed_until = Set(moved.snoozed_until);
+    // One conversation has one open ticket: another one may have it by now.
+    if let Some(thread) = &gone.thread {
+        let taken = ticket::Entity::find()
+            .select_only()
+            .column(ticket::Column::Id)
+            .filter(ticket::Column::Channel.eq(&gone.channel))
+            .filter(ticket::Column::Thread.eq(thread))
+            .filter(ticket::Column::Id.ne(gone.id))
+            .filter(ticket::Column::Status.ne("closed"))
+            .into_tuple::<Uuid>()
+            .one(tx)
+            .await?;
+        if taken.is_some() {
+            row.thread = Set(None);
+        }
+    }
+    ticket::Entity::update(row).exec(tx).await?;
+    recount(tx, gone.id, gone.version + 1, now).await?;
+    recount(tx, into.id, into.version + 1, now).await
+}
+
+/// Takes people out of a ticket who came with the other one, unless they wrote into it since.
+async fn leave(
+    tx: &DatabaseTransaction,
+    ticket: Uuid,
+    people: Vec<(String, String)>,
+) -> Result<(), StoreError> {
+    let wrote: HashSet<(Option<String>, Option<String>)> = message::Entity::find()
+        .select_only()
+        .columns([message::Column::AuthorScheme, message::Column::AuthorValue])
+        .filter(message::Column::Ticket.eq(ticket))
+        .distinct()
+        .into_tuple()
+        .all(tx)
+        .await?
+        .into_iter()
+        .collect();
+    for (scheme, value) in people {
+        if !wrote.contains(&(Some(scheme.clone()), Some(value.clone()))) {
+            participant::Entity::delete_by_id((ticket, scheme, value)).exec(tx).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn tell(
+    tx: &DatabaseTransaction,
+    (gone, into): (&ticket::Model, &ticket::Model),
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut back = NewEvent::of(gone.id, "ticket.unmerged", actor.clone());
+    back.data = json!({ "from": into.id, "number": into.number });
+    let mut left = NewEvent::of(into.id, "ticket.released", actor);
+    left.data = json!({ "ticket": gone.id, "number": gone.number });
+    event::record(tx, vec![back, left], now).await
+}
+
+async fn part_contacts(
+    tx: &DatabaseTransaction,
+    (gone, into): (Uuid, Uuid),
+    moved: &MovedContact,
+    merged_at: i64,
+) -> Result<(), StoreError> {
+    identity::Entity::update_many()
+        .col_expr(identity::Column::Contact, Expr::value(gone))
+        .filter(identity::Column::Id.is_in(moved.identities.iter().copied()))
+        .filter(identity::Column::Contact.eq(into))
+        .exec(tx)
+        .await?;
+    let theirs =
+        identity::Entity::find().filter(identity::Column::Contact.eq(gone)).all(tx).await?;
+    let wrote = theirs.iter().fold(Condition::any(), |any, row| {
+        let one = Condition::all()
+            .add(message::Column::AuthorScheme.eq(&row.scheme))
+            .add(message::Column::AuthorValue.eq(&row.value));
+        any.add(one)
+    });
+    let mut tickets: HashSet<Uuid> = moved.tickets.iter().copied().collect();
+    if !theirs.is_empty() {
+        tickets.extend(opened_since(tx, into, &wrote, merged_at).await?);
+        message::Entity::update_many()
+            .col_expr(message::Column::Contact, Expr::value(gone))
+            .filter(message::Column::Contact.eq(into))
+            .filter(wrote)
+            .exec(tx)
+            .await?;
+    }
+    let tickets: Vec<Uuid> = tickets.into_iter().collect();
+    for ids in tickets.chunks(IDS_MAX) {
+        ticket::Entity::update_many()
+            .col_expr(ticket::Column::Contact, Expr::value(gone))
+            .filter(ticket::Column::Id.is_in(ids.iter().copied()))
+            .filter(ticket::Column::Contact.eq(into))
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Tickets of the survivor whose first message came from one of these addresses, since the merge.
+async fn opened_since(
+    tx: &DatabaseTransaction,
+    into: Uuid,
+    wrote: &Condition,
+    merged_at: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let since: Vec<Uuid> = ticket::Entity::find()
+        .select_only()
+        .column(ticket::Column::Id)
+        .filter(ticket::Column::Contact.eq(into))
+        .filter(ticket::Column::CreatedAt.gte(merged_at))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let mut opened = Vec::new();
+    for id in since {
+        let first: Option<(Uuid, i64)> = message::Entity::find()
+            .select_only()
+            .columns([message::Column::Id, message::Column::Seq])
+            .filter(message::Column::Ticket.eq(id))
+            .order_by_asc(message::Column::Seq)
+            .into_tuple()
+            .one(tx)
+            .await?;
+        let Some((first, _)) = first else { continue };
+        let by_them = message::Entity::find_by_id(first).filter(wrote.clone()).one(tx).await?;
+        opened.extend(by_them.map(|_| id));
+    }
+    Ok(opened)
+}
