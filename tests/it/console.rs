@@ -6,6 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tributary::channel::sms::segments::{Encoding, count, economical};
 
 use crate::support::browser::{Browser, Screen};
 use crate::support::daemon::Daemon;
@@ -350,4 +351,56 @@ async fn pages_carry_a_strict_policy_and_are_cached_by_their_content() {
             "{name}"
         );
     }
+}
+
+/// M14: an agent sees what a text costs while they write it, counted as the daemon counts.
+#[tokio::test]
+async fn an_agent_sees_how_many_short_messages_an_answer_is() {
+    let sms = "[channels.sms]\nkind = \"sms\"\naccount_sid = \"AC00000000000000000000000000000001\"\n\
+               auth_token = \"canary-of-the-console\"\nnumber = \"+15005550006\"\n\
+               api_url = \"http://127.0.0.1:9\"\n";
+    let first = mail(1, "Ann", "hello", "by mail");
+    let desk =
+        Desk::open_with(Screen::Desktop, &format!("{}{sms}", configuration()), &[first]).await;
+    let file = desk.daemon.folder().join("sms.txt");
+    let body =
+        "MessageSid=SM1&From=%2B15005550010&To=%2B15005550006&SmsStatus=received&Body=by+SMS";
+    fs::write(&file, body).unwrap();
+    let output = desk.daemon.run(&["ingest", "sms", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    desk.wait("both tickets", "return document.querySelectorAll('a.row').length === 2").await;
+    desk.click("a.row").await;
+    desk.wait(
+        "the ticket",
+        "return document.querySelector('.bubble .text')?.textContent === 'by SMS'",
+    )
+    .await;
+    let shown = |text: &str, words: &str| {
+        format!(
+            "const box = document.querySelector('.composer textarea'); box.value = {}; \
+             box.dispatchEvent(new Event('input')); \
+             return document.querySelector('.composer .counter').textContent === {};",
+            json!(text),
+            json!(words)
+        )
+    };
+    let plain = "a".repeat(161);
+    desk.wait("the count", &shown(&plain, "Short messages: 2, GSM-7, 145 left")).await;
+    desk.wait("the count", &shown("你好 😀", "Short messages: 1, UCS-2, 65 left")).await;
+    desk.wait("nothing", &shown("", "")).await;
+    let texts = ["", "a", "€{}", "“It’s” – fine…", "ça va – merci", "😀😀", "ab\tc\u{200b}"];
+    let texts: Vec<String> = texts
+        .iter()
+        .flat_map(|text| [1, 7, 34, 68, 153, 161, 400].map(|times| text.repeat(times)))
+        .collect();
+    let script = "return import('/console/assets/segments.js').then((counts) => \
+                  arguments[0].map((text) => { const one = counts.count(text); \
+                  return [one.encoding, one.n]; }));";
+    let theirs = desk.browser.run(script, json!([texts])).await;
+    for (text, theirs) in texts.iter().zip(theirs.as_array().unwrap()) {
+        let ours = count(&economical(text));
+        let encoding = if ours.encoding == Encoding::Gsm7 { "GSM-7" } else { "UCS-2" };
+        assert_eq!(*theirs, json!([encoding, ours.segments]), "{text}");
+    }
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }

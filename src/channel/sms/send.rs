@@ -146,13 +146,18 @@ impl Sender {
         let page = self.account.list(("Messages.json", "messages"), &query).await?;
         let ours =
             TimeDelta::from_std(began.elapsed()).map_or(begun_at, |passed| begun_at + passed);
-        let ahead = page.at.map_or(TimeDelta::zero(), |theirs| theirs - ours);
-        let earliest = since + ahead - CLOCKS_MAY_DIFFER;
+        // Where their clock is behind, so are the times of its messages. Where it is ahead, nothing is lost by looking
+        // further back, and ours may have been set right meanwhile.
+        let behind =
+            page.at.map_or(TimeDelta::zero(), |theirs| (theirs - ours).min(TimeDelta::zero()));
+        let earliest = since + behind - CLOCKS_MAY_DIFFER;
         let mut found = page.items.into_iter().filter(|item| {
             let of = |pointer| look::text(item, pointer);
             let made = told::moment(item, "/date_created");
             of("/direction") == Some("outbound-api")
                 && self.own.is(of("/from"), of("/messaging_service_sid"))
+                // What did not arrive may be sent again: somebody may have asked for just that.
+                && !of("/status").is_some_and(has_failed)
                 && made.is_some_and(|made| made >= earliest)
                 && says(of("/body").unwrap_or_default(), &letter.body)
         });
@@ -182,13 +187,18 @@ fn variables(template: &Template) -> Map<String, Value> {
         .collect()
 }
 
+/// Nobody got it, and nobody will.
+fn has_failed(status: &str) -> bool {
+    matches!(status, "failed" | "undelivered" | "canceled")
+}
+
 /// What a message at Twilio says about the delivery that it is.
 fn taken(message: &Value) -> Result<Accepted, DeliverError> {
     let Some(sid) = look::word(message, "/sid") else {
         let cause = "Twilio took it, as it seems, and gave it no name";
         return Err(DeliverError::Unknown(cause.into()));
     };
-    if matches!(look::text(message, "/status"), Some("failed" | "undelivered" | "canceled")) {
+    if look::text(message, "/status").is_some_and(has_failed) {
         let number = look::word(message, "/error_code").and_then(|code| code.parse().ok());
         let words = look::text(message, "/error_message").unwrap_or_default();
         let cause = code::told(number, words).into();

@@ -81,10 +81,13 @@ impl Own {
         if self.whatsapp { format!("{WHATSAPP}{value}") } else { value.to_owned() }
     }
 
-    /// Our own address, for people.
+    /// Our own address, as people know it. A short code, a name or a service stands for itself: it is nobody's number.
     pub(super) fn address(&self) -> Option<Address> {
-        let number = self.number.as_deref()?;
-        Address::typed(Scheme::Tel, None, number.strip_prefix(WHATSAPP).unwrap_or(number))
+        let own = self.number.as_deref().or(self.service.as_deref())?;
+        let own = own.strip_prefix(WHATSAPP).unwrap_or(own);
+        let number = Address::typed(Scheme::Tel, None, own);
+        let named = || Address { scheme: Scheme::Tel, scope: None, value: own.to_owned() };
+        Some(number.unwrap_or_else(named))
     }
 }
 
@@ -201,5 +204,11 @@ mod tests {
         let both = own(Some("+1"), Some("MG1"));
         assert!(both.is(Some("+1"), None) && both.is(Some("+2"), Some("MG1")));
         assert!(!both.is(Some("+2"), None));
+        let addresses = [&number, &service, &both].map(|own| own.address().unwrap().value);
+        assert_eq!(
+            addresses,
+            ["+1", "MG1", "+1"],
+            "a channel without an address could not write first"
+        );
     }
 }

@@ -13,6 +13,7 @@ mod sent;
 mod smtp;
 mod smtp_login;
 mod smtp_server;
+mod sms;
 mod telegram;
 mod twilio;
 mod webchat;

@@ -40,6 +40,7 @@ pub mod telegram;
 pub mod tls;
 pub mod token_endpoint;
 pub mod totp;
+pub mod twilio;
 pub mod visitor;
 
 use std::fs::{self, File};

@@ -3,6 +3,7 @@
 
 import { api, wish } from "./api.js";
 import { h, fill, toast } from "./dom.js";
+import { count } from "./segments.js";
 import { ago, bytes, moment, say } from "./words.js";
 
 const UNDO_SECONDS = 4;
@@ -16,6 +17,7 @@ const LENGTHS = {
   bytes: (text) => new TextEncoder().encode(text).length,
   chars: (text) => [...text].length,
   utf16: (text) => text.length,
+  segments: (text) => text.length,
 };
 
 export class Composer {
@@ -143,11 +145,12 @@ export class Composer {
     const parts = Math.ceil(length / can.text_max);
     const room = length > can.text_max * 0.8 || length > 500 ? say("length", { length, most: can.text_max }) : "";
     const cut = parts > 1 ? say("parts", { n: parts }) : "";
+    const short = can.text_unit === "segments" && this.text.value.trim() ? say("segments", count(this.text.value.trim())) : "";
     const ends = this.windowEnds(can);
     const left = ends === null ? Infinity : ends - Date.now();
     const window = left <= 0 ? say("window_over", { when: moment(ends) }) : left < NEAR ? say("window_ends", { when: ago(ends) }) : "";
     this.counter.classList.toggle("trouble", parts > 1 || left <= 0);
-    fill(this.counter, [room, cut, window].filter(Boolean).join(" · "));
+    fill(this.counter, [room, cut, short, window].filter(Boolean).join(" · "));
   }
 
   /** When the channel takes no answer any more; null: never. */
