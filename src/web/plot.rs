@@ -17,6 +17,8 @@ use plotters::style::{Color as _, IntoFont as _, RGBColor, TextStyle};
 const WIDTH: u32 = 720;
 /// Points of a plot over time from top to bottom.
 const HEIGHT: u32 = 220;
+/// Points of a small plot from left to right, and from top to bottom.
+const SPARK: (u32, u32) = (240, 36);
 /// Points that one row of a list takes.
 const ROW: u32 = 26;
 /// Points for a name at the left of a list.
@@ -193,6 +195,38 @@ fn number(value: f64) -> String {
     }
 }
 
+/// A bar for each value, and nothing else: for a place where there is room for no more. Blocks for less than a
+/// millisecond.
+pub(super) fn spark(values: &[f64], ground: Ground) -> Result<String, NotDrawn> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SPARK).into_drawing_area();
+        draw_spark(&area, values, ground)?;
+        area.present().map_err(not_drawn)?;
+    }
+    Ok(svg)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a part of the height of a plot")]
+fn draw_spark(
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
+    values: &[f64],
+    ground: Ground,
+) -> Result<(), NotDrawn> {
+    let most = values.iter().copied().fold(1.0, f64::max);
+    let (width, height) = (SPARK.0.cast_signed(), SPARK.1.cast_signed());
+    let count = i32::try_from(values.len()).unwrap_or(i32::MAX);
+    let foot = Rectangle::new([(0, height - 1), (width, height)], ground.line().filled());
+    area.draw(&foot).map_err(not_drawn)?;
+    for (value, place) in values.iter().zip(0_i32..) {
+        let (left, right) = (place * width / count, (place + 1) * width / count);
+        let tall = (value / most * f64::from(height - 2)) as i32;
+        let corners = [(left, height - 1 - tall), ((right - 2).max(left + 1), height - 1)];
+        area.draw(&Rectangle::new(corners, ground.colour(0).filled())).map_err(not_drawn)?;
+    }
+    Ok(())
+}
+
 /// Names with a bar each. Blocks for some milliseconds.
 pub(super) fn list(rows: &[(String, f64)], ground: Ground) -> Result<String, NotDrawn> {
     let mut svg = String::new();
@@ -274,6 +308,9 @@ mod tests {
     fn nothing_and_very_much_can_be_drawn() {
         assert!(over_time(&[], &[], Ground::Light).unwrap().ends_with("</svg>\n"));
         assert!(list(&[], Ground::Light).unwrap().contains("</svg>"));
+        assert!(spark(&[], Ground::Light).unwrap().contains("</svg>"));
+        // One bar each, and the line below them.
+        assert_eq!(spark(&[1.0, 0.0, 3.0], Ground::Dark).unwrap().matches("<rect").count(), 4);
         let values = (0_u32..366).map(|value| Some(f64::from(value) * 1e9)).collect();
         let much = Series { drawn: Drawn::Bars, values };
         assert!(over_time(&days(366), &[much], Ground::Dark).is_ok());

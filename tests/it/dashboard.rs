@@ -24,8 +24,8 @@ async fn the_dashboard_draws_what_its_tables_say_and_filters_it() {
     let browser = at(&demo, Screen::Desktop, "en", "#/dashboard").await;
     let drawn = "const plots = [...document.querySelectorAll('.plot img')]; \
         plots.forEach((plot) => plot.scrollIntoView()); \
-        return plots.length === 6 && plots.every((plot) => plot.complete && plot.naturalWidth > 100)";
-    browser.wait("six plots", drawn).await;
+        return plots.length === 7 && plots.every((plot) => plot.complete && plot.naturalWidth > 100)";
+    browser.wait("seven plots", drawn).await;
     browser
         .run("document.querySelector('.plot').scrollIntoView({ block: 'center' })", json!([]))
         .await;
@@ -37,7 +37,7 @@ async fn the_dashboard_draws_what_its_tables_say_and_filters_it() {
     assert!(all > 60, "{all}");
     // Each plot has its numbers in words that a screen reader finds.
     let tables = "return [...document.querySelectorAll('details.numbers')].map((one) => one.dataset.table).join()";
-    assert_eq!(browser.run(tables, json!([])).await, "days,channels,tags,scores");
+    assert_eq!(browser.run(tables, json!([])).await, "days,channels,tags,known,scores");
     let sum = "return [...document.querySelectorAll(\"[data-table='channels'] tbody tr\")]\
         .reduce((sum, row) => sum + Number(row.children[1].textContent), 0)";
     assert_eq!(browser.run(sum, json!([])).await, all);
@@ -75,4 +75,18 @@ async fn the_dashboard_fits_a_phone_and_speaks_chinese() {
     let wide = "return document.documentElement.scrollWidth <= innerWidth";
     assert_eq!(browser.run(wide, json!([])).await, true, "nothing is wider than the screen");
     browser.screenshot("console_dashboard_phone_zh").await;
+}
+
+#[tokio::test]
+async fn each_channel_shows_what_came_by_it() {
+    let demo = Demo::start();
+    let api = demo.api(&demo.settings());
+    let browser = at(&demo, Screen::Desktop, "en", "#/channels").await;
+    let channels = api.all("/channels").await.len();
+    let drawn = format!(
+        "const plots = [...document.querySelectorAll('.spark img')]; plots.forEach((plot) => plot.scrollIntoView()); \
+         return plots.length === {channels} && plots.every((plot) => plot.complete && plot.naturalWidth === 240 && plot.alt)"
+    );
+    browser.wait("a small plot of each", &drawn).await;
+    browser.screenshot("console_channels").await;
 }

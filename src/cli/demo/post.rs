@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use super::plan::Case;
 use crate::model::{DedupeKey, Raw, Timestamp, Transport};
@@ -24,6 +25,7 @@ impl Said<'_> {
             "mail" => self.mail().into_bytes(),
             "telegram" => self.telegram().to_string().into_bytes(),
             "whatsapp" => self.whatsapp().to_string().into_bytes(),
+            "sms" => self.sms().into_bytes(),
             "messenger" => self.direct("page", "1234567890").to_string().into_bytes(),
             "instagram" => self.direct("instagram", "17841400000000001").to_string().into_bytes(),
             "facebook" => self.facebook().to_string().into_bytes(),
@@ -124,6 +126,14 @@ impl Said<'_> {
             "contacts": [{ "profile": { "name": self.case.name }, "wa_id": phone }], "messages": [message] });
         let change = json!({ "field": "messages", "value": value });
         self.envelope("whatsapp_business_account", "102290129340398", "changes", &change)
+    }
+
+    fn sms(&self) -> String {
+        let id = format!("SM{:032}", u64::from(self.case.customer) * 100 + u64::from(self.number));
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("MessageSid", &id).append_pair("SmsStatus", "received");
+        form.append_pair("From", &self.phone()).append_pair("To", "+15005550006");
+        form.append_pair("Body", self.text).finish()
     }
 
     fn direct(&self, object: &str, own: &str) -> Value {

@@ -17,7 +17,7 @@ use super::describe::Errors;
 use super::read::{Filters, list};
 use super::stats::span;
 use super::tickets::{Whose, assignee, is_none};
-use crate::store::{Board, BoardRow, Principal, TicketFilter, TicketKey};
+use crate::store::{Board, BoardRow, Principal, StatsFilter, TicketFilter, TicketKey};
 
 /// Names in a plot: more is a table to read.
 const NAMES_MAX: usize = 10;
@@ -105,6 +105,8 @@ enum Plot {
     Channels,
     Topics,
     Satisfaction,
+    Spark,
+    Known,
 }
 
 /// `volumes-light.svg`.
@@ -117,6 +119,8 @@ fn named(name: &str) -> Option<(Plot, Ground)> {
         "channels" => Plot::Channels,
         "topics" => Plot::Topics,
         "satisfaction" => Plot::Satisfaction,
+        "spark" => Plot::Spark,
+        "known" => Plot::Known,
         _ => return None,
     };
     let ground = match ground {
@@ -130,7 +134,8 @@ fn named(name: &str) -> Option<(Plot, Ground)> {
 /// Draw a plot of the dashboard
 ///
 /// `volumes` (tickets opened and solved, messages in), `times` (medians in hours until the first answer and the end),
-/// `backlog`, `channels`, `topics` (tags), `satisfaction` (judgements from 1 to 5), each with `-light.svg` or
+/// `backlog`, `channels`, `topics` (tags), `satisfaction` (judgements from 1 to 5), `spark` (a small one of the messages
+/// that came, without axes), `known` (known answers that went out by themselves, by article), each with `-light.svg` or
 /// `-dark.svg`. The numbers are those of the dashboard.
 #[utoipa::path(get, path = "/stats/plots/{name}", tag = "stats",
     params(("name" = String, Path, description = "such as `volumes-light.svg`"), BoardQuery),
@@ -142,8 +147,11 @@ async fn show_plot(
     Filters(query): Filters<BoardQuery>,
 ) -> Result<Response, Problem> {
     let (plot, ground) = named(&name).ok_or_else(|| Problem::no_such("plot"))?;
+    let channel = query.channel.first().cloned();
     let board = board(&state, &caller.0, query).await?;
-    let drawn = tokio::task::spawn_blocking(move || draw(plot, &board, ground)).await;
+    let known =
+        if plot == Plot::Known { known(&state, &board, channel).await? } else { Vec::new() };
+    let drawn = tokio::task::spawn_blocking(move || draw(plot, &board, &known, ground)).await;
     let svg = drawn.map_err(|error| not_drawn(&error.to_string()))?;
     let svg = svg.map_err(|error| not_drawn(&error.to_string()))?;
     let headers = [
@@ -160,7 +168,26 @@ fn not_drawn(error: &str) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)
 }
 
-fn draw(plot: Plot, board: &Board, ground: Ground) -> Result<String, NotDrawn> {
+/// Known answers of the same span and channel, with how often each went out by itself. What else is filtered by does
+/// not count here: they go out before anybody has sorted a ticket.
+async fn known(
+    state: &State,
+    board: &Board,
+    channel: Option<String>,
+) -> Result<Vec<(String, f64)>, Problem> {
+    let filter = StatsFilter { from: board.from, to: board.to, channel };
+    let figures = state.engine.store.answer_figures(&filter).await?;
+    let mut rows: Vec<_> = figures.into_iter().map(|(article, of)| (article, of.shown)).collect();
+    rows.sort_by_key(|(_, shown)| std::cmp::Reverse(*shown));
+    Ok(rows.into_iter().take(NAMES_MAX).map(|(article, shown)| (article, count(shown))).collect())
+}
+
+fn draw(
+    plot: Plot,
+    board: &Board,
+    known: &[(String, f64)],
+    ground: Ground,
+) -> Result<String, NotDrawn> {
     let days: Vec<String> = board.days.iter().map(|day| day.name.clone()).collect();
     let series = |drawn: Drawn, value: fn(&BoardRow) -> Option<f64>| Series {
         drawn,
@@ -190,6 +217,11 @@ fn draw(plot: Plot, board: &Board, ground: Ground) -> Result<String, NotDrawn> {
         Plot::Backlog => {
             plot::over_time(&days, &[series(Drawn::Line, |day| Some(count(day.backlog)))], ground)
         }
+        Plot::Spark => {
+            let came: Vec<f64> = board.days.iter().map(|day| count(day.messages_in)).collect();
+            plot::spark(&came, ground)
+        }
+        Plot::Known => plot::list(known, ground),
         Plot::Channels => plot::list(&opened(&board.channels), ground),
         Plot::Topics => plot::list(&opened(&board.tags), ground),
         Plot::Satisfaction => {

@@ -98,6 +98,7 @@ export const api = {
   audit: (filter) => call("GET", `/audit${query({ limit: 100, ...filter })}`),
   unseal: (id, reason) => call("POST", `/messages/${id}/unseal`, { body: { reason } }),
   board: (filter) => call("GET", `/stats/board${query(filter)}`),
+  faq: (filter) => call("GET", `/faq${query(filter)}`),
   ticketWords: () => call("GET", "/tickets/words"),
 };
 

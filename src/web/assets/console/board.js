@@ -48,6 +48,15 @@ function numbers(table, head, rows, filter) {
       h("tbody", null, rows.map((row) => h("tr", null, h("th", { scope: "row" }, row.name), COLUMNS.map(([, of]) => h("td", null, String(of(row))))))))));
 }
 
+/** What became of known answers that went out by themselves. */
+function known(articles) {
+  const columns = ["shown", "helped", "escalated", "silent", "waiting"];
+  return h("details.card.numbers", { data: { table: "known" } }, h("summary", null, say("numbers_of", { what: say("plot.known") })),
+    h("div.scroll", { tabindex: 0, role: "region", "aria-label": say("plot.known") }, h("table", null,
+      h("thead", null, h("tr", null, h("th", { scope: "col" }, say("known")), columns.map((one) => h("th", { scope: "col" }, say(`known.${one}`))))),
+      h("tbody", null, articles.map((one) => h("tr", null, h("th", { scope: "row" }, one.title ?? one.article), columns.map((column) => h("td", null, String(one[column])))))))));
+}
+
 function scores(board) {
   return h("details.card.numbers", { data: { table: "scores" } }, h("summary", null, say("numbers_of", { what: say("plot.satisfaction") })),
     h("table", null, h("tbody", null, board.scores.map((times, place) => h("tr", null, h("th", { scope: "row" }, `${place + 1} ★`), h("td", null, String(times)))).reverse())));
@@ -89,7 +98,7 @@ export function showBoard(parent, desk) {
     const filter = { from: new Date(now - wanted.days * 864e5).toISOString(), to: new Date(now).toISOString(),
       channel: wanted.channel, tag: wanted.tag, assignee: wanted.assignee };
     try {
-      const [board, words] = await Promise.all([api.board(filter), api.ticketWords()]);
+      const [board, words, faq] = await Promise.all([api.board(filter), api.ticketWords(), api.faq({ from: filter.from, to: filter.to, channel: filter.channel })]);
       if (closed || mine !== turn) return;
       choices(words.channels, words.tags);
       const { total } = board;
@@ -101,10 +110,12 @@ export function showBoard(parent, desk) {
         h("div.plots", null,
           plot("volumes", filter, ["opened", "ended", "came"]), plot("times", filter, ["first_answer", "solving"]),
           plot("backlog", filter, ["backlog"]), plot("satisfaction", filter, []),
-          plot("topics", filter, []), plot("channels", filter, [])),
+          plot("topics", filter, []), plot("channels", filter, []),
+          faq.items.length ? plot("known", filter, []) : null),
         numbers("days", say("by_day"), board.days, filter),
         numbers("channels", say("by_channel"), board.channels, filter),
         numbers("tags", say("by_tag"), board.tags, filter),
+        faq.items.length ? known(faq.items) : null,
         scores(board));
     } catch (problem) {
       if (!closed && mine === turn) fill(body, h("div.blank", null, problem.message));

@@ -27,7 +27,7 @@ function link(view, words, name) {
   const count = h("span.count");
   counts.set(view, count);
   // Filled in later, by `count`.
-  return h("a.nav", { href: `#/${view}`, data: { view }, "aria-label": words }, h("span", null, words), name ?? count);
+  return h("a.nav", { href: `#/${view}`, data: { view } }, h("span", null, words), name ?? count);
 }
 
 function shell() {
@@ -152,7 +152,7 @@ function route() {
     app.dataset.at = "page";
     return;
   }
-  fill(parts.main, h("div.blank", null, say("pick")));
+  fill(parts.main, h("div.blank", null, h("h1", null, say("pick"))));
 }
 
 let waiting = null;

@@ -1,6 +1,6 @@
 // How it runs: channels, what could not be sent, what could not be read.
 
-import { api } from "./api.js";
+import { api, query } from "./api.js";
 import { h, fill, toast } from "./dom.js";
 import { ago, bytes, moment, say } from "./words.js";
 
@@ -26,7 +26,7 @@ export function page(parent, title, read, every = 10) {
 
 export function table(heads, rows) {
   return h("div.scroll", null, h("table", null,
-    h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
+    h("thead", null, h("tr", null, heads.map((head) => (head ? h("th", { scope: "col" }, head) : h("td"))))),
     h("tbody", null, rows)));
 }
 
@@ -42,6 +42,13 @@ export function button(words, action, refresh) {
   } } }, words);
 }
 
+/** What came by a channel in the last 30 days, small. The same address each time, so that the browser asks seldom. */
+function spark(channel) {
+  const at = (ground) => `/api/v1/stats/plots/spark-${ground}.svg${query({ channel: channel.name })}`;
+  return h("picture.spark", null, h("source", { media: "(prefers-color-scheme: dark)", srcset: at("dark") }),
+    h("img", { src: at("light"), alt: say("spark", { channel: channel.name }), width: 240, height: 36, loading: "lazy" }));
+}
+
 export function showChannels(parent) {
   return page(parent, say("channels"), async (refresh) => {
     const { items } = await api.channels();
@@ -52,13 +59,15 @@ export function showChannels(parent) {
         h("header", null, h("span.dot", { class: GOOD.includes(channel.state) ? "good" : channel.state === "paused" ? "paused" : "bad" }),
           h("b", null, channel.name), h("span.tag", null, channel.kind), h("span.small", null, say(channel.state))),
         h("p.small", null, channel.addresses.join(", ")),
+        spark(channel),
         h("dl.facts", null,
           h("dt", null, say("last_success")), h("dd", { title: channel.last_success_at ? moment(channel.last_success_at) : "" }, channel.last_success_at ? ago(channel.last_success_at) : "–"),
           h("dt", null, say("today")), h("dd", null, say("in_out", { in: counters.received_24h, out: counters.sent_24h })),
           h("dt", null, say("waiting")), h("dd", null, String(waiting)),
           h("dt", null, say("quarantine")), h("dd", null, String(counters.quarantined)),
           h("dt", null, say("delivery.failed")), h("dd", null, String(counters.failed + counters.unconfirmed))),
-        channel.last_error && !GOOD.slice(0, 1).includes(channel.state) ? h("p.notice", null, channel.last_error) : null,
+        channel.last_error && !GOOD.slice(0, 1).includes(channel.state)
+          ? h("p.notice", null, channel.last_error, channel.last_error_at ? h("span.small", { title: moment(channel.last_error_at) }, ` · ${ago(channel.last_error_at)}`) : null) : null,
         channel.advice ? h("p.advice", null, channel.advice) : null,
         channel.paused ? button(say("resume"), () => api.resume(channel.name), refresh) : button(say("pause"), () => api.pause(channel.name), refresh));
     }));

@@ -1,12 +1,13 @@
 // What the console says. A language is one table; to add one, add a table and its name below.
 
 const EN = {
+  "plot.known": "Known answers that went out by themselves", "known.shown": "Sent", "known.helped": "Helped", "known.escalated": "Wanted a person", "known.silent": "No word", "known.waiting": "Not yet known",
   nothing_yet: "Nothing yet", first_steps: "First steps", step_test: "Send yourself a test message", step_test_more: "It comes by the web chat, as from a customer, and is a ticket here at once.",
   step_test_none: "No web chat is configured: [channels.web] with kind = \"webchat\".", send_test: "Send a test message", open_chat: "Open the chat as a customer",
   test_message: "Hello! This is a test: do you see me?", test_sent: "Sent. It will be here in a moment…", test_arrived: "It has arrived:",
   step_channel: "Connect a channel", step_channel_more: "In tributary.toml; every key is explained in config/channels. Then check it, and let the daemon read it again.",
   step_people: "Let your colleagues in", step_people_more: "Each gets a link that signs them in once; then they choose how to sign in.",
-  mentions: "Notes for me", mention: "Who is it for?", named_you: "{name} names you in a note", kind_of_message: "To whom",
+  spark: "Messages by {channel} in the last 30 days", mentions: "Notes for me", mention: "Who is it for?", named_you: "{name} names you in a note", kind_of_message: "To whom",
   later: "Later…", send_at: "When to send", planned_undo: "Will be sent {when}", in_the_past: "That time is over.", draft_secret: "This holds a secret: it is kept nowhere.",
   length: "{length} of {most}", parts: "goes out in {n} parts", window_ends: "can be answered until {when}", window_over: "could be answered until {when}",
   waiting_us: "Waiting for us", own_views: "My views", narrow: "Narrow", save_view: "Save as a view…", view_name: "What is the view to be called?",
@@ -70,12 +71,13 @@ const EN = {
 };
 
 const ZH = {
+  "plot.known": "自动发送的常见解答", "known.shown": "已发送", "known.helped": "有帮助", "known.escalated": "转人工", "known.silent": "无回应", "known.waiting": "等待中",
   nothing_yet: "暂无工单", first_steps: "入门", step_test: "给自己发一条测试消息", step_test_more: "它会像客户消息一样通过网页聊天到达,并立即成为工单。",
   step_test_none: "尚未配置网页聊天:[channels.web],kind = \"webchat\"。", send_test: "发送测试消息", open_chat: "以客户身份打开聊天",
   test_message: "您好!这是一条测试消息,能看到吗?", test_sent: "已发送,马上就到…", test_arrived: "已到达:",
   step_channel: "接入渠道", step_channel_more: "编辑 tributary.toml,各项说明见 config/channels。然后检查并让服务重新读取配置。",
   step_people: "邀请同事", step_people_more: "每人会得到一个只能使用一次的登录链接,之后可自选登录方式。",
-  mentions: "提到我的备注", mention: "提到谁?", named_you: "{name} 在备注中提到了您", kind_of_message: "发送对象",
+  spark: "最近 30 天通过 {channel} 收到的消息", mentions: "提到我的备注", mention: "提到谁?", named_you: "{name} 在备注中提到了您", kind_of_message: "发送对象",
   later: "稍后发送…", send_at: "发送时间", planned_undo: "将于 {when} 发送", in_the_past: "该时间已过。", draft_secret: "内容含有敏感信息:不会被保存。",
   length: "{length} / {most}", parts: "将分为 {n} 条发送", window_ends: "可回复至 {when}", window_over: "可回复时间已于 {when} 结束",
   waiting_us: "等待我方回复", own_views: "我的视图", narrow: "筛选", save_view: "保存为视图…", view_name: "视图名称?",
