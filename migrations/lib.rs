@@ -28,6 +28,8 @@ mod m20261126_000090_link_codes;
 mod m20261126_000091_merges;
 mod m20261126_000110_desk;
 mod m20261126_000120_composer;
+mod m20261126_000130_bridged_calls;
+mod m20261126_000131_forget;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -54,6 +56,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000091_merges::Migration),
             Box::new(m20261126_000110_desk::Migration),
             Box::new(m20261126_000120_composer::Migration),
+            Box::new(m20261126_000130_bridged_calls::Migration),
+            Box::new(m20261126_000131_forget::Migration),
         ]
     }
 }

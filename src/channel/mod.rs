@@ -10,6 +10,7 @@ pub mod chat;
 pub mod comments;
 pub mod direct;
 pub mod email;
+pub mod phone;
 pub mod shared;
 pub mod sms;
 pub mod telegram;
@@ -223,6 +224,50 @@ pub trait Deliver: Send + Sync {
     /// Shows in a conversation that somebody is typing, where the service has such a thing: for some seconds, and
     /// nothing else. Whether it worked is nobody's concern; it has a limit in time of its own.
     async fn show_typing(&self, _at: &Place) {}
+
+    /// As what a reply reaches the customer: agents are told.
+    fn goes_as(&self) -> GoesAs {
+        GoesAs::Message
+    }
+
+    /// The telephone of an agent who wants to be connected with a customer
+    /// ([`Outbound::bridge`](crate::model::Outbound)); asked before such a delivery is queued.
+    fn agent_line(&self, _wanted: &AgentLine) -> Result<String, NoLine> {
+        Err(NoLine::NoCalls)
+    }
+}
+
+/// As what a reply reaches the customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoesAs {
+    /// As a message on the channel.
+    Message,
+    /// As an SMS, although the customer called.
+    Sms,
+    /// It is spoken in a telephone call. So nothing is sent by itself: telephones do not ring for machines.
+    Call,
+}
+
+/// Which telephone of an agent.
+#[derive(Debug, Clone, Default)]
+pub struct AgentLine {
+    /// The address that they sign in with.
+    pub person: Option<String>,
+    /// The number, if they chose one: E.164.
+    pub number: Option<String>,
+}
+
+/// An agent cannot be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoLine {
+    /// The channel connects nobody.
+    #[error("this channel makes no calls")]
+    NoCalls,
+    /// The number is none of those that the settings name; who could choose any number, could run up any bill.
+    #[error(
+        "your telephone is none of the channel's `agents`: name one of them, or have it entered there"
+    )]
+    Unknown,
 }
 
 /// A conversation, as the service knows it.
@@ -285,6 +330,16 @@ pub enum DeliverError {
 pub trait Download: Send + Sync {
     /// One attempt at the whole file, limited in size and time by the adapter.
     async fn download(&self, media: &MediaRef) -> Result<Bytes, DownloadError>;
+
+    /// Are files taken away at the service once they are in our store?
+    fn forgets(&self) -> bool {
+        false
+    }
+
+    /// The file is in our store: takes it away at the service. One attempt; what is not there any more is away.
+    async fn forget(&self, _media: &MediaRef) -> Result<(), DownloadError> {
+        Ok(())
+    }
 }
 
 /// What to do about an attachment that could not be fetched.
@@ -350,6 +405,7 @@ pub type SignIns = fn(&ChannelName, Table) -> Result<Vec<Box<dyn SignIn>>, BadCh
 pub const KINDS: &[Kind] = &[
     api::KIND,
     email::KIND,
+    phone::KIND,
     sms::KIND,
     telegram::KIND,
     webchat::KIND,

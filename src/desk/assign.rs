@@ -6,9 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::hours::Calendar;
 use super::language::serves;
-use crate::model::Timestamp;
+use crate::model::{Calendar, Timestamp};
 
 /// `[[agents]]`: what is known of somebody who works here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -123,8 +122,8 @@ pub(super) fn assign(
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::hours::CalendarSetting;
     use super::*;
+    use crate::model::CalendarSetting;
 
     fn agent(email: &str, languages: &[&str], skills: &[&str]) -> AgentSetting {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();

@@ -6,9 +6,8 @@ use std::time::Duration;
 use chrono::Weekday;
 use chrono_tz::Tz;
 
-use super::hours::{Calendar, DaySpan};
 use super::language::fitting;
-use crate::model::{CallOutcome, CallbackStatus, Timestamp};
+use crate::model::{Calendar, CallOutcome, CallbackStatus, DaySpan, Timestamp};
 
 /// The desk's hours and the customer's are looked at in turn, each a day further on at the most: where they have not
 /// met by then, they never do.

@@ -101,6 +101,9 @@ pub enum CannotReply {
     /// What nobody may ever send, whoever asked for it.
     #[error("the reply holds a {0}: such a thing is never sent; whoever has it has the money")]
     Secret(&'static str),
+    /// What is sent there makes a telephone ring.
+    #[error("a reply on this channel is a telephone call: nothing is sent there by itself")]
+    Spoken,
     /// Something within the text.
     #[error("the text holds a character that cannot be sent (NUL)")]
     Text,

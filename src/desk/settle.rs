@@ -153,6 +153,8 @@ mod tests {
                 automated: false,
                 private: false,
                 choices: Vec::new(),
+                language: None,
+                bridge: None,
                 begun_at: chrono::DateTime::UNIX_EPOCH,
                 tried_since: None,
                 customer_wrote_at: None,

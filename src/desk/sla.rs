@@ -9,8 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::hours::Calendar;
-use crate::model::{Priority, Timestamp};
+use crate::model::{Calendar, Priority, Timestamp};
 
 /// `[sla]`: within which time answers are promised.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -145,8 +144,8 @@ impl SlaSetting {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::hours::CalendarSetting;
     use super::*;
+    use crate::model::CalendarSetting;
 
     fn calendars() -> BTreeMap<String, Calendar> {
         let office = CalendarSetting {

@@ -7,12 +7,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::assign::{AgentSetting, Colleague, assign};
-use super::hours::{Calendar, CalendarSetting};
 use super::impostor::{Protect, ProtectSetting};
 use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, fold};
 use super::sla::{Awaited, Due, SlaSetting};
 use super::urgency::{Alarm, UrgencySetting, alarm};
-use crate::model::{Flag, Inbound, OwnAddresses, Priority, Timestamp};
+use crate::model::{Calendar, CalendarSetting, Flag, Inbound, OwnAddresses, Priority, Timestamp};
 
 /// The sections of the settings that say what becomes of messages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -10,7 +10,8 @@ use metrics::counter;
 use super::supervisor::{chain, describe};
 use super::{Engine, failpoint};
 use crate::channel::DownloadError;
-use crate::store::{DueMedia, StoreError};
+use crate::model::Timestamp;
+use crate::store::{Afterwards, DueMedia, StoreError};
 
 /// The poll is the truth; files are not in a hurry.
 const POLL: Duration = Duration::from_secs(2);
@@ -44,6 +45,7 @@ impl Engine {
     /// Fetches what is due now. Returns how many files that were.
     pub async fn fetch_some(&self) -> Result<usize, StoreError> {
         let now = self.clock.now();
+        self.forget_some(now).await?;
         // Looked at without writing first: almost always there is nothing.
         if !self.store.has_due_media(now).await? {
             return Ok(0);
@@ -54,9 +56,36 @@ impl Engine {
         Ok(due.len())
     }
 
+    /// Takes files away at their services, as far as we have them.
+    async fn forget_some(&self, now: Timestamp) -> Result<(), StoreError> {
+        for media in self.store.take_due_forgets(AT_ONCE, now).await? {
+            let download =
+                self.running(&media.channel).and_then(|running| running.channel.download.clone());
+            let Some(download) = download else { continue };
+            let forgotten = download.forget(&media.source).await;
+            failpoint::hit("media.forgotten");
+            match forgotten {
+                Ok(()) => self.store.end_forget(media.id).await?,
+                Err(DownloadError::Retry { after, .. }) if media.attempt < TRIES_MAX => {
+                    let wait = backoff(media.attempt).max(after.unwrap_or_default());
+                    self.store.postpone_forget(media.id, now + wait).await?;
+                }
+                Err(DownloadError::Retry { cause, .. } | DownloadError::Never(cause)) => {
+                    let channel = &media.channel;
+                    tracing::error!(%channel, attachment.id = %media.id, error = chain(&cause),
+                        "a file could not be deleted at the service of {channel}: delete it there by hand");
+                    self.store.end_forget(media.id).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn fetch(&self, media: &DueMedia) -> Result<(), StoreError> {
         let download =
             self.running(&media.channel).and_then(|running| running.channel.download.clone());
+        let forgets = download.as_ref().is_some_and(|download| download.forgets());
+        let afterwards = if forgets { Afterwards::Forget } else { Afterwards::Stay };
         let fetched = match download {
             Some(download) => {
                 // Dropping it half-way loses nothing: another attempt follows.
@@ -75,7 +104,7 @@ impl Engine {
         let (now, label) = (self.clock.now(), media.channel.to_string());
         let outcome = match fetched {
             Ok(bytes) => {
-                self.store.keep_media(media.id, &bytes, now).await?;
+                self.store.keep_media(media, (&bytes, afterwards), now).await?;
                 "stored"
             }
             Err(DownloadError::Retry { cause, after }) if media.attempt < TRIES_MAX => {

@@ -36,6 +36,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use callback::ConnectError;
 pub use clock::{Clock, Hand};
 pub use health::{Health, Part, PartHealth, State};
 pub use raw::RawView;

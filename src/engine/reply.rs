@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Engine, failpoint};
-use crate::channel::Channel;
+use crate::channel::{Channel, GoesAs};
 use crate::desk::{self, CannotReply, Draft};
 use crate::model::{
     Actor, ActorKind, ChannelName, Choice, ContactId, MessageId, OwnAddresses, Party, Priority,
@@ -127,6 +127,9 @@ impl Engine {
         let running = self.running(&name);
         let running = running.filter(|running| running.channel.deliver.is_some());
         let running = running.ok_or_else(|| ReplyError::NoChannel(name.clone()))?;
+        if request.actor.kind == ActorKind::System && speaks(&running.channel) {
+            return Err(CannotReply::Spoken.into());
+        }
         let own = self.own_addresses();
         let planned = running.clone();
         // Looking for secrets in a long text takes too long for this thread.
@@ -220,6 +223,7 @@ fn plan(
         }
         None => Vec::new(),
     };
+    let automated = request.actor.kind == ActorKind::System;
     let html = request.html.as_deref().map(ammonia::clean);
     let in_template = request.template.as_ref().map(Template::shown);
     if let Some(secret) = in_template.as_deref().and_then(desk::never_sent) {
@@ -245,7 +249,6 @@ fn plan(
     if let Some((last, offered)) = parts.last_mut().zip(offered) {
         last.choices = offered.choices;
     }
-    let automated = request.actor.kind == ActorKind::System;
     Ok(ReplyPlan {
         message: request.message,
         ticket: facts.ticket,
@@ -267,8 +270,14 @@ fn plan(
         automated,
         template: request.template,
         private: request.private,
+        bridge: None,
         once: request.once,
     })
+}
+
+/// Does a reply make a telephone ring?
+fn speaks(channel: &Channel) -> bool {
+    channel.deliver.as_ref().is_some_and(|deliver| deliver.goes_as() == GoesAs::Call)
 }
 
 /// Could the channel write to this address?

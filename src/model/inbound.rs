@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, CallWish, Cursor, DedupeKey, DeliveryId, MediaRef, Priority, RemoteId, Secret,
-    ThreadKey, Timestamp, UploadId,
+    Address, CallOutcome, CallWish, Cursor, DedupeKey, DeliveryId, MediaRef, Priority, RemoteId,
+    Secret, ThreadKey, Timestamp, UploadId,
 };
 
 /// One thing that a remote service told us, exactly as it told us. Bytes now, meaning later.
@@ -77,6 +77,8 @@ pub enum Event {
     Standing(Standing),
     /// The service gave somebody, or a conversation, another name.
     Moved(Moved),
+    /// A call that we made for an agent is over.
+    Called(Called),
 }
 
 impl Event {
@@ -92,7 +94,8 @@ impl Event {
             | Self::Rating(_)
             | Self::Reaction(_)
             | Self::Standing(_)
-            | Self::Moved(_) => None,
+            | Self::Moved(_)
+            | Self::Called(_) => None,
         }
     }
 }
@@ -280,6 +283,10 @@ pub enum Flag {
     PhishingLink,
     /// Sent to its author alone, and not under the post where they wrote.
     Private,
+    /// A call in which nobody here spoke with the caller.
+    MissedCall,
+    /// A call that somebody here took. In pieces of a call it takes [`Flag::MissedCall`] away, whichever comes first.
+    AnsweredCall,
 }
 
 /// Verdicts on a mail's sender, as words of RFC 8601: `pass`, `fail`, `softfail`, `neutral`, `none`,
@@ -384,6 +391,16 @@ pub enum Reach {
     OptedIn,
     /// They asked us to stop.
     OptedOut,
+}
+
+/// How a call ended that we made for an agent ([`Outbound::bridge`](super::Outbound)). It may be told in several ways
+/// and in any order: what says more counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Called {
+    /// The delivery that made it.
+    pub delivery: DeliveryId,
+    /// How it ended for the customer; `None`: they were not called, since the agent was not there.
+    pub outcome: Option<CallOutcome>,
 }
 
 /// The same person or group, under another name.

@@ -5,6 +5,7 @@
 mod callback;
 mod capability;
 mod event;
+mod hours;
 mod ids;
 mod inbound;
 mod outbound;
@@ -16,6 +17,7 @@ mod ticket;
 pub use callback::*;
 pub use capability::*;
 pub use event::*;
+pub use hours::*;
 pub use ids::*;
 pub use inbound::*;
 pub use outbound::*;

@@ -54,6 +54,11 @@ pub struct Outbound {
     pub template: Option<Template>,
     /// Buttons below the text. What is pressed comes back as a message with the button's label.
     pub choices: Vec<Choice>,
+    /// The ticket's language, as a tag.
+    pub language: Option<String>,
+    /// Call an agent and connect them with `to`, instead of sending the text, which then only says to people here
+    /// what it is.
+    pub bridge: Option<Bridge>,
 }
 
 /// One of a few answers that a customer can give with a tap.
@@ -63,6 +68,15 @@ pub struct Choice {
     pub id: String,
     /// What stands on the button, in the customer's language.
     pub label: String,
+}
+
+/// An agent who wants to be connected with a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Their telephone: E.164.
+    pub agent: String,
+    /// They wait no longer than this: later, nobody is called.
+    pub until: Timestamp,
 }
 
 /// A message that the service approved beforehand: some let nothing else through to whoever has not written

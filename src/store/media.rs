@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::entity::{attachment, message, seal};
 use super::event::{self, NewEvent};
-use super::{Store, StoreError, blob, millis, original};
+use super::{Store, StoreError, blob, forget, millis, original};
 use crate::model::{Actor, AttachmentId, ChannelName, MediaRef, Timestamp};
 
 /// A node that took a file and died: after this time another one takes it.
@@ -28,6 +28,15 @@ pub struct DueMedia {
     pub source: MediaRef,
     /// Attempts begun, this one included.
     pub attempt: u32,
+}
+
+/// What becomes of a file at the service, once it is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It stays.
+    Stay,
+    /// It is taken away.
+    Forget,
 }
 
 impl Store {
@@ -56,13 +65,15 @@ impl Store {
         .await
     }
 
-    /// Keeps a fetched file, sealed. `false`: its message was erased meanwhile, so there is nothing to keep.
+    /// Keeps a fetched file, sealed. `false`: its message was erased meanwhile, so there is nothing to keep. What
+    /// becomes of it at the service is noted with it.
     pub async fn keep_media(
         &self,
-        id: AttachmentId,
-        bytes: &[u8],
+        media: &DueMedia,
+        (bytes, there): (&[u8], Afterwards),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let id = media.id;
         let (safety, given) = (self.safety(), bytes.to_vec());
         let work = bytes.len().saturating_mul(24);
         // What it claims to be was said by whoever named it; what it is, is seen.
@@ -77,10 +88,14 @@ impl Store {
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         let kept = Arc::new((seal, packed, inline, original));
         let state = self.arrived();
+        let media = media.clone();
         self.write(move |tx| {
-            let kept = kept.clone();
+            let (kept, media) = (kept.clone(), media.clone());
             Box::pin(async move {
                 let (seal, packed, inline, original) = &*kept;
+                if there == Afterwards::Forget {
+                    forget::note(tx, &media, now).await?;
+                }
                 let Some(row) = pending(tx, id).await? else { return Ok(false) };
                 seal::Entity::delete_by_id(row.seal).exec(tx).await?;
                 seal::Entity::insert(seal.clone().into_active_model())

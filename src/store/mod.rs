@@ -21,6 +21,7 @@ mod idempotency;
 mod ingest;
 mod journal;
 mod lease;
+mod forget;
 mod media;
 mod message;
 mod migrate;
@@ -68,7 +69,7 @@ pub use idempotency::{Answer, By, KEY_TTL, Once};
 pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending, Placed};
 pub use lease::{Fence, LEASE_TTL};
-pub use media::DueMedia;
+pub use media::{Afterwards, DueMedia};
 pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };

@@ -177,6 +177,8 @@ fn row(
         template: None,
         private: false,
         choices: Vec::new(),
+        language: None,
+        bridge: None,
     };
     let mut row = delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::engine::{NotKept, ReplyError};
+use crate::engine::{ConnectError, NotKept, ReplyError};
 use crate::store::StoreError;
 
 /// What the client is told.
@@ -134,6 +134,17 @@ impl From<ReplyError> for Problem {
             ReplyError::Store(error) => error.into(),
             ReplyError::Cannot(_) | ReplyError::NoChannel(_) | ReplyError::NoAddress(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "cannot_reply", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<ConnectError> for Problem {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Store(error) => error.into(),
+            ConnectError::Line(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "cannot_call", error.to_string())
             }
         }
     }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Hits, Rule, Rules, Situation, Then, Verdict, When};
-use crate::desk::hours::Calendar;
 use crate::desk::language::serves;
-use crate::model::{Priority, TicketStatus};
+use crate::model::{Calendar, Priority, TicketStatus};
 
 impl Rules {
     /// Goes through them in order.

@@ -11,8 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::assign::{AgentSetting, AssignSetting};
-use super::hours::Calendar;
-use crate::model::{Address, Flag, Priority, Texts, TicketStatus, Timestamp};
+use crate::model::{Address, Calendar, Flag, Priority, Texts, TicketStatus, Timestamp};
 
 pub use settings::{RuleSetting, ThenSetting, WhenSetting};
 pub(in crate::desk) use text::{Hits, fold};

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
 use super::super::assign::AssignBy;
-use super::super::hours::CalendarSetting;
 use super::super::impostor::ProtectSetting;
 use super::super::triage::{Triage, TriageSettings};
 use super::super::urgency::UrgencySetting;
 use super::*;
+use crate::model::CalendarSetting;
 
 fn settings(text: &str) -> TriageSettings {
     let text = format!("{{{text}}}");

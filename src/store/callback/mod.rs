@@ -1,5 +1,6 @@
 //! Call-backs: asked for, taken by an agent, ended, given up.
 
+mod bridge;
 mod note;
 mod tend;
 
@@ -25,6 +26,7 @@ use crate::model::{
     Actor, CallOutcome, CallbackId, CallbackStatus, ContactId, MessageId, TicketId, Timestamp,
 };
 
+pub(super) use bridge::{called, not_called};
 pub(super) use note::note_wish;
 use note::{Wish, note, own_number, ticket_of};
 pub use tend::{CallNotice, CallNoticeKind};
@@ -212,24 +214,7 @@ impl Store {
         by: By,
     ) -> Result<Answer<CallbackView>, StoreError> {
         self.change_callback(id, by, |row, by| {
-            if row.status != CallbackStatus::Waiting.as_str() {
-                let why = match (row.status.as_str(), &row.agent_name) {
-                    ("calling", Some(name)) => format!("{name} is calling them already"),
-                    (status, _) => {
-                        format!("the call-back is {status}: there is nothing to call for")
-                    }
-                };
-                return Err(StoreError::Refused(why));
-            }
-            let mut change = row.clone().into_active_model();
-            change.status = Set(CallbackStatus::Calling.as_str().to_owned());
-            change.attempts = Set(row.attempts + 1);
-            change.agent = Set(by.actor.id);
-            change.agent_name = Set(Some(by.actor.name.clone()));
-            change.called_at = Set(Some(millis(by.now)));
-            // Whoever is being called needs no reminder of it.
-            change.remind_at = Set(None);
-            Ok((change, json!({ "status": "calling", "attempt": row.attempts + 1 })))
+            Ok((begun(row, by)?, json!({ "status": "calling", "attempt": row.attempts + 1 })))
         })
         .await
     }
@@ -256,24 +241,10 @@ impl Store {
                 change.agent_name = Set(Some(by.actor.name.clone()));
                 change.called_at = Set(Some(millis(by.now)));
             }
-            change.attempts = Set(attempts);
-            change.outcome = Set(Some(outcome.as_str().to_owned()));
-            let made = u32::try_from(attempts).unwrap_or_default();
-            let status = match policy.after(outcome, made, zone(row), by.now) {
-                Next::Over(status) => {
-                    over(&mut change);
-                    status
-                }
-                Next::Again(due) => {
-                    change.due_at = Set(millis(due));
-                    change.due_told = Set(false);
-                    change.remind_id = Set(MessageId::new().uuid());
-                    change.remind_at = Set(policy.reminder(due, by.now).map(millis));
-                    CallbackStatus::Waiting
-                }
-            };
-            change.status = Set(status.as_str().to_owned());
-            Ok((change, json!({ "status": status, "outcome": outcome, "attempt": attempts })))
+            // What the service may still tell of a call counts no more: a human knows better.
+            change.delivery = Set(None);
+            let told = ended(row, &mut change, (outcome, attempts), (&policy, by.now));
+            Ok((change, told))
         })
         .await
     }
@@ -330,6 +301,54 @@ impl Store {
         })
         .await
     }
+}
+
+/// An agent takes it, if nobody has.
+fn begun(row: &callback::Model, by: &By) -> Result<callback::ActiveModel, StoreError> {
+    if row.status != CallbackStatus::Waiting.as_str() {
+        let why = match (row.status.as_str(), &row.agent_name) {
+            ("calling", Some(name)) => format!("{name} is calling them already"),
+            (status, _) => format!("the call-back is {status}: there is nothing to call for"),
+        };
+        return Err(StoreError::Refused(why));
+    }
+    let mut change = row.clone().into_active_model();
+    change.status = Set(CallbackStatus::Calling.as_str().to_owned());
+    change.attempts = Set(row.attempts + 1);
+    change.agent = Set(by.actor.id);
+    change.agent_name = Set(Some(by.actor.name.clone()));
+    change.called_at = Set(Some(millis(by.now)));
+    (change.delivery, change.heard) = (Set(None), Set(None));
+    // Whoever is being called needs no reminder of it.
+    change.remind_at = Set(None);
+    Ok(change)
+}
+
+/// The call, the last of so many, ended like this: what follows, and what is told of it.
+fn ended(
+    row: &callback::Model,
+    change: &mut callback::ActiveModel,
+    (outcome, attempts): (CallOutcome, i32),
+    (policy, now): (&CallbackPolicy, Timestamp),
+) -> serde_json::Value {
+    change.attempts = Set(attempts);
+    change.outcome = Set(Some(outcome.as_str().to_owned()));
+    let made = u32::try_from(attempts).unwrap_or_default();
+    let status = match policy.after(outcome, made, zone(row), now) {
+        Next::Over(status) => {
+            over(change);
+            status
+        }
+        Next::Again(due) => {
+            change.due_at = Set(millis(due));
+            change.due_told = Set(false);
+            change.remind_id = Set(MessageId::new().uuid());
+            change.remind_at = Set(policy.reminder(due, now).map(millis));
+            CallbackStatus::Waiting
+        }
+    };
+    change.status = Set(status.as_str().to_owned());
+    json!({ "status": status, "outcome": outcome, "attempt": attempts })
 }
 
 async fn save(

@@ -116,6 +116,8 @@ pub(super) async fn note(
         version: 1,
         created_at: millis(now),
         updated_at: millis(now),
+        delivery: None,
+        heard: None,
     };
     callback::Entity::insert(row.clone().into_active_model()).exec_without_returning(tx).await?;
     let mut event = NewEvent::of(row.ticket, REQUESTED, actor.clone());

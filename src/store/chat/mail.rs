@@ -183,6 +183,8 @@ async fn queue(
         template: None,
         private: false,
         choices: Vec::new(),
+        language: None,
+        bridge: None,
     };
     let queued = outbox::delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -37,6 +37,11 @@ pub struct Model {
     pub version: i64,
     pub created_at: i64,
     pub updated_at: i64,
+    /// The delivery that made the last call, if we made it.
+    pub delivery: Option<Uuid>,
+    /// What is known of the end of that call: an outcome, or that the customer was not called.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub heard: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

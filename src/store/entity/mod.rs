@@ -13,6 +13,7 @@ pub(super) mod delivery;
 pub(super) mod draft;
 pub(super) mod event;
 pub(super) mod faq_answer;
+pub(super) mod forget;
 pub(super) mod idempotency;
 pub(super) mod identity;
 pub(super) mod journal;

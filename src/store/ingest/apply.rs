@@ -22,8 +22,8 @@ use super::{
 };
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
-    Actor, ActorKind, Address, CallWish, Flag, Form, Inbound, MessageId, Rating, Secret, TicketId,
-    Timestamp, Token, Trust,
+    Actor, ActorKind, Address, CallWish, Called, Flag, Form, Inbound, MessageId, Rating, Secret,
+    TicketId, Timestamp, Token, Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -70,6 +70,8 @@ pub(super) struct Work {
     pub(super) calls: Vec<Call>,
     /// Addresses whose owners brought a code of ours along.
     pub(super) links: Vec<(Secret, Address)>,
+    /// Calls for agents that are over.
+    pub(super) called: Vec<(Called, Arc<CallbackPolicy>)>,
     /// People who were given a ticket.
     pub(super) given: HashSet<Uuid>,
 }
@@ -119,6 +121,7 @@ impl Work {
             edits: Vec::new(),
             calls: Vec::new(),
             links: Vec::new(),
+            called: Vec::new(),
             given: HashSet::new(),
         }
     }
@@ -152,6 +155,7 @@ impl Work {
                 Step::Reaction(reaction) => too_early |= !self.reaction(one, reaction),
                 Step::Standing(standing) => self.standing(one, standing),
                 Step::Moved(moved) => self.moved(one, moved),
+                Step::Called(called) => too_early |= !self.called(one, called),
             }
         }
         if too_early && result.messages.is_empty() {
@@ -243,7 +247,8 @@ impl Work {
             }
         };
         let language = self.language(prepared, (ticket, contact), ours);
-        let place = Place { ticket, contact, opens, language: language.as_deref() };
+        let language = language.as_deref();
+        let place = Place { ticket, contact, opens, language, grown: None };
         let triaged = match ours {
             None => self.triage(one, prepared, place),
             Some(_) => Triaged::default(),
@@ -487,6 +492,10 @@ impl Work {
             why.push(format!("masked before it was stored: {}", desk::safety::told(&found)));
             row.why = json!(why).to_string();
         }
+        if inbound.part_of.is_some() {
+            let flags = serde_json::from_str(&row.flags).unwrap_or_default();
+            self.facts.flags.insert(row.id, flags);
+        }
         self.texts.push((row.id, searchable(&row, prepared)));
         let known = seen::Model {
             realm: row.realm.clone(),
@@ -503,10 +512,8 @@ impl Work {
             self.join(one, ticket, inbound);
         }
         let actor = ours.cloned().unwrap_or_else(|| author(inbound, contact));
-        if let Some(wish) = inbound.wishes.call.clone().filter(|_| ours.is_none()) {
-            let (message, by) = (row.id, actor.clone());
-            let policy = one.channel.callbacks.clone();
-            self.calls.push(Call { wish, ticket, message, policy, by });
+        if ours.is_none() {
+            self.note_wish(one, inbound, (ticket, row.id), &actor);
         }
         let mut event = NewEvent::of(ticket, "message.created", actor);
         event.message = Some(row.id);

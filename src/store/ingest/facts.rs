@@ -10,14 +10,15 @@ use uuid::Uuid;
 
 use super::super::StoreError;
 use super::super::entity::{
-    autoreply, contact, delivery, identity, journal, participant, seen, suppression, ticket,
+    autoreply, contact, delivery, identity, journal, message, participant, seen, suppression,
+    ticket,
 };
 use super::super::millis;
 use super::super::original;
 use super::answer::{self, Answers};
 use super::{Prepared, PreparedMessage, Step, asked};
 use crate::desk::{Colleague, Found};
-use crate::model::{Address, Inbound, Timestamp, Token, Trust};
+use crate::model::{Address, Flag, Inbound, Timestamp, Token, Trust};
 
 /// Merges of merges that are followed before we give up.
 const MERGES_MAX: usize = 16;
@@ -100,6 +101,8 @@ pub(super) struct Facts {
     pub(super) files: HashMap<Uuid, Found>,
     /// Known answers that went out by themselves.
     pub(super) answers: Answers,
+    /// What was noticed about the messages to which pieces of the batch belong.
+    pub(super) flags: HashMap<Uuid, BTreeSet<Flag>>,
 }
 
 /// What a batch mentions.
@@ -116,6 +119,8 @@ struct Mentioned {
     answers_to: HashSet<String>,
     acknowledges: bool,
     files: HashSet<Uuid>,
+    /// Things that come in pieces.
+    wholes: HashSet<String>,
 }
 
 impl Mentioned {
@@ -151,6 +156,9 @@ impl Mentioned {
             Step::Standing(standing) => {
                 self.addresses.insert(standing.address.value.clone());
             }
+            Step::Called(called) => {
+                self.deliveries.insert(called.delivery.uuid());
+            }
             Step::Moved(moved) => {
                 self.addresses.extend([&moved.from, &moved.to].map(|one| one.value.clone()));
                 let threads = moved.threads.iter().flat_map(|(from, to)| [from, to]);
@@ -178,6 +186,7 @@ impl Mentioned {
     fn message(&mut self, inbound: &Inbound) {
         self.remote_ids.insert(inbound.remote_id.0.clone());
         self.remote_ids.extend(inbound.part_of.iter().map(|id| id.0.clone()));
+        self.wholes.extend(inbound.part_of.iter().map(|id| id.0.clone()));
         self.remote_ids.extend(inbound.thread.parents.iter().map(|id| id.0.clone()));
         for token in &inbound.thread.tokens {
             match token {
@@ -206,6 +215,7 @@ pub(super) async fn load(
     let mentioned = Mentioned::of(batch);
     let mut facts = Facts { pending: waiting(tx, batch).await?, ..Facts::default() };
     load_remote(tx, &mentioned, &mut facts).await?;
+    load_wholes(tx, &mentioned, &mut facts).await?;
     load_tickets(tx, &mentioned, &mut facts).await?;
     load_contacts(tx, &mentioned, &mut facts).await?;
     if !mentioned.files.is_empty() {
@@ -260,6 +270,30 @@ async fn load_remote(
         let which = which.and(delivery::Column::State.is_in(under_way));
         load_deliveries(tx, which, facts).await?;
     }
+    Ok(())
+}
+
+/// What was noticed about messages that grow.
+async fn load_wholes(
+    tx: &DatabaseTransaction,
+    mentioned: &Mentioned,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let seen = facts.seen.iter().filter(|((_, id), _)| mentioned.wholes.contains(id));
+    let messages: Vec<Uuid> =
+        seen.flat_map(|(_, rows)| rows.iter().filter_map(|row| row.message)).collect();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(Uuid, String)> = message::Entity::find()
+        .select_only()
+        .columns([message::Column::Id, message::Column::Flags])
+        .filter(message::Column::Id.is_in(messages))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let read = |(id, flags): (Uuid, String)| Some((id, serde_json::from_str(&flags).ok()?));
+    facts.flags.extend(rows.into_iter().filter_map(read));
     Ok(())
 }
 

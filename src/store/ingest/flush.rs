@@ -79,6 +79,9 @@ impl Work {
         for (code, address) in self.links.drain(..) {
             link::redeem(tx, &code, &address, self.now).await?;
         }
+        for (called, policy) in self.called.drain(..) {
+            callback::called(tx, called, &policy, self.now).await?;
+        }
         self.end_rows(tx).await?;
         Ok(self.results)
     }

@@ -223,7 +223,8 @@ fn inbound(batch: &[Prepared], row: usize, step: usize) -> Option<&Inbound> {
         | Step::Echo(_)
         | Step::Reaction(_)
         | Step::Standing(_)
-        | Step::Moved(_) => None,
+        | Step::Moved(_)
+        | Step::Called(_) => None,
     }
 }
 

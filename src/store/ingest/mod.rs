@@ -132,6 +132,7 @@ enum Step {
     Reaction(crate::model::Reaction),
     Standing(crate::model::Standing),
     Moved(crate::model::Moved),
+    Called(crate::model::Called),
 }
 
 impl Step {
@@ -147,7 +148,8 @@ impl Step {
             | Self::Rating(_)
             | Self::Reaction(_)
             | Self::Standing(_)
-            | Self::Moved(_) => None,
+            | Self::Moved(_)
+            | Self::Called(_) => None,
         }
     }
 }
@@ -347,6 +349,7 @@ impl Store {
                     Step::Standing(standing)
                 }
                 Event::Moved(moved) => Step::Moved(clean::moved(moved)),
+                Event::Called(called) => Step::Called(called),
             });
         }
         Ok(Prepared { id, received_at, channel, steps, ending })

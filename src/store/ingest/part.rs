@@ -1,6 +1,8 @@
 //! Later parts of one thing (the pictures of an album, the recording of a call): they add to the message that
 //! the first part made.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _,
@@ -10,10 +12,11 @@ use uuid::Uuid;
 
 use super::super::entity::{attachment, message, seen};
 use super::super::event::NewEvent;
-use super::super::{StoreError, millis, original, search};
-use super::apply::Work;
+use super::super::{StoreError, millis, search};
+use super::apply::{Call, Work};
+use super::triage::Place;
 use super::{Ingested, Prepared, PreparedMessage};
-use crate::model::{Actor, ActorKind, Form, Inbound, MessageKind};
+use crate::model::{Actor, ActorKind, Flag, Form, Inbound, MessageKind};
 
 /// What a part adds to a message that stands in the database.
 pub(super) struct Addition {
@@ -21,8 +24,8 @@ pub(super) struct Addition {
     text: String,
     html: Option<String>,
     kind: Option<MessageKind>,
-    /// Something was masked in it.
-    masked: bool,
+    /// What was noticed about it.
+    flags: BTreeSet<Flag>,
 }
 
 /// A message whose files are to be written: those of a part go to the message that it adds to.
@@ -63,12 +66,17 @@ impl Work {
         let inbound = &prepared.inbound;
         let key = (one.channel.realm.0.clone(), inbound.remote_id.0.clone());
         self.note_seen(key, inbound.digest.clone(), (message, ticket));
+        let masked = (!self.found(prepared).is_empty()).then_some(Flag::Redacted);
+        let more: BTreeSet<Flag> = inbound.flags.iter().copied().chain(masked).collect();
+        let flags = self.facts.flags.entry(message).or_default();
+        grow(flags, &more);
+        let flags = flags.clone();
         let addition = Addition {
             message,
             text: inbound.text_full.clone(),
             html: inbound.html.clone(),
             kind: (inbound.form == Form::Voicemail).then_some(MessageKind::Voicemail),
-            masked: !self.found(prepared).is_empty(),
+            flags: more,
         };
         match self.messages.iter_mut().find(|row| row.id == message) {
             Some(row) => {
@@ -98,9 +106,56 @@ impl Work {
         event.message = Some(message);
         event.channel = Some(one.channel.name.as_str().to_owned());
         event.data = json!({ "attachments": files });
+        self.note_wish(one, inbound, (ticket, message), &event.actor);
         self.events.push(event);
         result.messages.push((ticket.into(), message.into()));
+        if matches!(inbound.form, Form::Call | Form::Voicemail) {
+            self.go_on(one, prepared, ticket, &flags);
+        }
         self.advise(one, prepared, ticket);
+    }
+
+    /// Somebody wants to be called.
+    pub(super) fn note_wish(
+        &mut self,
+        one: &Prepared,
+        inbound: &Inbound,
+        (ticket, message): (Uuid, Uuid),
+        by: &Actor,
+    ) {
+        let policy = &one.channel.callbacks;
+        self.calls.extend(inbound.wishes.call.clone().map(|wish| Call {
+            wish,
+            ticket,
+            message,
+            policy: policy.clone(),
+            by: by.clone(),
+        }));
+    }
+
+    /// A call is told piece by piece: what was chosen in it counts as if it had stood in the first one, as long as
+    /// nothing else is in its ticket, and the rules look at each piece.
+    fn go_on(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        ticket: Uuid,
+        flags: &BTreeSet<Flag>,
+    ) {
+        let wishes = &prepared.inbound.wishes;
+        self.add_tags(ticket, wishes.tags.iter().cloned());
+        let Some(kept) = self.facts.tickets.get_mut(&ticket) else { return };
+        if kept.row.message_count == 1 {
+            if let Some(priority) = wishes.priority {
+                priority.as_str().clone_into(&mut kept.row.priority);
+            }
+            kept.row.queue = wishes.queue.clone().or_else(|| kept.row.queue.take());
+            kept.row.language = wishes.language.clone().or_else(|| kept.row.language.take());
+        }
+        let (contact, language) = (kept.row.contact, kept.row.language.clone());
+        let language = language.as_deref();
+        let place = Place { ticket, contact, opens: false, language, grown: Some(flags) };
+        self.triage(one, prepared, place);
     }
 
     fn note_seen(
@@ -149,12 +204,19 @@ impl Work {
     }
 }
 
+/// What a piece adds to what was noticed about the whole.
+fn grow(flags: &mut BTreeSet<Flag>, more: &BTreeSet<Flag>) {
+    flags.extend(more);
+    if flags.contains(&Flag::AnsweredCall) {
+        flags.remove(&Flag::MissedCall);
+    }
+}
+
 impl Addition {
     fn add_to(&self, row: &mut message::Model) {
-        if self.masked
-            && let Ok(flags) = original::flagged(&row.flags)
-        {
-            row.flags = flags;
+        if let Ok(mut flags) = serde_json::from_str(&row.flags) {
+            grow(&mut flags, &self.flags);
+            row.flags = json!(flags).to_string();
         }
         if let Some(kind) = self.kind.filter(|_| row.kind == MessageKind::Call.as_str()) {
             kind.as_str().clone_into(&mut row.kind);

@@ -10,7 +10,7 @@ use super::super::standing::Suppressed;
 use super::Prepared;
 use super::apply::Work;
 use crate::desk;
-use crate::model::{Actor, DeliveryState, Reached, Receipt, ReceiptState, Watermark};
+use crate::model::{Actor, Called, DeliveryState, Reached, Receipt, ReceiptState, Watermark};
 
 /// A delivery whose state changes.
 pub(super) struct Moved {
@@ -118,6 +118,14 @@ impl Work {
             }
         }
         !in_doubt || !self.may_wait(one)
+    }
+
+    /// A call that we made for an agent is over. `false`: we know of no such delivery (yet).
+    pub(super) fn called(&mut self, one: &Prepared, called: &Called) -> bool {
+        let known = self.facts.deliveries.get(&called.delivery.uuid());
+        let ours = known.is_some_and(|known| known.realm == one.channel.realm.0);
+        self.called.extend(ours.then(|| (*called, one.channel.callbacks.clone())));
+        ours
     }
 
     /// An answer came back: the customer does not have it, so somebody has to act.

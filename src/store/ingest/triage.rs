@@ -35,6 +35,8 @@ pub(super) struct Place<'a> {
     pub(super) opens: bool,
     /// The language of the message, as far as it is known.
     pub(super) language: Option<&'a str>,
+    /// It is a piece of a message that was here before; by now this was noticed about that.
+    pub(super) grown: Option<&'a BTreeSet<Flag>>,
 }
 
 impl Work {
@@ -47,7 +49,7 @@ impl Work {
     ) -> Triaged {
         let inbound = &prepared.inbound;
         let messages = self.facts.recent.entry(place.contact).or_default();
-        *messages += 1;
+        *messages += u64::from(place.grown.is_none());
         let messages = *messages;
         let Some(kept) = self.facts.tickets.get(&place.ticket) else { return Triaged::default() };
         if inbound.form == Form::Notice {
@@ -64,7 +66,7 @@ impl Work {
             channel: one.channel.name.as_str(),
             language: place.language,
             sender: inbound.sender.address.as_ref(),
-            flags: &inbound.flags,
+            flags: place.grown.unwrap_or(&inbound.flags),
             media_types: files.chain(uploads).collect(),
             opens: place.opens,
             ticket_age: age.to_std().unwrap_or(Duration::ZERO),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::super::entity::{attachment, delivery, identity};
 use super::super::event::{self, NewEvent};
 use super::super::{
-    Fence, Store, StoreError, blob, channel_state, lease, millis, moment, standing,
+    Fence, Store, StoreError, blob, callback, channel_state, lease, millis, moment, standing,
 };
 use super::{StoredOutbound, set_state, state_of};
 use crate::desk;
@@ -239,6 +239,8 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
             template: stored.template,
             private: stored.private,
             choices: stored.choices,
+            language: stored.language,
+            bridge: stored.bridge,
             begun_at: now,
             tried_since: tried.map(moment),
         },
@@ -280,6 +282,9 @@ async fn settle(
     if note.is_some() {
         let noted = delivery::ActiveModel { id: Set(id), error: Set(note), ..Default::default() };
         row = delivery::Entity::update(noted).exec(tx).await?;
+    }
+    if let DeliveryState::Failed { cause } = state {
+        callback::not_called(tx, id.into(), cause, now).await?;
     }
     if row.event.is_some() {
         // What becomes of an announcement is not announced: it would never end.

@@ -13,13 +13,14 @@ use super::entity::{delivery, message};
 use super::{StoreError, millis};
 use crate::desk;
 use crate::model::{
-    Actor, Choice, DeliveryState, Direction, Inbound, MessageKind, Party, RemoteId, Template,
-    ThreadKey, Timestamp,
+    Actor, Bridge, Choice, DeliveryState, Direction, Inbound, MessageKind, Party, RemoteId,
+    Template, ThreadKey, Timestamp,
 };
 
 pub(super) use lane::updated;
 pub use lane::{Due, Outcome};
 pub use people::{OutboxFilter, OutboxRow};
+pub(super) use queue::queue;
 pub use queue::{NewTicket, ReplyFacts, ReplyPlan};
 
 /// What a received message says about where an answer goes: kept with the message.
@@ -79,6 +80,8 @@ impl Routing {
             template: None,
             private: false,
             choices: Vec::new(),
+            language: None,
+            bridge: None,
         }
     }
 
@@ -120,6 +123,12 @@ pub(super) struct StoredOutbound {
     /// Absent in rows of older versions.
     #[serde(default)]
     pub(super) private: bool,
+    /// Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) language: Option<String>,
+    /// Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) bridge: Option<Bridge>,
     /// Absent in rows of older versions.
     #[serde(default)]
     pub(super) choices: Vec<Choice>,

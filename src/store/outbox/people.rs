@@ -7,7 +7,7 @@ use sea_orm::{
 
 use super::super::entity::delivery;
 use super::super::event;
-use super::super::{Store, StoreError, millis, moment};
+use super::super::{Store, StoreError, callback, millis, moment};
 use super::lane::updated;
 use crate::model::{
     Actor, ChannelName, DeliveryId, DeliveryStatus, MessageId, TicketId, Timestamp,
@@ -258,6 +258,9 @@ async fn grant(
         Wish::Hold => {}
     }
     let row = delivery::Entity::update(row).exec(tx).await?;
+    if wish == Wish::Cancel {
+        callback::not_called(tx, id, "the call was cancelled", now).await?;
+    }
     let mut event = updated(&row);
     event.actor = actor;
     event::record(tx, vec![event], now).await?;

@@ -20,8 +20,8 @@ use super::super::{Store, StoreError, millis, moment, search};
 use super::{NewDelivery, NewMessage, Routing, StoredOutbound, delivery_row, message_row};
 use crate::desk::ReplyPart;
 use crate::model::{
-    Actor, ActorKind, Address, ChannelName, ContactId, DeliveryId, Flag, MessageId, Party,
-    Priority, Realm, Template, TicketId, TicketStatus, Timestamp,
+    Actor, ActorKind, Address, Bridge, ChannelName, ContactId, DeliveryId, Flag, MessageId,
+    MessageKind, Party, Priority, Realm, Template, TicketId, TicketStatus, Timestamp,
 };
 
 /// What is needed to plan a reply.
@@ -90,6 +90,8 @@ pub struct ReplyPlan {
     pub template: Option<Template>,
     /// To the author of what it answers alone, and not under the post.
     pub private: bool,
+    /// An agent who is called and connected instead.
+    pub bridge: Option<Bridge>,
     /// The same wish twice is one reply.
     pub once: Option<Once>,
 }
@@ -235,7 +237,7 @@ fn party(row: identity::Model) -> Option<Party> {
     Some(Party { address, name: None })
 }
 
-async fn queue(
+pub(in crate::store) async fn queue(
     tx: &DatabaseTransaction,
     plan: &ReplyPlan,
     now: Timestamp,
@@ -256,7 +258,9 @@ async fn queue(
     let (number, subject) = (row.number, row.subject.clone());
     let automated = plan.automated;
     let agent = plan.actor.kind == ActorKind::Agent || plan.actor.kind == ActorKind::Token;
-    let first = (agent && !automated && row.first_response_at.is_none()).then_some(millis(now));
+    // Who is called is answered when they are spoken to.
+    let answers = agent && !automated && plan.bridge.is_none();
+    let first = (answers && row.first_response_at.is_none()).then_some(millis(now));
     let mut changed = row.clone().into_active_model();
     changed.message_count = Set(row.message_count + 1);
     changed.version = Set(row.version + 1);
@@ -267,12 +271,14 @@ async fn queue(
     }
     ticket::Entity::update(changed).exec(tx).await?;
     let wrote_at = row.last_inbound_at.map(moment);
-    let deliveries = write_deliveries(tx, plan, (number, subject), wrote_at, now).await?;
+    let about = About { number, subject, language: row.language, wrote_at };
+    let deliveries = write_deliveries(tx, plan, about, now).await?;
     join(tx, plan, now).await?;
     let mut event = NewEvent::of(plan.ticket.uuid(), "message.created", plan.actor.clone());
     event.message = Some(plan.message.uuid());
     event.channel = Some(plan.channel.as_str().to_owned());
-    event.data = json!({ "direction": "out", "kind": "message", "deliveries": deliveries });
+    let kind = kind(plan);
+    event.data = json!({ "direction": "out", "kind": kind, "deliveries": deliveries });
     event::record(tx, vec![event], now).await?;
     Ok(plan.message)
 }
@@ -293,6 +299,7 @@ async fn write_message(
         reply_to: plan.answers.as_ref().map(|(id, _)| id.uuid()),
         now,
     });
+    kind(plan).as_str().clone_into(&mut row.kind);
     if plan.private {
         row.flags = json!([Flag::Private]).to_string();
     }
@@ -318,13 +325,26 @@ async fn write_message(
     Ok(())
 }
 
+/// What a delivery says of its ticket.
+struct About {
+    number: i64,
+    subject: String,
+    language: Option<String>,
+    wrote_at: Option<Timestamp>,
+}
+
+/// A call that connects an agent stands in the ticket as a call.
+const fn kind(plan: &ReplyPlan) -> MessageKind {
+    if plan.bridge.is_some() { MessageKind::Call } else { MessageKind::Message }
+}
+
 async fn write_deliveries(
     tx: &DatabaseTransaction,
     plan: &ReplyPlan,
-    (number, subject): (i64, String),
-    customer_wrote_at: Option<Timestamp>,
+    about: About,
     now: Timestamp,
 ) -> Result<Vec<Uuid>, StoreError> {
+    let About { number, subject, language, wrote_at } = about;
     let number = u64::try_from(number).unwrap_or_default();
     let mut answer = match &plan.answers {
         Some((_, routing)) => routing.answer(number, Some(subject), ""),
@@ -334,7 +354,7 @@ async fn write_deliveries(
             ..Routing::default().answer(number, Some(subject), "")
         },
     };
-    answer.customer_wrote_at = customer_wrote_at;
+    (answer.customer_wrote_at, answer.language) = (wrote_at, language);
     let seqs = take_numbers(tx, "delivery", plan.parts.len()).await?;
     let mut ids = Vec::with_capacity(plan.parts.len());
     let mut rows = Vec::with_capacity(plan.parts.len());
@@ -353,6 +373,7 @@ async fn write_deliveries(
             automated: plan.automated,
             template: plan.template.clone(),
             private: plan.private,
+            bridge: plan.bridge.clone(),
             choices: part.choices.clone(),
             ..answer.clone()
         };

@@ -19,7 +19,8 @@ use super::describe::Errors;
 use super::once::{IfMatch, Wish, answered, by, replayed};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
 use super::read::{Body, Filters, Id, list};
-use crate::model::{CallOutcome, CallbackId, CallbackStatus, phone_number};
+use crate::channel::AgentLine;
+use crate::model::{CallOutcome, CallbackId, CallbackStatus, ChannelName, phone_number};
 use crate::store::{By, CallbackFilter, CallbackView, NewCallback, Principal, StoreError};
 
 const LIST: &str = "callbacks";
@@ -30,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(list_callbacks, ask_for_callback))
         .routes(routes!(show_callback))
         .routes(routes!(call))
+        .routes(routes!(connect))
         .routes(routes!(end_call))
         .routes(routes!(cancel_callback))
 }
@@ -82,6 +84,17 @@ struct NewCall {
 enum TicketRef {
     Number(i64),
     Text(String),
+}
+
+/// Through what an agent is connected.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Connection {
+    /// The channel that makes the call; usual: the one that knows the agent's telephone.
+    #[schema(value_type = Option<String>)]
+    via: Option<ChannelName>,
+    /// The agent's telephone, one of the channel's `agents`; usual: the one that stands there for whoever asks.
+    number: Option<String>,
 }
 
 /// How a call ended.
@@ -224,6 +237,39 @@ async fn call(
 ) -> Result<Response, Problem> {
     let by = whose(&state, caller, (wish, &version), format!("{id:?}"));
     let taken = state.engine.store.begin_call(callback(&id)?, by).await?;
+    answered(taken, StatusCode::OK)
+}
+
+/// Take a call-back and be connected
+///
+/// The agent's telephone rings; when they press 1, the customer is called and sees the desk's number. How it ends is
+/// noted by itself, an answering machine too. If the agent does not take up the telephone, the call-back waits again.
+#[utoipa::path(post, path = "/callbacks/{id}/connect", tag = "callbacks", request_body = Connection,
+    params(("id" = Uuid, Path),
+        ("If-Match" = Option<String>, Header, description = "the version that is known"),
+        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once")),
+    responses((status = 200, body = CallbackView), Errors))]
+async fn connect(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    (wish, version): (Wish, IfMatch),
+    id: Id,
+    Body { value, fingerprint }: Body<Connection>,
+) -> Result<Response, Problem> {
+    let number = value.number.map(|text| {
+        phone_number(&text)
+            .ok_or_else(|| Problem::invalid("number", "number: expected one with its country code"))
+    });
+    let person = match caller.actor.id {
+        Some(id) => {
+            let people = state.engine.store.people().await?;
+            people.into_iter().find(|person| person.id == id).map(|person| person.email)
+        }
+        None => None,
+    };
+    let line = AgentLine { person, number: number.transpose()? };
+    let by = whose(&state, caller, (wish, &version), fingerprint);
+    let taken = state.engine.connect_call(callback(&id)?, (value.via, line), by).await?;
     answered(taken, StatusCode::OK)
 }
 

@@ -15,7 +15,7 @@ use super::access::{Admin, Reader};
 use super::describe::Errors;
 use super::page::Page;
 use super::read::Name;
-use crate::channel::Channel;
+use crate::channel::{Channel, GoesAs};
 use crate::engine::Part;
 use crate::model::{ChannelName, Receipts, Support, TextUnit};
 use crate::store::{ChannelFigures, ChannelNote, ChannelState};
@@ -119,6 +119,9 @@ struct CapabilitiesView {
     reply_window_seconds: Option<u64>,
     /// Are there templates, which go out even after that?
     templates: bool,
+    /// As what a reply reaches the customer: as a `message` of the channel, as an `sms` to whoever called, or spoken in a
+    /// `call` (then nothing is sent there by itself).
+    goes_as: &'static str,
     /// Where customers write in public: for how long after that they may be answered in private, once, in seconds.
     private_reply_seconds: Option<u64>,
 }
@@ -341,6 +344,12 @@ fn capabilities(channel: &Channel) -> CapabilitiesView {
         media_count_max: can.media.count_max,
         reply_window_seconds: can.reply_window.map(|window| window.as_secs()),
         templates: can.templates,
+        goes_as: match channel.deliver.as_ref().map_or(GoesAs::Message, |deliver| deliver.goes_as())
+        {
+            GoesAs::Message => "message",
+            GoesAs::Sms => "sms",
+            GoesAs::Call => "call",
+        },
         private_reply_seconds: can.private.map(|private| private.window.as_secs()),
     }
 }

@@ -9,6 +9,7 @@ mod lmtp;
 mod mail;
 mod mail_auth;
 mod oauth;
+mod phone;
 mod sent;
 mod smtp;
 mod smtp_login;

@@ -5,6 +5,7 @@
 mod api;
 mod email;
 mod graph;
+mod phone;
 mod sms;
 mod telegram;
 mod webchat;
@@ -45,6 +46,7 @@ pub(crate) struct Fixture {
 const FIXTURES: &[Fixture] = &[
     api::FIXTURE,
     email::FIXTURE,
+    phone::FIXTURE,
     sms::FIXTURE,
     telegram::FIXTURE,
     webchat::FIXTURE,
@@ -107,6 +109,8 @@ impl Fixture {
             automated: false,
             private: false,
             choices: Vec::new(),
+            language: None,
+            bridge: None,
             begun_at: chrono::DateTime::UNIX_EPOCH,
             tried_since: None,
             customer_wrote_at: None,

@@ -224,6 +224,7 @@ pub(crate) fn plan(facts: ReplyFacts, text: &str) -> ReplyPlan {
         automated: false,
         template: None,
         private: false,
+        bridge: None,
         once: None,
     }
 }

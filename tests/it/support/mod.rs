@@ -29,6 +29,7 @@ pub mod ledger;
 pub mod lmtp_client;
 pub mod office;
 pub mod outbound;
+pub mod phone;
 pub mod postfix;
 pub mod postgres;
 pub mod proxy;

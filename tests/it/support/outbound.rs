@@ -98,6 +98,8 @@ pub fn outbound(to: &str, text: &str) -> Outbound {
         automated: false,
         private: false,
         choices: Vec::new(),
+        language: None,
+        bridge: None,
         begun_at: chrono::DateTime::UNIX_EPOCH,
         tried_since: None,
         customer_wrote_at: None,

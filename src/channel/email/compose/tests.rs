@@ -39,6 +39,8 @@ fn outbound() -> Outbound {
         automated: false,
         private: false,
         choices: Vec::new(),
+        language: None,
+        bridge: None,
         begun_at: chrono::DateTime::UNIX_EPOCH,
         tried_since: None,
         customer_wrote_at: None,

@@ -12,6 +12,7 @@ export function callActions(one, refresh) {
   if (one.status === "waiting") {
     return [
       button(say("call_now"), () => api.callback(one.id, "call", one.version), refresh),
+      button(say("connect_me"), () => api.callback(one.id, "connect", one.version, {}), refresh),
       button(say("cancel"), () => api.callback(one.id, "cancel", one.version), refresh),
     ];
   }

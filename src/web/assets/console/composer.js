@@ -70,7 +70,7 @@ export class Composer {
     this.kind = kind;
     const ticket = this.page.ticket;
     const name = ticket.contact.name || ticket.contact.identities[0]?.value || say("customer");
-    this.text.placeholder = kind === "note" ? say("note_hint") : say("reply_to", { name, channel: ticket.channel });
+    this.text.placeholder = kind === "note" ? say("note_hint") : say({ call: "reply_by_call", sms: "reply_by_sms" }[this.channel()?.capabilities.goes_as] ?? "reply_to", { name, channel: ticket.channel });
     this.text.setAttribute("aria-label", this.text.placeholder);
     this.laterButton.hidden = kind === "note";
     if (kind === "note") this.plan(false);

@@ -55,7 +55,8 @@ fn read_raw(raw: &Raw) -> (Inbound, Vec<Receipt>) {
             | Event::Echo(_)
             | Event::Reaction(_)
             | Event::Standing(_)
-            | Event::Moved(_) => panic!("no mail does that"),
+            | Event::Moved(_)
+            | Event::Called(_) => panic!("no mail does that"),
         }
     }
     (message.expect("a mail always gives a message"), receipts)

@@ -284,6 +284,8 @@ fn outbound(text: String) -> Outbound {
         automated: false,
         private: false,
         choices: Vec::new(),
+        language: None,
+        bridge: None,
         begun_at: chrono::DateTime::UNIX_EPOCH,
         tried_since: None,
         customer_wrote_at: None,

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::model::Timestamp;
+use super::Timestamp;
 
 /// `[calendars.<name>]`: when a desk is open.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -149,7 +149,8 @@ impl Calendar {
     }
 
     /// One that is never open.
-    pub(super) fn never() -> Self {
+    #[must_use]
+    pub fn never() -> Self {
         Self { zone: Tz::UTC, week: Default::default(), holidays: Vec::new() }
     }
 
