@@ -15,6 +15,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait as _, Database as Connection};
 use crate::support::agent::Issued;
 use crate::support::daemon::Daemon;
 use crate::support::dovecot::Dovecot;
+use crate::support::faulty_disk::{Fault, FaultyDisk};
 use crate::support::ledger::{Envelope, Ledger};
 use crate::support::lmtp_client::{Greeting, hand_over};
 use crate::support::office::{HEAD, MailChannel, expect_exactly};
@@ -198,6 +199,35 @@ async fn a_full_disk_refuses_for_a_while_and_loses_nothing() {
     daemon.start_again().await;
     flow.works("mail after the kill").await;
     flow.settle(threads, &daemon, "disk full").await;
+}
+
+/// FAULTS 17, and a commit that fails at its end: nothing is promised that the disk did not take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_refuses_for_a_while_and_loses_nothing() {
+    let flow = Flow::new("disk fails");
+    let mut daemon = Daemon::prepare(&flow.configuration());
+    let disk = FaultyDisk::under(&mut daemon);
+    daemon.start_again().await;
+    let threads = flow.begin();
+    flow.works("mail before").await;
+    for fault in [Fault::Sync, Fault::Full, Fault::Sync] {
+        disk.fail(fault);
+        flow.refuses(&format!("451 while the disk fails: {fault:?}")).await;
+        let ticket = daemon.api().get("/tickets?limit=1").await;
+        assert!(!ticket["items"].as_array().unwrap().is_empty(), "what is there can be read");
+        disk.heal(fault);
+        flow.works(&format!("mail after: {fault:?}")).await;
+    }
+    // It dies while the disk fails: what it refused may be there or not, and what it took is there.
+    for fault in [Fault::Sync, Fault::Full] {
+        disk.fail(fault);
+        flow.refuses("451 again").await;
+        daemon.kill();
+        disk.heal(fault);
+        daemon.start_again().await;
+        flow.works("mail after the kill").await;
+    }
+    flow.settle(threads, &daemon, "disk fails").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

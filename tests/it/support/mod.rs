@@ -21,6 +21,7 @@ pub mod demo;
 pub mod desk;
 pub mod dns;
 pub mod dovecot;
+pub mod faulty_disk;
 pub mod graph;
 pub mod imap_client;
 pub mod imap_script;
