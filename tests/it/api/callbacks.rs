@@ -37,6 +37,10 @@ async fn a_customer_is_called_back() {
     assert_eq!(texts(&listed, "/id"), [asked["id"].as_str().unwrap()]);
 
     let path = format!("/callbacks/{}", asked["id"].as_str().unwrap());
+    // Nothing here makes calls, and a number is one.
+    refused(post(&format!("{path}/connect"), json!({})), 422, "cannot_call").await;
+    let body = json!({ "number": "my own" });
+    refused_for(post(&format!("{path}/connect"), body), "number").await;
     let called = done(post(&format!("{path}/call"), json!({})), 200).await;
     assert_eq!((&called["status"], &called["attempts"]), (&json!("calling"), &json!(1)));
     refused(post(&format!("{path}/call"), json!({})), 409, "refused").await;

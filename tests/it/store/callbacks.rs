@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary::desk::{CallbackPolicy, CallbackTexts};
-use tributary::model::{CallOutcome, CallWish, CallbackId, CallbackStatus, Inbound, TicketId};
+use tributary::model::{
+    Bridge, CallOutcome, CallWish, CallbackId, CallbackStatus, Called, DeliveryId, DeliveryStatus,
+    Event, Inbound, Meaning, Realm, TicketId,
+};
 use tributary::store::{
     Answer, By, CallNoticeKind, CallbackFilter, CallbackView, IngestChannel, NewCallback,
-    StoreError,
+    OutboxFilter, ReplyPlan, StoreError,
 };
 
 use super::ingest::chat;
@@ -22,6 +25,8 @@ on_both! {
     who_is_not_reached_is_called_again_until_it_is_given_up
     time_makes_wishes_due_lets_go_of_silent_agents_and_ends_what_is_old
     customers_are_told_once_that_and_when_they_are_called
+    a_call_for_an_agent_is_queued_with_its_claim_and_ends_it
+    a_call_for_an_agent_that_is_cancelled_sets_the_call_back_free
     a_merged_ticket_takes_its_call_backs_along_and_an_erased_one_forgets_them
 }
 
@@ -118,6 +123,76 @@ async fn a_wish_that_comes_with_a_message_is_noted_once(kit: Kit) {
         (1, 1)
     );
     // The numbers within the ticket's trail have no gaps.
+    let trail = "SELECT max(ticket_seq) - count(*) FROM event WHERE ticket IS NOT NULL";
+    assert_eq!(kit.number(trail).await, 0);
+}
+
+/// The call-back, as it is queued for an agent.
+async fn connected(
+    kit: &Kit,
+    (ticket, id): (TicketId, CallbackId),
+    minute: i64,
+) -> Result<DeliveryId, StoreError> {
+    let until = later(minute + 3);
+    let bridge = Some(Bridge { agent: "+4930123456".to_owned(), until });
+    let plan = ReplyPlan {
+        realm: Realm("chat".to_owned()),
+        bridge,
+        ..kit.plan(ticket, "Calls them back.").await
+    };
+    let message = plan.message;
+    kit.store.bridge_call(id, plan, by(minute)).await?;
+    let filter = OutboxFilter {
+        status: DeliveryStatus::ALL.to_vec(),
+        limit: 100,
+        ..OutboxFilter::default()
+    };
+    let rows = kit.store.outbox(&filter).await.unwrap();
+    Ok(rows.iter().find(|row| row.message == Some(message)).unwrap().id)
+}
+
+/// The service tells how a call ended.
+async fn heard(kit: &Kit, delivery: DeliveryId, outcome: Option<CallOutcome>, minute: i64) {
+    let meaning = Meaning::Events(vec![Event::Called(Called { delivery, outcome })]);
+    kit.apply(&channel(rules()), Ok(meaning), later(minute)).await;
+}
+
+async fn a_call_for_an_agent_is_queued_with_its_claim_and_ends_it(kit: Kit) {
+    let both = asked(&kit).await;
+    let first = connected(&kit, both, 1).await.unwrap();
+    let second = connected(&kit, both, 2).await;
+    assert!(matches!(second, Err(StoreError::Refused(_))), "{second:?}");
+    assert_eq!(kit.number("SELECT count(*) FROM delivery").await, 1, "both or neither");
+    assert_eq!(kit.number("SELECT count(*) FROM message WHERE kind = 'call'").await, 1);
+    // The agent was not there: it waits as before. Told too late and told again, it changes nothing.
+    heard(&kit, first, None, 3).await;
+    heard(&kit, first, None, 4).await;
+    let one = all(&kit).await.remove(0);
+    assert_eq!((one.status, one.attempts, one.outcome), (CallbackStatus::Waiting, 0, None));
+    let third = connected(&kit, both, 5).await.unwrap();
+    heard(&kit, first, Some(CallOutcome::Reached), 6).await;
+    assert_eq!(all(&kit).await[0].status, CallbackStatus::Calling, "that was another call");
+    heard(&kit, third, Some(CallOutcome::Reached), 7).await;
+    heard(&kit, third, Some(CallOutcome::Busy), 8).await;
+    let one = all(&kit).await.remove(0);
+    assert_eq!(
+        (one.status, one.attempts, one.outcome),
+        (CallbackStatus::Done, 1, Some(CallOutcome::Reached))
+    );
+    let answered = kit.ticket(both.0).await.first_response_at;
+    assert_eq!(answered, Some(later(7)), "who was spoken to has been answered");
+    // A machine it was.
+    heard(&kit, third, Some(CallOutcome::Voicemail), 9).await;
+    let one = all(&kit).await.remove(0);
+    assert_eq!((one.status, one.attempts), (CallbackStatus::Waiting, 1));
+}
+
+async fn a_call_for_an_agent_that_is_cancelled_sets_the_call_back_free(kit: Kit) {
+    let both = asked(&kit).await;
+    let made = connected(&kit, both, 1).await.unwrap();
+    kit.store.cancel_delivery(made, agent(), later(2)).await.unwrap();
+    let one = all(&kit).await.remove(0);
+    assert_eq!((one.status, one.attempts), (CallbackStatus::Waiting, 0));
     let trail = "SELECT max(ticket_seq) - count(*) FROM event WHERE ticket IS NOT NULL";
     assert_eq!(kit.number(trail).await, 0);
 }

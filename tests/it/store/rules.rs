@@ -19,6 +19,7 @@ on_both! {
     a_rule_can_close_a_conversation
     what_machines_and_our_own_people_write_is_left_alone
     rules_are_tried_on_past_messages
+    pieces_of_a_call_fire_rules_and_only_what_is_missed_is_urgent
 }
 
 /// A channel with these rules, in JSON.
@@ -97,6 +98,55 @@ async fn rules_see_what_stands_in_the_store(kit: Kit) {
     // Tags that stand in the store, and the age of the ticket.
     kit.arrive_at(&channel, answer(ANNA, "m4", &["m3"]), later(90)).await;
     assert_eq!(kit.ticket(other).await.tags, ["flood", "new", "old"]);
+}
+
+/// A piece of a call: its name, and what was noticed in it.
+fn piece(name: &str, flag: Option<Flag>) -> tributary::model::Inbound {
+    let mut inbound = mail(ANNA, &format!("CA1/{name}"));
+    inbound.part_of = Some(tributary::model::RemoteId::new("CA1"));
+    inbound.form = Form::Call;
+    name.clone_into(&mut inbound.text);
+    inbound.text_full.clone_from(&inbound.text);
+    inbound.flags = flag.into_iter().collect();
+    inbound
+}
+
+async fn pieces_of_a_call_fire_rules_and_only_what_is_missed_is_urgent(kit: Kit) {
+    let channel = with_rules(
+        &mail_channel("mail"),
+        r#"[{"name": "missed", "when": {"flags": ["missed_call"]}, "then": {"priority": "urgent", "tags": ["missed"]}},
+            {"name": "flood", "when": {"messages_min": 2}, "then": {"tags": ["flood"]}}]"#,
+        "[]",
+    );
+    let ended = Some(Flag::MissedCall);
+    // Taken, and only then over: nothing was missed.
+    let ticket = ticket_of(&kit.arrive(&channel, piece("in", None)).await);
+    kit.arrive(&channel, piece("taken", Some(Flag::AnsweredCall))).await;
+    kit.arrive(&channel, piece("over", ended)).await;
+    let messages = kit.store.ticket_messages(kit.ticket(ticket).await.id, 0, 10).await.unwrap();
+    assert_eq!((messages.len(), messages[0].text.as_str()), (1, "in\ntaken\nover"));
+    assert_eq!(messages[0].flags, ["answered_call"]);
+    let view = kit.ticket(ticket).await;
+    assert_eq!((view.priority.as_str(), &*view.tags), ("normal", &["new".to_owned()][..]));
+    // Nobody took this one. What was chosen in it counts, and its pieces are no flood.
+    let of_two = |name: &str, flag| {
+        let mut inbound = piece(name, flag);
+        inbound.part_of = Some(tributary::model::RemoteId::new("CA2"));
+        inbound.remote_id = tributary::model::RemoteId::new(format!("CA2/{name}"));
+        inbound.sender = mail(BOB, "b").sender;
+        inbound
+    };
+    let ticket = ticket_of(&kit.arrive(&channel, of_two("in", None)).await);
+    let mut topic = of_two("topic", None);
+    topic.wishes.queue = Some("passwords".to_owned());
+    topic.wishes.tags = vec!["password".to_owned()];
+    kit.arrive(&channel, topic).await;
+    kit.arrive(&channel, of_two("over", ended)).await;
+    let view = kit.ticket(ticket).await;
+    assert_eq!((view.priority.as_str(), view.queue.as_deref()), ("urgent", Some("passwords")));
+    assert_eq!(view.tags, ["missed", "new", "password"]);
+    let messages = kit.store.ticket_messages(view.id, 0, 10).await.unwrap();
+    assert_eq!(messages[0].flags, ["missed_call"]);
 }
 
 async fn tickets_go_around_in_turn_and_to_whoever_has_fewest(kit: Kit) {
