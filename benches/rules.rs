@@ -33,6 +33,8 @@ fn main() {
         },
         protect: ProtectSetting::default(),
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
+        survey: tributary::desk::survey::SurveySetting::default(),
+        close: tributary::desk::close::CloseSetting::default(),
     };
     let began = Instant::now();
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();

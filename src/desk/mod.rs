@@ -4,6 +4,7 @@
 mod assign;
 mod autoreply;
 mod callback;
+pub mod close;
 mod continued;
 mod impostor;
 pub mod faq;
@@ -18,6 +19,7 @@ mod secrets;
 mod settle;
 mod sla;
 mod split;
+pub mod survey;
 mod split_html;
 mod triage;
 mod urgency;

@@ -7,9 +7,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::assign::{AgentSetting, Colleague, assign};
+use super::close::CloseSetting;
 use super::impostor::{Protect, ProtectSetting};
 use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, fold};
 use super::sla::{Awaited, Due, SlaSetting};
+use super::survey::SurveySetting;
 use super::urgency::{Alarm, UrgencySetting, alarm};
 use crate::model::{Calendar, CalendarSetting, Flag, Inbound, OwnAddresses, Priority, Timestamp};
 
@@ -29,11 +31,16 @@ pub struct TriageSettings {
     pub protect: ProtectSetting,
     /// Within which time answers are promised.
     pub sla: SlaSetting,
+    /// What customers are asked after a ticket was solved.
+    pub survey: SurveySetting,
+    /// What becomes of pending tickets whose customer says nothing.
+    pub close: CloseSetting,
 }
 
 impl TriageSettings {
     /// The keys of the settings file that it takes.
-    pub const KEYS: &[&str] = &["rules", "calendars", "agents", "urgency", "protect", "sla"];
+    pub const KEYS: &[&str] =
+        &["rules", "calendars", "agents", "urgency", "protect", "sla", "survey", "close"];
 }
 
 /// All of it, ready.
@@ -46,6 +53,8 @@ pub struct Triage {
     urgency: Option<UrgencySetting>,
     protect: Protect,
     sla: SlaSetting,
+    survey: SurveySetting,
+    close: CloseSetting,
 }
 
 impl std::fmt::Debug for Triage {
@@ -117,6 +126,8 @@ impl Triage {
         };
         faults.extend(settings.urgency.faults().into_iter().map(within("urgency")));
         faults.extend(settings.sla.faults(&calendars).into_iter().map(within("sla")));
+        faults.extend(settings.survey.faults(channels).into_iter().map(within("survey")));
+        faults.extend(settings.close.faults().into_iter().map(within("close")));
         let protect = Protect::read(&settings.protect).unwrap_or_else(|found| {
             faults.extend(found.into_iter().map(within("protect")));
             Protect::default()
@@ -133,6 +144,8 @@ impl Triage {
                     urgency,
                     protect,
                     sla: settings.sla.clone(),
+                    survey: settings.survey.clone(),
+                    close: settings.close.clone(),
                 })
             }
             Ok(_) => Err(faults),
@@ -224,6 +237,18 @@ impl Triage {
     #[must_use]
     pub fn due(&self, priority: Priority, awaited: Awaited, since: Timestamp) -> Option<Due> {
         self.sla.due(&self.calendars, (priority, awaited), since)
+    }
+
+    /// What customers are asked after a ticket was solved.
+    #[must_use]
+    pub const fn surveys(&self) -> &SurveySetting {
+        &self.survey
+    }
+
+    /// What becomes of pending tickets whose customer says nothing.
+    #[must_use]
+    pub const fn closing(&self) -> &CloseSetting {
+        &self.close
     }
 
     /// Are answers promised within a time?

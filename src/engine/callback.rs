@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Engine, ReplyError, ReplyRequest, Running, failpoint};
+use super::{Engine, ReplyRequest, Running, failpoint};
 use crate::channel::{AgentLine, NoLine};
 use crate::desk::{CallbackPolicy, ReplyPart};
 use crate::model::{Actor, Address, Bridge, CallbackId, ChannelName, MessageId, Party, Scheme};
@@ -124,16 +124,10 @@ impl Engine {
             notice.text.clone(),
             Actor::system(),
         );
-        match self.reply(request).await {
-            Ok(_) => Ok(()),
-            Err(ReplyError::Store(error @ (StoreError::Database(_) | StoreError::Conflict))) => {
-                Err(error)
-            }
-            Err(error) => {
-                tracing::info!(callback.id = %notice.callback, error = %error,
-                    "a customer cannot be told about a call-back");
-                Ok(())
-            }
+        if let Some(why) = self.say_by_itself(request).await? {
+            tracing::info!(callback.id = %notice.callback, error = why,
+                "a customer cannot be told about a call-back");
         }
+        Ok(())
     }
 }

@@ -17,6 +17,8 @@ pub const STEPS: &[&str] = &[
     "reply.queued",
     "callback.told",
     "callback.connected",
+    "survey.asked",
+    "close.warned",
     "webhook.queued",
     "lane.begun",
     "lane.delivered",

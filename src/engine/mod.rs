@@ -16,6 +16,7 @@ mod ingest;
 mod limiter;
 mod listen;
 mod media;
+mod notice;
 mod pause;
 mod pull;
 mod raw;

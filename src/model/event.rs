@@ -34,6 +34,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "quarantine.retried",
     "rule.fired",
     "ticket.absorbed",
+    "ticket.auto_closed",
     "ticket.created",
     "ticket.deleted",
     "ticket.due_soon",

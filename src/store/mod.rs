@@ -10,6 +10,7 @@ mod callback;
 mod channel_figures;
 mod channel_state;
 mod chat;
+mod close;
 mod contact;
 mod desk;
 mod draft;
@@ -36,6 +37,7 @@ mod seal;
 mod search;
 mod standing;
 mod stats;
+mod survey;
 mod ticket;
 mod upload;
 mod vault;
@@ -58,6 +60,7 @@ pub use callback::{
 pub use channel_figures::ChannelFigures;
 pub use channel_state::{ChannelNote, ChannelState};
 pub use chat::{ChatItem, ChatPage, Guest, Unread, UnreadMail, VisitorState, Window};
+pub use close::CloseNotice;
 pub use contact::{
     ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView, LinkCode,
 };
@@ -82,6 +85,7 @@ pub use people::{ApiToken, Code, Entry, NewFactor, Person, Principal, SessionVie
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
+pub use survey::{Ratings, Scores, SurveyNotice};
 pub use ticket::{
     Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView, Turn,
 };

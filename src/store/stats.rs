@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::entity::{message, ticket, ticket_tag};
+use super::survey::Ratings;
 use super::{Store, StoreError, millis};
 
 pub(super) const DAY_MILLIS: i64 = 86_400_000;
@@ -43,6 +44,8 @@ pub struct Stats {
     pub by_tag: BTreeMap<String, Figures>,
     /// By day in UTC, `2026-11-24`.
     pub by_day: BTreeMap<String, Figures>,
+    /// How customers judged within the span, whenever their tickets were opened.
+    pub ratings: Ratings,
 }
 
 /// Figures of one group.
@@ -142,6 +145,7 @@ impl Store {
             by_channel: done(groups.by_channel),
             by_tag: done(groups.by_tag),
             by_day: done(groups.by_day),
+            ratings: self.ratings(filter).await?,
         })
     }
 

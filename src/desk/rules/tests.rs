@@ -28,6 +28,8 @@ fn settings(text: &str) -> TriageSettings {
         },
         protect: ProtectSetting::default(),
         sla: super::super::sla::SlaSetting { warn_percent: 75, ..Default::default() },
+        survey: crate::desk::survey::SurveySetting::default(),
+        close: crate::desk::close::CloseSetting::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use super::super::event::NewEvent;
 use super::super::outbox::Routing;
 use super::super::{StoreError, millis};
 use super::acknowledge::{About, Ack, Asks};
-use super::apply::{Wakes, Work};
+use super::apply::Work;
 use super::facts::{Facts, Kept};
 use super::flush::insert;
 use super::triage::{Place, Triaged};
@@ -257,7 +257,7 @@ impl Work {
     }
 
     /// Queues words of ours as the answer to a message; the id of our message.
-    fn send_by_itself(
+    pub(super) fn send_by_itself(
         &mut self,
         one: &Prepared,
         prepared: &PreparedMessage,
@@ -294,15 +294,6 @@ impl Work {
             faq_answer::Entity::update(kept.row.into_active_model().reset_all()).exec(tx).await?;
         }
         Ok(())
-    }
-}
-
-/// Does the ticket come back to people with this message?
-pub(super) const fn wakes(said: Option<Said>, reopen: bool) -> Wakes {
-    match (said, reopen) {
-        (Some(Said::Helped), _) => Wakes::Never,
-        (_, true) => Wakes::Always,
-        (_, false) => Wakes::Pending,
     }
 }
 

@@ -12,14 +12,13 @@ use super::super::millis;
 use super::super::original::Sealed;
 use super::acknowledge::Ack;
 use super::facts::{Facts, Kept};
+use super::judged::Heard;
 use super::moved::Move;
 use super::part::{Addition, Files};
 use super::reach::Said;
 use super::row::{author, message_row, said_by_us, searchable};
 use super::triage::{Place, Triaged};
-use super::{
-    Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, answer, quarantined,
-};
+use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
     Actor, ActorKind, Address, CallWish, Called, Flag, Form, Inbound, MessageId, Rating, Secret,
@@ -203,6 +202,7 @@ impl Work {
         event.channel = Some(key.0);
         event.data = json!({ "score": rating.score, "comment": rating.comment });
         self.events.push(event);
+        self.note_rating(ticket, (rating.score, &rating.comment));
     }
 
     /// A message; `ours`: who of us wrote it on the service itself.
@@ -232,13 +232,18 @@ impl Work {
             self.links.push((code.clone(), address.clone()));
         }
         let mut decision = self.decide(one, inbound);
+        if ours.is_none() {
+            self.keep_late(one, prepared, &mut decision.route);
+        }
         let opens = matches!(decision.route, Route::Open { .. });
-        let mut said = None;
+        let mut heard = Heard::Nothing;
         let ticket = match decision.route {
             Route::Append { ticket, reopen } => {
                 let ticket = ticket.uuid();
-                said = self.said(one, prepared, ticket).filter(|_| ours.is_none());
-                self.append(one, ticket, inbound, answer::wakes(said, reopen));
+                if ours.is_none() {
+                    heard = self.heard(one, prepared, ticket);
+                }
+                self.append(one, ticket, inbound, self.wakes(ticket, &heard, reopen));
                 ticket
             }
             Route::Open { linked_to } => {
@@ -260,9 +265,7 @@ impl Work {
         decision.why.extend(triaged.why);
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
-        if let Some(said) = said {
-            self.heed(one, prepared, (ticket, said));
-        }
+        self.heed_all(one, prepared, ticket, heard);
         match known {
             Some(Ok(fit)) => self.send_known(one, prepared, place, fit),
             Some(Err(_)) | None if ours.is_none() => {
@@ -272,11 +275,9 @@ impl Work {
             Some(Err(_)) | None => {}
         }
         self.begin_whole(one, inbound, (prepared.id, ticket));
-        if ours.is_none() {
-            self.advise(one, prepared, ticket);
-        }
-        if ours.is_some() {
-            self.answered_elsewhere(ticket, inbound.occurred_at);
+        match ours {
+            None => self.advise(one, prepared, ticket),
+            Some(_) => self.answered_elsewhere(ticket, inbound.occurred_at),
         }
         result.messages.push((ticket.into(), prepared.id.into()));
         result.new += 1;

@@ -16,6 +16,7 @@ use super::super::entity::{
 use super::super::millis;
 use super::super::original;
 use super::answer::{self, Answers};
+use super::judged::{self, Surveys};
 use super::{Prepared, PreparedMessage, Step, asked};
 use crate::desk::{Colleague, Found};
 use crate::model::{Address, Flag, Inbound, Timestamp, Token, Trust};
@@ -103,6 +104,8 @@ pub(super) struct Facts {
     pub(super) answers: Answers,
     /// What was noticed about the messages to which pieces of the batch belong.
     pub(super) flags: HashMap<Uuid, BTreeSet<Flag>>,
+    /// What customers were asked about tickets.
+    pub(super) surveys: Surveys,
 }
 
 /// What a batch mentions.
@@ -226,6 +229,7 @@ pub(super) async fn load(
     }
     asked::load(tx, batch, &mut facts, now).await?;
     answer::load(tx, batch, &mut facts, now).await?;
+    judged::load(tx, &mut facts).await?;
     Ok(facts)
 }
 

@@ -70,6 +70,7 @@ impl Work {
         self.write_people(tx).await?;
         self.write_tickets(tx).await?;
         self.write_answers(tx).await?;
+        self.write_surveys(tx).await?;
         event::record(tx, std::mem::take(&mut self.events), self.now).await?;
         // They count in their tickets' trails by themselves: the tickets are written by now.
         for Call { wish, ticket, message, policy, by } in self.calls.drain(..) {

@@ -14,6 +14,7 @@ mod contact;
 mod echo;
 mod facts;
 mod flush;
+mod judged;
 mod look_back;
 mod mask;
 mod moved;

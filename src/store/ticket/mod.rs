@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::contact::{ContactBrief, briefs};
 use super::desk::waits_for;
 use super::entity::{mention, message, ticket, ticket_tag};
-use super::{Store, StoreError, due, millis, moment, search};
+use super::{Store, StoreError, due, millis, moment, search, survey};
 use crate::model::{Priority, TicketId, TicketStatus};
 
 pub use change::TicketPatch;
@@ -68,6 +68,10 @@ pub struct TicketView {
     pub last_inbound_at: Option<DateTime<Utc>>,
     /// When we last wrote.
     pub last_outbound_at: Option<DateTime<Utc>>,
+    /// How the customer judged it, from 1 (very bad) to 5 (very good).
+    pub rating: Option<i32>,
+    /// What they said to that.
+    pub rating_comment: Option<String>,
     /// When it was solved or closed.
     pub solved_at: Option<DateTime<Utc>>,
     /// It comes back then.
@@ -344,6 +348,7 @@ async fn views<C: ConnectionTrait>(
     }
     let contacts = briefs(db, rows.iter().map(|row| row.contact)).await?;
     let mut due = due::due_of(db, rows.iter().map(|row| row.id)).await?;
+    let mut judged = survey::judged(db, rows.iter().map(|row| row.id)).await?;
     let shown = rows.into_iter().map(|row| {
         let due = due.remove(&row.id);
         let contact = contacts.get(&row.contact).cloned();
@@ -352,6 +357,9 @@ async fn views<C: ConnectionTrait>(
         let mut view = shown(row, tags, contact);
         view.due_at = due.as_ref().map(|due| due.due_at);
         view.due_for = due.and_then(|due| due.awaited);
+        if let Some(judged) = judged.remove(&view.id) {
+            (view.rating, view.rating_comment) = (judged.score, judged.comment);
+        }
         view
     });
     Ok(shown.collect())
@@ -374,6 +382,8 @@ fn shown(row: ticket::Model, tags: Vec<String>, contact: ContactBrief) -> Ticket
         updated_at: moment(row.updated_at),
         due_at: None,
         due_for: None,
+        rating: None,
+        rating_comment: None,
         first_response_at: row.first_response_at.map(moment),
         last_inbound_at: row.last_inbound_at.map(moment),
         last_outbound_at: row.last_outbound_at.map(moment),

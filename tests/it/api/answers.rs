@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tributary::desk::{Triage, TriageSettings};
 use tributary::model::Role;
 
 use super::CHANNELS;
-use crate::support::answers::answering;
+use crate::support::answers::{answering, triage};
 use crate::support::app::App;
 use crate::support::daemon::Api;
 
 const FEES: &str = "How much are the fees?";
 
 /// A mail of somebody; `answers`: the Message-ID that it answers.
-fn mail(from: &str, id: &str, answers: Option<&str>, text: &str) -> String {
+pub(super) fn mail(from: &str, id: &str, answers: Option<&str>, text: &str) -> String {
     let answers = answers.map(|id| format!("In-Reply-To: <{id}>\r\n")).unwrap_or_default();
     format!(
         "From: {from}\r\nTo: support@example.com\r\nSubject: hello\r\nMessage-ID: <{id}>\r\n{answers}\
@@ -32,23 +31,23 @@ async fn start(postgres: bool) -> (App, Api) {
 }
 
 /// Somebody asks; their ticket.
-async fn asks(app: &App, who: &str, text: &str) -> String {
+pub(super) async fn asks(app: &App, who: &str, text: &str) -> String {
     let (from, id) = (format!("{who}@customer.example"), format!("{who}-1@test"));
     app.receive("mail", mail(&from, &id, None, text)).await.ticket.to_string()
 }
 
 /// The same person writes into the same ticket.
-async fn says(app: &App, who: &str, number: u8, text: &str) {
+pub(super) async fn says(app: &App, who: &str, number: u8, text: &str) {
     let (from, id) = (format!("{who}@customer.example"), format!("{who}-{number}@test"));
     app.receive("mail", mail(&from, &id, Some(&format!("{who}-1@test")), text)).await;
 }
 
-async fn ticket(api: &Api, id: &str) -> Value {
+pub(super) async fn ticket(api: &Api, id: &str) -> Value {
     api.get(&format!("/tickets/{id}")).await
 }
 
 /// What went out into it.
-async fn sent(api: &Api, id: &str) -> Vec<String> {
+pub(super) async fn sent(api: &Api, id: &str) -> Vec<String> {
     let messages = api.ticket_messages(id).await;
     let out = messages.iter().filter(|message| message["direction"] == "out");
     out.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
@@ -63,7 +62,7 @@ async fn counted<const N: usize>(api: &Api, article: &str, keys: [&str; N], expe
 }
 
 /// Status and tags.
-fn stands(ticket: &Value) -> (&str, Vec<&str>) {
+pub(super) fn stands(ticket: &Value) -> (&str, Vec<&str>) {
     let tags = ticket["tags"].as_array().unwrap();
     let mut tags: Vec<&str> = tags.iter().map(|tag| tag.as_str().unwrap()).collect();
     tags.sort_unstable();
@@ -187,14 +186,8 @@ async fn machines_dangers_secrets_and_the_same_person_again_get_none(postgres: b
 async fn a_rule_switches_it_on_and_off(postgres: bool) {
     let (app, api) = start(postgres).await;
     let rules = |on: bool| {
-        let toml = format!(
-            "rules = [{{ name = \"r\", when = {{ words = [\"fees\"] }}, then = {{ faq = {on} }} }}]\n\
-             agents = []\ncalendars = {{}}\nprotect = {{ domains = [], names = [], denied = [] }}\n\
-             urgency = {{ enabled = false, per_contact_max = 1, answer = false, answers = {{}} }}\n\
-             sla = {{ warn_percent = 75, first_minutes = {{}}, next_minutes = {{}} }}\n"
-        );
-        let settings: TriageSettings = toml::from_str(&toml).unwrap();
-        Arc::new(Triage::read(&settings, &["mail".to_owned()].into()).unwrap())
+        let rule = json!([{ "name": "r", "when": { "words": ["fees"] }, "then": { "faq": on } }]);
+        Arc::new(triage(|settings| settings.rules = serde_json::from_value(rule).unwrap()))
     };
     app.engine.change_triage(rules(false));
     let id = asks(&app, "moe", FEES).await;
@@ -217,6 +210,8 @@ macro_rules! on_both {
         }
     };
 }
+
+pub(super) use on_both;
 
 on_both! {
     an_answer_that_helped_solves_the_ticket

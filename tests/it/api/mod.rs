@@ -9,6 +9,7 @@ mod lists;
 mod messages;
 mod once;
 mod suggestions;
+mod surveys;
 mod tickets;
 mod ops;
 

@@ -36,6 +36,8 @@ fn promises() -> Arc<Triage> {
             first_minutes: Targets { normal: Some(60), urgent: Some(10), ..Targets::default() },
             next_minutes: Targets { normal: Some(120), ..Targets::default() },
         },
+        survey: tributary::desk::survey::SurveySetting::default(),
+        close: tributary::desk::close::CloseSetting::default(),
     };
     Arc::new(Triage::read(&settings, &[].into()).unwrap())
 }

@@ -38,6 +38,8 @@ fn with_rules(channel: &Arc<IngestChannel>, rules: &str, agents: &str) -> Arc<In
         },
         protect: ProtectSetting::default(),
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
+        survey: tributary::desk::survey::SurveySetting::default(),
+        close: tributary::desk::close::CloseSetting::default(),
     };
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();
     Arc::new(IngestChannel {

@@ -33,6 +33,8 @@ fn guarded(channel: &IngestChannel) -> Arc<IngestChannel> {
             ..ProtectSetting::default()
         },
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
+        survey: tributary::desk::survey::SurveySetting::default(),
+        close: tributary::desk::close::CloseSetting::default(),
     };
     let triage = Triage::read(&settings, &[].into()).unwrap();
     Arc::new(IngestChannel {

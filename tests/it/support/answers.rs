@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use tributary::desk::close::CloseSetting;
 use tributary::desk::faq::{AnswerPolicy, AnswerTexts, Matcher};
+use tributary::desk::survey::SurveySetting;
+use tributary::desk::{ProtectSetting, SlaSetting, Triage, TriageSettings, UrgencySetting};
 
 use super::labelled::starter_set;
 
@@ -24,4 +27,25 @@ pub fn answering(auto: bool) -> Matcher {
         per_hour_max: 60,
         texts: texts.map(|(language, texts)| (language.to_owned(), texts)).into(),
     })
+}
+
+/// No rules and nothing else, but for what `change` puts there.
+pub fn triage(change: impl FnOnce(&mut TriageSettings)) -> Triage {
+    let mut settings = TriageSettings {
+        rules: Vec::new(),
+        calendars: [].into(),
+        agents: Vec::new(),
+        urgency: UrgencySetting {
+            enabled: false,
+            per_contact_max: 1,
+            answer: false,
+            answers: [].into(),
+        },
+        protect: ProtectSetting::default(),
+        sla: SlaSetting { warn_percent: 75, ..Default::default() },
+        survey: SurveySetting::default(),
+        close: CloseSetting::default(),
+    };
+    change(&mut settings);
+    Triage::read(&settings, &["mail".to_owned()].into()).unwrap()
 }

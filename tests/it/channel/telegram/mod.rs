@@ -3,6 +3,7 @@
 mod inbound;
 mod killed;
 mod outbound;
+mod silent;
 
 use serde_json::json;
 use tributary::model::{ChannelName, DeliveryStatus};

@@ -1,0 +1,215 @@
+//! What customers answer to surveys.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::entity::survey;
+use super::super::event::NewEvent;
+use super::super::stats::DAY_MILLIS;
+use super::super::{StoreError, millis};
+use super::apply::{Wakes, Work};
+use super::facts::{Facts, Kept};
+use super::flush::insert;
+use super::row::author;
+use super::{Prepared, PreparedMessage};
+use crate::desk::Route;
+use crate::desk::faq::Said;
+use crate::desk::survey::{Judged, LOW, is_low, judged, needs_human};
+use crate::model::{Form, MessageId};
+
+/// A remark comes within so long after its score.
+const REMARK_MILLIS: i64 = DAY_MILLIS;
+
+/// What a message says to something that we asked by ourselves.
+pub(super) enum Heard {
+    /// Nothing: it is a message like others.
+    Nothing,
+    /// To a known answer.
+    Answer(Said),
+    /// To a survey.
+    Judgement(Judged),
+}
+
+/// The surveys of the batch's tickets.
+pub(super) type Surveys = HashMap<Uuid, Kept<survey::Model>>;
+
+pub(super) async fn load(tx: &DatabaseTransaction, facts: &mut Facts) -> Result<(), StoreError> {
+    if facts.tickets.is_empty() {
+        return Ok(());
+    }
+    let tickets = facts.tickets.keys().copied();
+    let rows = survey::Entity::find().filter(survey::Column::Ticket.is_in(tickets)).all(tx).await?;
+    facts.surveys.extend(rows.into_iter().map(|row| (row.ticket, Kept::old(row))));
+    Ok(())
+}
+
+impl Work {
+    /// What a message says to a survey of the ticket.
+    fn judged(&self, one: &Prepared, prepared: &PreparedMessage, ticket: Uuid) -> Option<Judged> {
+        let row = &self.facts.surveys.get(&ticket)?.row;
+        let inbound = &prepared.inbound;
+        let since = millis(self.now) - row.asked_at;
+        let open = one.channel.triage.surveys().open_days;
+        let asked = matches!(row.state.as_str(), "asked" | "answered")
+            && since < i64::from(open.max(1)) * DAY_MILLIS;
+        if !asked || inbound.automated.is_some() || inbound.form != Form::Message {
+            return None;
+        }
+        if prepared.has_files() || one.channel.known.policy().said(&inbound.text) == Said::Person {
+            return None;
+        }
+        let answered = row.answered_at.unwrap_or(0);
+        let may_remark = row.score.is_some()
+            && row.comment.is_none()
+            && millis(self.now) - answered < REMARK_MILLIS;
+        judged(&inbound.text, may_remark)
+    }
+
+    /// A score for a ticket that is over by now goes there, and opens no new one.
+    pub(super) fn keep_late(&self, one: &Prepared, prepared: &PreparedMessage, route: &mut Route) {
+        if let Route::Open { linked_to: Some(over) } = *route
+            && matches!(self.judged(one, prepared, over.uuid()), Some(Judged::Score(..)))
+        {
+            *route = Route::Append { ticket: over, reopen: false };
+        }
+    }
+
+    /// What the customer says to something that we asked by ourselves.
+    pub(super) fn heard(&self, one: &Prepared, prepared: &PreparedMessage, ticket: Uuid) -> Heard {
+        if let Some(judged) = self.judged(one, prepared, ticket) {
+            return Heard::Judgement(judged);
+        }
+        self.said(one, prepared, ticket).map_or(Heard::Nothing, Heard::Answer)
+    }
+
+    /// When the ticket comes back to people with what was heard.
+    pub(super) fn wakes(&self, ticket: Uuid, heard: &Heard, reopen: bool) -> Wakes {
+        let quiet = match heard {
+            Heard::Nothing => false,
+            Heard::Answer(said) => *said == Said::Helped,
+            Heard::Judgement(judged) => !self.judgement_wakes(ticket, judged),
+        };
+        match (quiet, reopen) {
+            (true, _) => Wakes::Never,
+            (false, true) => Wakes::Always,
+            (false, false) => Wakes::Pending,
+        }
+    }
+
+    /// Does what follows from it.
+    pub(super) fn heed_all(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        ticket: Uuid,
+        heard: Heard,
+    ) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Answer(said) => self.heed(one, prepared, (ticket, said)),
+            Heard::Judgement(judged) => self.heed_judgement(one, prepared, (ticket, judged)),
+        }
+    }
+
+    /// Does the ticket come back to people with this judgement?
+    fn judgement_wakes(&self, ticket: Uuid, judged: &Judged) -> bool {
+        match judged {
+            Judged::Score(score, remark) => needs_human(*score, remark),
+            Judged::Remark(remark) => {
+                let row = self.facts.surveys.get(&ticket).map(|kept| &kept.row);
+                let score = row.and_then(|row| u8::try_from(row.score?).ok());
+                needs_human(score.unwrap_or(1), remark)
+            }
+        }
+    }
+
+    /// Notes it, tells of it, and thanks once.
+    fn heed_judgement(
+        &mut self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        (ticket, judged): (Uuid, Judged),
+    ) {
+        let Some(kept) = self.facts.surveys.get_mut(&ticket) else { return };
+        let row = &mut kept.row;
+        let first = row.score.is_none();
+        let (score, remark) = match judged {
+            Judged::Score(score, remark) => (i32::from(score), remark),
+            Judged::Remark(remark) => (row.score.unwrap_or(0), remark),
+        };
+        if row.score == Some(score) && remark.is_empty() {
+            return;
+        }
+        row.score = Some(score);
+        let thanked = !remark.is_empty();
+        if thanked {
+            row.comment = Some(remark);
+        }
+        "answered".clone_into(&mut row.state);
+        row.answered_at = Some(millis(self.now));
+        kept.changed = true;
+        let (comment, contact) = (row.comment.clone(), row.contact);
+        let language = row.language.clone();
+        let mut event = NewEvent::of(ticket, "ticket.rated", author(&prepared.inbound, contact));
+        event.message = Some(prepared.id);
+        event.channel = Some(one.channel.name.as_str().to_owned());
+        event.data = json!({ "score": score, "comment": comment.unwrap_or_default() });
+        self.events.push(event);
+        if is_low(u8::try_from(score).unwrap_or(5)) {
+            self.add_tags(ticket, [LOW.to_owned()]);
+        }
+        let texts = one.channel.triage.surveys().texts(language.as_deref());
+        let thanks = texts.map(|texts| texts.thanks.clone()).filter(|text| !text.is_empty());
+        if let Some(thanks) = thanks.filter(|_| first && !thanked) {
+            self.send_by_itself(one, prepared, ticket, (thanks, None));
+        }
+    }
+
+    /// A judgement that came beside the messages, from a chat's own window.
+    pub(super) fn note_rating(&mut self, ticket: Uuid, (score, comment): (u8, &str)) {
+        let Some(of) = self.facts.tickets.get(&ticket).map(|kept| &kept.row) else { return };
+        let now = millis(self.now);
+        let new = survey::Model {
+            ticket,
+            contact: of.contact,
+            channel: of.channel.clone(),
+            language: of.language.clone(),
+            message: MessageId::new().uuid(),
+            state: "answered".to_owned(),
+            asked_at: now,
+            score: None,
+            comment: None,
+            answered_at: None,
+        };
+        let fresh = Kept { row: new, fresh: true, changed: false };
+        let kept = self.facts.surveys.entry(ticket).or_insert(fresh);
+        kept.changed = !kept.fresh;
+        "answered".clone_into(&mut kept.row.state);
+        kept.row.score = Some(score.into());
+        kept.row.comment = Some(comment.to_owned()).filter(|comment| !comment.is_empty());
+        kept.row.answered_at = Some(now);
+        if is_low(score) {
+            self.add_tags(ticket, [LOW.to_owned()]);
+        }
+    }
+
+    /// Judgements of the batch.
+    pub(super) async fn write_surveys(
+        &mut self,
+        tx: &DatabaseTransaction,
+    ) -> Result<(), StoreError> {
+        let rows = std::mem::take(&mut self.facts.surveys);
+        let (fresh, old): (Vec<_>, Vec<_>) = rows.into_values().partition(|kept| kept.fresh);
+        insert(tx, fresh.into_iter().map(|kept| kept.row.into_active_model()).collect()).await?;
+        for kept in old.into_iter().filter(|kept| kept.changed) {
+            survey::Entity::update(kept.row.into_active_model().reset_all()).exec(tx).await?;
+        }
+        Ok(())
+    }
+}
