@@ -29,6 +29,7 @@ mod mail_round_trip;
 mod safety;
 mod scan;
 mod sending;
+mod readers;
 mod running;
 mod servers;
 mod settings;

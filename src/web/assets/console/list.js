@@ -26,7 +26,7 @@ export const VIEWS = [
 /** What a list can be narrowed by, with the values that there are. */
 export function filterBar(filter, words, people, change, save) {
   const choice = (name, label, values) => h("label", null, h("span.small", null, label),
-    h("select", { name, on: { change: (event) => change({ ...filter, [name]: event.target.value }) } },
+    h("select", { name, on: { change: (event) => change(name, event.target.value) } },
       [["", say("any")], ...values, ...(filter[name] && !values.some(([value]) => value === filter[name]) ? [[filter[name], filter[name]]] : [])]
         .map(([value, text]) => h("option", { value, selected: value === (filter[name] ?? "") }, text))));
   const plain = (names) => names.map((name) => [name, name]);

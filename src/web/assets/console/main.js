@@ -52,10 +52,10 @@ function shell() {
     open.setAttribute("aria-expanded", String(open.getAttribute("aria-expanded") !== "true"));
     drawNarrow();
   } } }, say("narrow"));
-  const middle = h("section.list", { "aria-label": say("views") }, h("header.top", null, search, open), h("div.narrow-place"), h("div.rows"));
-  const main = h("main.page", { tabindex: -1 });
-  fill(app, h("div.offline", { role: "status", hidden: true }, say("offline")), h("div.columns", null, nav, middle, main));
-  return { search, open, rows: middle.querySelector(".rows"), narrow: middle.querySelector(".narrow-place"), own: nav.querySelector(".own"), main };
+  const middle = h("section.list", { "aria-label": say("views") }, h("h1.unseen"), h("header.top", null, search, open), h("div.narrow-place"), h("div.rows"));
+  const main = h("div.page");
+  fill(app, h("div.offline", { role: "status", hidden: true }, say("offline")), h("div.columns", null, nav, h("main", null, middle, main)));
+  return { search, open, title: middle.querySelector("h1"), rows: middle.querySelector(".rows"), narrow: middle.querySelector(".narrow-place"), own: nav.querySelector(".own"), main };
 }
 
 /** The lists that the agent keeps, below those that everybody has. */
@@ -85,7 +85,12 @@ async function drawNarrow() {
     return;
   }
   const words = await api.ticketWords().catch(() => ({ channels: [], queues: [], tags: [] }));
-  const find = (chosen) => { location.hash = `#/find?${asQuery({ ...chosen, q: list.q, sort: "-updated_at" })}`; };
+  // What the address says now, not what it said when the boxes were drawn: they may be chosen quickly.
+  const find = (name, value) => {
+    const [path, given] = location.hash.replace(/^#\/?/, "").split("?");
+    const [view, q] = viewOf(...`${path}/`.split("/", 2), given);
+    location.hash = `#/find?${asQuery({ ...view.filter, [name]: value, q, sort: "-updated_at" })}`;
+  };
   fill(parts.narrow, filterBar(filter, words, desk.people, find, async () => {
     const name = prompt(say("view_name"))?.trim();
     if (!name) return;
@@ -145,6 +150,7 @@ function route() {
   }
   const [view, q] = viewOf(name, of, words);
   parts.search.value = q;
+  parts.title.textContent = VIEWS.includes(view) ? say(view.name) : desk.views.find((own) => own.id === view.name)?.name ?? say("narrow");
   list.show(view, q);
   drawNarrow();
   if (desk.isNew) {
@@ -152,7 +158,7 @@ function route() {
     app.dataset.at = "page";
     return;
   }
-  fill(parts.main, h("div.blank", null, h("h1", null, say("pick"))));
+  fill(parts.main, h("div.blank", null, say("pick")));
 }
 
 let waiting = null;
