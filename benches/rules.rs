@@ -35,6 +35,7 @@ fn main() {
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
+        macros: Vec::new(),
     };
     let began = Instant::now();
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();

@@ -27,6 +27,7 @@ mod m20261126_000090_faq_answers;
 mod m20261126_000090_link_codes;
 mod m20261126_000091_merges;
 mod m20261126_000091_surveys;
+mod m20261126_000092_macros;
 mod m20261126_000110_desk;
 mod m20261126_000120_composer;
 mod m20261126_000130_bridged_calls;
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000090_link_codes::Migration),
             Box::new(m20261126_000091_merges::Migration),
             Box::new(m20261126_000091_surveys::Migration),
+            Box::new(m20261126_000092_macros::Migration),
             Box::new(m20261126_000110_desk::Migration),
             Box::new(m20261126_000120_composer::Migration),
             Box::new(m20261126_000130_bridged_calls::Migration),

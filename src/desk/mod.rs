@@ -10,6 +10,7 @@ mod impostor;
 pub mod faq;
 pub mod language;
 mod mention;
+pub mod macros;
 mod offer;
 mod reply;
 mod route;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::assign::{AgentSetting, Colleague, assign};
 use super::close::CloseSetting;
 use super::impostor::{Protect, ProtectSetting};
+use super::macros::{self, Macro};
 use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, fold};
 use super::sla::{Awaited, Due, SlaSetting};
 use super::survey::SurveySetting;
@@ -35,12 +36,14 @@ pub struct TriageSettings {
     pub survey: SurveySetting,
     /// What becomes of pending tickets whose customer says nothing.
     pub close: CloseSetting,
+    /// Canned answers.
+    pub macros: Vec<Macro>,
 }
 
 impl TriageSettings {
     /// The keys of the settings file that it takes.
     pub const KEYS: &[&str] =
-        &["rules", "calendars", "agents", "urgency", "protect", "sla", "survey", "close"];
+        &["rules", "calendars", "agents", "urgency", "protect", "sla", "survey", "close", "macros"];
 }
 
 /// All of it, ready.
@@ -55,6 +58,7 @@ pub struct Triage {
     sla: SlaSetting,
     survey: SurveySetting,
     close: CloseSetting,
+    macros: Vec<Macro>,
 }
 
 impl std::fmt::Debug for Triage {
@@ -127,6 +131,7 @@ impl Triage {
         faults.extend(settings.urgency.faults().into_iter().map(within("urgency")));
         faults.extend(settings.sla.faults(&calendars).into_iter().map(within("sla")));
         faults.extend(settings.survey.faults(channels).into_iter().map(within("survey")));
+        faults.extend(macros::faults(&settings.macros));
         faults.extend(settings.close.faults().into_iter().map(within("close")));
         let protect = Protect::read(&settings.protect).unwrap_or_else(|found| {
             faults.extend(found.into_iter().map(within("protect")));
@@ -146,6 +151,7 @@ impl Triage {
                     sla: settings.sla.clone(),
                     survey: settings.survey.clone(),
                     close: settings.close.clone(),
+                    macros: settings.macros.clone(),
                 })
             }
             Ok(_) => Err(faults),
@@ -243,6 +249,12 @@ impl Triage {
     #[must_use]
     pub const fn surveys(&self) -> &SurveySetting {
         &self.survey
+    }
+
+    /// The canned answers of the settings.
+    #[must_use]
+    pub fn macros(&self) -> &[Macro] {
+        &self.macros
     }
 
     /// What becomes of pending tickets whose customer says nothing.

@@ -7,6 +7,7 @@
 mod blob;
 mod board;
 mod callback;
+mod canned;
 mod channel_figures;
 mod channel_state;
 mod chat;
@@ -57,6 +58,7 @@ pub use board::{Board, BoardRow};
 pub use callback::{
     CallNotice, CallNoticeKind, CallbackContact, CallbackFilter, CallbackView, NewCallback,
 };
+pub use canned::KeptMacro;
 pub use channel_figures::ChannelFigures;
 pub use channel_state::{ChannelNote, ChannelState};
 pub use chat::{ChatItem, ChatPage, Guest, Unread, UnreadMail, VisitorState, Window};

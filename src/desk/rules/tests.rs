@@ -30,6 +30,7 @@ fn settings(text: &str) -> TriageSettings {
         sla: super::super::sla::SlaSetting { warn_percent: 75, ..Default::default() },
         survey: crate::desk::survey::SurveySetting::default(),
         close: crate::desk::close::CloseSetting::default(),
+        macros: Vec::new(),
     }
 }
 

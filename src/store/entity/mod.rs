@@ -6,6 +6,7 @@ pub(super) mod attachment;
 pub(super) mod autoreply;
 pub(super) mod blob;
 pub(super) mod callback;
+pub(super) mod canned;
 pub(super) mod channel_state;
 pub(super) mod close_warning;
 pub(super) mod contact;

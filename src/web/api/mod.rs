@@ -18,6 +18,7 @@ mod event;
 mod events;
 mod faq;
 mod files;
+mod macros;
 mod messages;
 mod once;
 mod outbox;
@@ -58,6 +59,7 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(drafts::routes())
         .merge(board::routes())
         .merge(faq::routes())
+        .merge(macros::routes())
         .merge(suggestions::routes())
         .merge(people::routes())
         .merge(account::routes())

@@ -6,6 +6,7 @@ mod callbacks;
 mod contacts;
 mod files;
 mod lists;
+mod macros;
 mod messages;
 mod once;
 mod suggestions;

@@ -40,6 +40,7 @@ fn with_rules(channel: &Arc<IngestChannel>, rules: &str, agents: &str) -> Arc<In
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
+        macros: Vec::new(),
     };
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();
     Arc::new(IngestChannel {

@@ -45,6 +45,7 @@ pub fn triage(change: impl FnOnce(&mut TriageSettings)) -> Triage {
         sla: SlaSetting { warn_percent: 75, ..Default::default() },
         survey: SurveySetting::default(),
         close: CloseSetting::default(),
+        macros: Vec::new(),
     };
     change(&mut settings);
     Triage::read(&settings, &["mail".to_owned()].into()).unwrap()
