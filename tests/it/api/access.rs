@@ -154,11 +154,7 @@ async fn a_route_is_closed_to_whoever_has_not_the_role() {
                 // who has nothing of their own.
                 let own = path.starts_with("/views/") || path.ends_with("/draft");
                 if own {
-                    assert_eq!(
-                        status.as_u16(),
-                        if *least == Role::Agent { 415 } else { 409 },
-                        "{body}"
-                    );
+                    assert!(matches!(status.as_u16(), 409 | 415), "{method} {path} {role}: {body}");
                 } else if path.contains(NO_ID) && matches!(method, Method::GET | Method::DELETE) {
                     assert_eq!(status.as_u16(), 404, "{method} {path} {role}: {body}");
                 }
