@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{ExprTrait as _, Query, SelectStatement};
-use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _,
-    QuerySelect as _,
-};
+use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::entity::{event, message, ticket, ticket_tag};
-use super::stats::{DAY_MILLIS, day, day_number};
+use super::stats::{DAY_MILLIS, MessageCount, TicketTimes, day, ids};
 use super::{Store, StoreError, TicketFilter, millis};
 
 /// Figures of one span, in rows of the same shape.
@@ -95,15 +92,6 @@ impl Gathered {
             (self.row.ratings > 0).then(|| self.score as f64 / self.row.ratings as f64);
         self.row
     }
-}
-
-#[derive(FromQueryResult)]
-struct TicketTimes {
-    id: Uuid,
-    channel: String,
-    created_at: i64,
-    first_response_at: Option<i64>,
-    solved_at: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -232,27 +220,8 @@ impl Store {
             .clone()
             .add(Column::CreatedAt.lt(filling.to))
             .add(Column::SolvedAt.is_null().or(Column::SolvedAt.gte(filling.from)));
-        let rows = ticket::Entity::find()
-            .select_only()
-            .columns([
-                Column::Id,
-                Column::Channel,
-                Column::CreatedAt,
-                Column::FirstResponseAt,
-                Column::SolvedAt,
-            ])
-            .filter(met.clone())
-            .into_model::<TicketTimes>()
-            .all(self.reader())
-            .await?;
-        let tagged = ticket_tag::Entity::find()
-            .filter(ticket_tag::Column::Ticket.in_subquery(ids(met)))
-            .all(self.reader())
-            .await?;
-        let mut tags: HashMap<Uuid, Vec<String>> = HashMap::new();
-        for row in tagged {
-            tags.entry(row.ticket).or_default().push(row.tag);
-        }
+        let rows = self.ticket_times(met.clone()).await?;
+        let tags = self.tags_in(met).await?;
         for row in rows {
             filling.ticket(&row, tags.get(&row.id).map_or(&[], Vec::as_slice));
         }
@@ -264,25 +233,13 @@ impl Store {
         filling: &mut Filling,
         wanted: &Condition,
     ) -> Result<(), StoreError> {
-        use message::Column;
-        let rows: Vec<(String, String, i64, i64)> = message::Entity::find()
-            .select_only()
-            .columns([Column::Channel, Column::Direction])
-            .column_as(day_number(), "day")
-            .column_as(Column::Id.count(), "messages")
-            .filter(Column::SentAt.gte(filling.from))
-            .filter(Column::SentAt.lt(filling.to))
-            .filter(Column::Ticket.in_subquery(ids(wanted.clone())))
-            .group_by(Column::Channel)
-            .group_by(Column::Direction)
-            .group_by(day_number())
-            .into_tuple()
-            .all(self.reader())
-            .await?;
-        for (channel, direction, number, count) in rows {
-            let count = u64::try_from(count).unwrap_or_default();
+        let of = message::Column::Ticket.in_subquery(ids(wanted.clone()));
+        let wanted = Condition::all().add(of);
+        for MessageCount { channel, direction, day, count } in
+            self.message_counts((filling.from, filling.to), wanted).await?
+        {
             filling.each(&channel, &[], |group| group.messages(&direction, count));
-            filling.on_day(number * DAY_MILLIS, |group| group.messages(&direction, count));
+            filling.on_day(day * DAY_MILLIS, |group| group.messages(&direction, count));
         }
         Ok(())
     }
@@ -337,11 +294,6 @@ impl Store {
             .await?;
         Ok((tags.into_iter().collect(), queues.into_iter().collect()))
     }
-}
-
-/// The ids of the tickets that a condition finds.
-fn ids(wanted: Condition) -> SelectStatement {
-    Query::select().column(ticket::Column::Id).from(ticket::Entity).cond_where(wanted).to_owned()
 }
 
 /// In seconds.

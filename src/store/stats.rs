@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, SimpleExpr};
+use sea_orm::sea_query::{Expr, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, FromQueryResult, QueryFilter as _,
     QuerySelect as _,
@@ -86,7 +86,7 @@ struct Group {
 }
 
 impl Group {
-    fn ticket(&mut self, row: &TicketColumns) {
+    fn ticket(&mut self, row: &TicketTimes) {
         self.figures.tickets_created += 1;
         self.responses.extend(row.first_response_at.map(|at| at - row.created_at));
         if let Some(solved_at) = row.solved_at {
@@ -112,13 +112,23 @@ impl Group {
     }
 }
 
+/// When a ticket was opened, answered and solved.
 #[derive(FromQueryResult)]
-struct TicketColumns {
-    id: Uuid,
-    channel: String,
-    created_at: i64,
-    first_response_at: Option<i64>,
-    solved_at: Option<i64>,
+pub(super) struct TicketTimes {
+    pub(super) id: Uuid,
+    pub(super) channel: String,
+    pub(super) created_at: i64,
+    pub(super) first_response_at: Option<i64>,
+    pub(super) solved_at: Option<i64>,
+}
+
+/// Messages of one channel and direction on one day.
+pub(super) struct MessageCount {
+    pub(super) channel: String,
+    pub(super) direction: String,
+    /// Since 1970.
+    pub(super) day: i64,
+    pub(super) count: u64,
 }
 
 #[derive(Default)]
@@ -162,19 +172,7 @@ impl Store {
             .add(Column::MergedInto.is_null())
             .add(Column::Status.ne("spam"))
             .add_option(filter.channel.as_ref().map(|channel| Column::Channel.eq(channel)));
-        let rows = ticket::Entity::find()
-            .select_only()
-            .columns([
-                Column::Id,
-                Column::Channel,
-                Column::CreatedAt,
-                Column::FirstResponseAt,
-                Column::SolvedAt,
-            ])
-            .filter(wanted.clone())
-            .into_model::<TicketColumns>()
-            .all(self.reader())
-            .await?;
+        let rows = self.ticket_times(wanted.clone()).await?;
         let mut tags = self.tags_in(wanted).await?;
         for row in rows {
             groups.total.ticket(&row);
@@ -187,12 +185,32 @@ impl Store {
         Ok(())
     }
 
-    async fn tags_in(&self, wanted: Condition) -> Result<HashMap<Uuid, Vec<String>>, StoreError> {
-        use sea_orm::QueryTrait as _;
-        let tickets =
-            ticket::Entity::find().select_only().column(ticket::Column::Id).filter(wanted);
+    pub(super) async fn ticket_times(
+        &self,
+        wanted: Condition,
+    ) -> Result<Vec<TicketTimes>, StoreError> {
+        use ticket::Column;
+        let rows = ticket::Entity::find()
+            .select_only()
+            .columns([
+                Column::Id,
+                Column::Channel,
+                Column::CreatedAt,
+                Column::FirstResponseAt,
+                Column::SolvedAt,
+            ])
+            .filter(wanted)
+            .into_model::<TicketTimes>();
+        Ok(rows.all(self.reader()).await?)
+    }
+
+    /// The tags of the tickets that a condition finds.
+    pub(super) async fn tags_in(
+        &self,
+        wanted: Condition,
+    ) -> Result<HashMap<Uuid, Vec<String>>, StoreError> {
         let rows = ticket_tag::Entity::find()
-            .filter(ticket_tag::Column::Ticket.in_subquery(tickets.into_query()))
+            .filter(ticket_tag::Column::Ticket.in_subquery(ids(wanted)))
             .all(self.reader())
             .await?;
         let mut tags: HashMap<Uuid, Vec<String>> = HashMap::new();
@@ -202,31 +220,47 @@ impl Store {
         Ok(tags)
     }
 
-    async fn count_messages(
+    /// What came and went by day, of the messages that a condition finds.
+    pub(super) async fn message_counts(
         &self,
-        filter: &StatsFilter,
-        groups: &mut Groups,
-    ) -> Result<(), StoreError> {
+        (from, to): (i64, i64),
+        wanted: Condition,
+    ) -> Result<Vec<MessageCount>, StoreError> {
         use message::Column;
         let rows: Vec<(String, String, i64, i64)> = message::Entity::find()
             .select_only()
             .columns([Column::Channel, Column::Direction])
             .column_as(day_number(), "day")
             .column_as(Column::Id.count(), "messages")
-            .filter(Column::SentAt.gte(millis(filter.from)))
-            .filter(Column::SentAt.lt(millis(filter.to)))
-            .filter(
-                Condition::all()
-                    .add_option(filter.channel.as_ref().map(|one| Column::Channel.eq(one))),
-            )
+            .filter(Column::SentAt.gte(from))
+            .filter(Column::SentAt.lt(to))
+            .filter(wanted)
             .group_by(Column::Channel)
             .group_by(Column::Direction)
             .group_by(day_number())
             .into_tuple()
             .all(self.reader())
             .await?;
-        for (channel, direction, number, count) in rows {
-            let count = u64::try_from(count).unwrap_or_default();
+        let counted = rows.into_iter().map(|(channel, direction, day, count)| MessageCount {
+            channel,
+            direction,
+            day,
+            count: u64::try_from(count).unwrap_or_default(),
+        });
+        Ok(counted.collect())
+    }
+
+    async fn count_messages(
+        &self,
+        filter: &StatsFilter,
+        groups: &mut Groups,
+    ) -> Result<(), StoreError> {
+        let of = filter.channel.as_ref().map(|channel| message::Column::Channel.eq(channel));
+        let span = (millis(filter.from), millis(filter.to));
+        let wanted = Condition::all().add_option(of);
+        for MessageCount { channel, direction, day: number, count } in
+            self.message_counts(span, wanted).await?
+        {
             groups.total.messages(&direction, count);
             groups.by_day.entry(day(number)).or_default().messages(&direction, count);
             groups.by_channel.entry(channel).or_default().messages(&direction, count);
@@ -235,9 +269,14 @@ impl Store {
     }
 }
 
+/// The ids of the tickets that a condition finds.
+pub(super) fn ids(wanted: Condition) -> SelectStatement {
+    Query::select().column(ticket::Column::Id).from(ticket::Entity).cond_where(wanted).to_owned()
+}
+
 /// The number of the day since 1970 on which a message was sent. Written out, since PostgreSQL takes two parameters
 /// for two things that may differ, and then does not group by them.
-pub(super) fn day_number() -> SimpleExpr {
+fn day_number() -> SimpleExpr {
     Expr::cust("sent_at / 86400000")
 }
 
