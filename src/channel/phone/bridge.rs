@@ -9,7 +9,7 @@ use super::texts::Text;
 use super::told::Told;
 use super::twiml::{Dial, Gather, Line, Verb};
 use crate::channel::shared::heard::Nothing;
-use crate::channel::shared::twilio::code;
+use crate::channel::shared::twilio::status;
 use crate::model::{
     CallOutcome, Called, DeliveryId, Event, Receipt, ReceiptState, RemoteId, Timestamp,
 };
@@ -134,7 +134,7 @@ fn failed(cause: &str) -> ReceiptState {
 
 /// It is under way, under this name.
 fn begun(told: &Told<'_>) -> Result<News, Nothing> {
-    let name = told.field("CallSid").or_else(|| told.field("MessageSid"));
+    let name = told.field("CallSid");
     let name = name.ok_or(Nothing::Unreadable("news without a name"))?;
     Ok(ReceiptState::Sent { remote_id: RemoteId(name) }.into())
 }
@@ -187,15 +187,9 @@ fn said(told: &Told<'_>) -> Result<News, Nothing> {
 
 /// How a reply by SMS fares.
 fn sent(told: &Told<'_>) -> Result<News, Nothing> {
-    Ok(match told.field("MessageStatus").as_deref().unwrap_or_default() {
-        "queued" | "accepted" | "sending" | "sent" => return begun(told),
-        "delivered" => ReceiptState::Delivered.into(),
-        "read" => ReceiptState::Read.into(),
-        "undelivered" | "failed" | "canceled" => {
-            let code = told.field("ErrorCode").and_then(|code| code.parse().ok());
-            let address_is_bad = code.is_some_and(code::is_bad_address);
-            ReceiptState::Failed { cause: code::told(code, ""), address_is_bad }.into()
-        }
-        _ => return Err(Nothing::Ignored("a status that is not known")),
-    })
+    let name = told.field("MessageSid").ok_or(Nothing::Unreadable("news without a name"))?;
+    let number = told.field("ErrorCode").and_then(|code| code.parse().ok());
+    let status = told.field("MessageStatus").unwrap_or_default();
+    let state = status::of_message(&status, RemoteId(name), (number, ""));
+    state.map(News::from).ok_or(Nothing::Ignored("a status that is not known"))
 }

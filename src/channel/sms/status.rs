@@ -6,9 +6,8 @@ use chrono::NaiveDateTime;
 use super::told;
 use crate::channel::shared::twilio::code;
 use crate::channel::shared::twilio::form::Form;
-use crate::model::{
-    Address, DeliveryId, Event, Meaning, Receipt, ReceiptState, RemoteId, Standing, Timestamp,
-};
+use crate::channel::shared::twilio::status;
+use crate::model::{Address, DeliveryId, Event, Meaning, Receipt, RemoteId, Standing, Timestamp};
 
 /// What the news say. `delivery`: ours, which stood in the address that was called.
 pub(super) fn read(
@@ -18,37 +17,19 @@ pub(super) fn read(
     at: Timestamp,
 ) -> Meaning {
     let remote_id = RemoteId(sid.to_owned());
-    let code = form.number("ErrorCode").filter(|code| *code > 0);
-    let state = match told::status(form) {
-        // The service has it: that settles whether it went out, and says nothing more.
-        "accepted" | "scheduled" | "queued" | "sending" | "sent" => {
-            ReceiptState::Sent { remote_id: remote_id.clone() }
-        }
-        "delivered" | "partially_delivered" => ReceiptState::Delivered,
-        "read" => ReceiptState::Read,
-        "failed" | "undelivered" => ReceiptState::Failed {
-            cause: cause(form, code),
-            address_is_bad: code.is_some_and(code::is_bad_address),
-        },
-        "canceled" => ReceiptState::Failed {
-            cause: "somebody cancelled it at Twilio".to_owned(),
-            address_is_bad: false,
-        },
-        _ => return Meaning::Ignore("a status that is not known"),
-    };
+    let number = form.number("ErrorCode").filter(|number| *number > 0);
+    let words = form.text("ErrorMessage").or_else(|| form.text("ChannelStatusMessage"));
+    let words = words.unwrap_or_default();
+    let state = status::of_message(told::status(form), remote_id.clone(), (number, words));
+    let Some(state) = state else { return Meaning::Ignore("a status that is not known") };
     let at = done(form).unwrap_or(at);
     let target = Some(remote_id);
     let mut events = vec![Event::Receipt(Receipt { delivery, target, recipient: None, state, at })];
-    if let (Some(address), Some(reach)) = (to, code.and_then(code::reach)) {
-        let said = cause(form, code);
+    if let (Some(address), Some(reach)) = (to, number.and_then(code::reach)) {
+        let said = code::told(number, words);
         events.push(Event::Standing(Standing { address, reach, said }));
     }
     Meaning::Events(events)
-}
-
-fn cause(form: &Form, code: Option<u64>) -> String {
-    let words = form.text("ErrorMessage").or_else(|| form.text("ChannelStatusMessage"));
-    code::told(code, words.unwrap_or_default())
 }
 
 /// When the network says that it was done: `YYMMDDhhmm`.
