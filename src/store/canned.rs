@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use crate::desk::macros::Macro;
 use crate::model::Timestamp;
 
 /// More are not kept.
-const MACROS_MAX: usize = 1000;
+const MACROS_MAX: u64 = 1000;
 
 /// A canned answer that somebody keeps here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -71,7 +71,7 @@ impl Store {
         self.write(move |tx| {
             let row = row.clone();
             Box::pin(async move {
-                if canned::Entity::find().all(tx).await?.len() >= MACROS_MAX {
+                if canned::Entity::find().count(tx).await? >= MACROS_MAX {
                     return Err(StoreError::Refused(format!("{MACROS_MAX} macros at most")));
                 }
                 unused(tx, &row.name, row.id).await?;
