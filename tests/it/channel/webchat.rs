@@ -80,6 +80,7 @@ async fn one_message_posted_eight_times_at_once_is_one_message() {
     assert_eq!(other["text"], "once", "the first one counts");
 }
 
+/// COMPLAINTS D11.
 #[tokio::test]
 async fn two_tabs_and_a_renewed_session_are_one_conversation() {
     let daemon = Daemon::start(CHAT).await;

@@ -306,6 +306,7 @@ async fn a_mail_to_two_mailboxes_is_one_ticket_or_two_as_the_policy_says(kit: Ki
     assert_eq!(kit.number("SELECT count(*) FROM contact").await, 1);
 }
 
+/// COMPLAINTS T6, for whatever channel: not everything of a person is one ticket for ever.
 async fn a_solved_ticket_opens_again_for_a_while_only(kit: Kit) {
     let with = |reopen| channel_with("mail", "email", Policy { reopen, ..policy() });
     let month = Reopen::Within(Duration::from_secs(30 * 86_400));

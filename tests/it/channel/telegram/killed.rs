@@ -8,7 +8,7 @@ use super::ANN;
 use crate::support::agent::reply_and_die;
 use crate::support::daemon::{Daemon, client};
 use crate::support::receiver::Does;
-use crate::support::telegram::{Act, TOKEN, Telegram, message};
+use crate::support::telegram::{Act, TOKEN, Telegram, message, refusal};
 use crate::support::wait_until;
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -94,6 +94,36 @@ async fn telegram_killed_while_it_is_pushed_to_every_message_is_there_once() {
         messages.iter().map(|message| message["text"].as_str().unwrap()).collect();
     assert_eq!(told, all);
     keeps_secrets(&daemon);
+}
+
+/// COMPLAINTS M7: what waits, and for how long, is told for each channel, also of what waited before a restart.
+#[tokio::test]
+async fn telegram_m7_how_long_things_wait_is_told() {
+    let service = Telegram::start();
+    let quiet = Telegram::start_as("4839574813:another-secret-of-a-bot");
+    let (one, other) = (service.settings(), quiet.settings());
+    let mut daemon = Daemon::prepare(&format!("[channels.tg]\n{one}\n[channels.quiet]\n{other}"));
+    daemon.start_again().await;
+    service.writes(ANN, &json!({ "text": "hello" }));
+    let question = daemon.api().wait_message(PATIENCE, |message| message["text"] == "hello").await;
+    service.on_call(|method, _| match method {
+        "sendmessage" => Act::Refuse(refusal(500, "Internal Server Error", &Value::Null)),
+        _ => Act::Do,
+    });
+    let ticket = question["ticket_id"].as_str().unwrap();
+    daemon.api().reply(ticket, "soon", "once").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    daemon.kill();
+    daemon.start_again().await;
+    let metric = |page: &str, channel: &str| {
+        let name = format!("tributary_outbox_oldest_seconds{{channel=\"{channel}\"}} ");
+        page.lines().find_map(|line| line.strip_prefix(&name)?.parse::<f64>().ok())
+    };
+    wait_until("the age of what waits", PATIENCE, async || {
+        metric(&daemon.metrics().await, "tg").is_some_and(|age| age >= 2.0)
+    })
+    .await;
+    assert_eq!(metric(&daemon.metrics().await, "quiet"), Some(0.0));
 }
 
 /// Pushes it once, as the service does. Was it taken?

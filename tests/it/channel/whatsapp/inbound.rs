@@ -36,6 +36,24 @@ async fn whatsapp_the_hook_proves_that_it_is_ours() {
     rig.engine.stop().await;
 }
 
+/// COMPLAINTS D8: the service pushes one message with a file five times at once.
+#[tokio::test]
+async fn whatsapp_what_is_pushed_five_times_at_once_is_one_message() {
+    let (rig, service) = start().await;
+    service.keep("F1", "image/jpeg", "a picture");
+    let image = json!({ "image": { "id": "F1", "mime_type": "image/jpeg" } });
+    let picture = json!({ "contacts": [contact(ANN)],
+        "messages": [message(ANN, "wamid.1", "image", &image)] });
+    let body = envelope(&[change("messages", picture)]);
+    futures::future::join_all((0..5).map(|_| take(&rig, &body))).await;
+    take(&rig, &texts(&[(ANN, "wamid.2", "and a word")])).await;
+    let messages = rig.wait_messages(2).await;
+    let files: Vec<usize> = messages.iter().map(|message| message.attachments.len()).collect();
+    assert_eq!(files, [1, 0], "each once");
+    assert_eq!(messages[0].ticket_id, messages[1].ticket_id);
+    rig.engine.stop().await;
+}
+
 /// FAULTS 145 and M16: only what the app's secret signed gets in, over the bytes as they came.
 #[tokio::test]
 async fn whatsapp_nothing_gets_in_without_a_signature_over_the_raw_bytes() {
