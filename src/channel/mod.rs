@@ -223,7 +223,7 @@ pub trait Deliver: Send + Sync {
 
     /// Shows in a conversation that somebody is typing, where the service has such a thing: for some seconds, and
     /// nothing else. Whether it worked is nobody's concern; it has a limit in time of its own.
-    async fn show_typing(&self, _at: &Place) {}
+    async fn show_typing(&self, _in: &Conversation) {}
 
     /// As what a reply reaches the customer: agents are told.
     fn goes_as(&self) -> GoesAs {
@@ -272,7 +272,7 @@ pub enum NoLine {
 
 /// A conversation, as the service knows it.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Conversation {
     /// With whom.
     pub to: Party,
     /// The service's conversation, where it has one.

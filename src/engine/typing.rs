@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::channel::Place;
+use crate::channel::Conversation;
 use crate::model::TicketId;
 use crate::store::StoreError;
 
@@ -24,13 +24,16 @@ impl Engine {
         else {
             return Ok(());
         };
-        if *running.paused.borrow() || running.stop.is_cancelled() || !running.types(ticket) {
+        if *running.paused.borrow()
+            || running.stop.is_cancelled()
+            || !running.may_show_typing(ticket)
+        {
             return Ok(());
         }
-        let place = Place { to, thread: routing.thread };
+        let conversation = Conversation { to, thread: routing.thread };
         running.tasks.spawn(async move {
             // A panic costs a sign, nothing more.
-            drop(AssertUnwindSafe(deliver.show_typing(&place)).catch_unwind().await);
+            drop(AssertUnwindSafe(deliver.show_typing(&conversation)).catch_unwind().await);
         });
         Ok(())
     }
@@ -38,7 +41,7 @@ impl Engine {
 
 impl super::Running {
     /// Is it time for another sign in this ticket?
-    fn types(&self, ticket: TicketId) -> bool {
+    fn may_show_typing(&self, ticket: TicketId) -> bool {
         let now = Instant::now();
         let mut typing = self.typing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         typing.retain(|_, shown| now.duration_since(*shown) < EVERY);

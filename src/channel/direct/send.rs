@@ -12,7 +12,7 @@ use super::{HUMAN_WINDOW, Product, WINDOW, files};
 use crate::channel::shared::graph::account::Graph;
 use crate::channel::shared::http::{Call, harmless};
 use crate::channel::shared::look;
-use crate::channel::{Accepted, Deliver, DeliverError, Place};
+use crate::channel::{Accepted, Conversation, Deliver, DeliverError};
 use crate::model::{Choice, Outbound, OutboundMedia, Party, RemoteId, Scheme};
 
 /// A file may take this long on its way up.
@@ -76,8 +76,10 @@ impl Deliver for Sender {
         Ok(Accepted { remote_id: RemoteId(id), warning: None })
     }
 
-    async fn show_typing(&self, at: &Place) {
-        let Ok(recipient) = recipient(&at.to, self.account.product.service.id) else { return };
+    async fn show_typing(&self, conversation: &Conversation) {
+        let Ok(recipient) = recipient(&conversation.to, self.account.product.service.id) else {
+            return;
+        };
         let body = json!({ "recipient": recipient, "sender_action": "typing_on" });
         let steps = [self.account.sender.as_str(), "messages"];
         // Lost on the way, it is as if nobody had typed.

@@ -17,7 +17,7 @@ use super::entities;
 use super::names::Place;
 use crate::channel::shared::http::delivered;
 use crate::channel::shared::look;
-use crate::channel::{self, Accepted, Deliver, DeliverError};
+use crate::channel::{Accepted, Conversation, Deliver, DeliverError};
 use crate::model::{Choice, Outbound, OutboundMedia, Party, Reach, ThreadKey};
 
 /// Longest text, in UTF-16 units.
@@ -82,8 +82,8 @@ impl Deliver for Sender {
         told.map(drop).map_err(probed)
     }
 
-    async fn show_typing(&self, at: &channel::Place) {
-        let Some(place) = place(at.thread.as_ref(), &at.to) else { return };
+    async fn show_typing(&self, conversation: &Conversation) {
+        let Some(place) = place(conversation.thread.as_ref(), &conversation.to) else { return };
         let waits = self.flood().check(place.chat, Instant::now()).is_err();
         if !waits {
             let mut fields = place.frame();
