@@ -32,6 +32,7 @@ mod m20261126_000110_desk;
 mod m20261126_000120_composer;
 mod m20261126_000130_bridged_calls;
 mod m20261126_000131_forget;
+mod m20261126_000140_sign_on;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -62,6 +63,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000120_composer::Migration),
             Box::new(m20261126_000130_bridged_calls::Migration),
             Box::new(m20261126_000131_forget::Migration),
+            Box::new(m20261126_000140_sign_on::Migration),
         ]
     }
 }

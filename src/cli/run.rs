@@ -107,6 +107,7 @@ fn web_settings(loaded: &Loaded) -> WebSettings {
     let settings = &loaded.settings;
     WebSettings {
         console: settings.console.enabled,
+        sso: settings.sso(),
         trusted_proxies: settings
             .http
             .trusted_proxies

@@ -175,7 +175,7 @@ impl Loading<'_> {
         let mut store = sections.store;
         store.url = Secret::new(url);
         let known = self.known_answers(&sections.faq);
-        let Sections { http, mut log, console, scan, safety, callbacks, .. } = sections;
+        let Sections { http, mut log, console, sso, scan, safety, callbacks, .. } = sections;
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
         }
@@ -186,6 +186,7 @@ impl Loading<'_> {
             http,
             log,
             console,
+            sso: sso.unwrap_or_default(),
             scan,
             safety,
             callbacks,
@@ -393,6 +394,9 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
     }
     sections.callbacks.check()?;
     sections.faq.check()?;
+    for (name, provider) in sections.sso.iter().flatten() {
+        provider.check(name)?;
+    }
     if !(1..=600).contains(&sections.scan.seconds_max) {
         return fault("scan.seconds_max", "must be from 1 to 600".to_owned());
     }

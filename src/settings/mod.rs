@@ -14,6 +14,7 @@ mod paths;
 mod schema;
 mod secret;
 mod sections;
+mod sso;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use schema::schema;
 pub use sections::{
     ConsoleSection, HttpSection, Network, SafetySection, ScanSection, StoreSection, WhenDown,
 };
+pub use sso::SsoSection;
 pub use webhook::WebhookSection;
 
 use crate::channel::Table;
@@ -37,6 +39,7 @@ use crate::desk::faq::Matcher;
 use crate::model::{ChannelName, Secret};
 use crate::store::StoreSettings;
 use crate::telemetry::LogSettings;
+use crate::web::SsoSettings;
 
 /// The lowest layer: every key with its default.
 pub const DEFAULTS: &str = include_str!("../../config/tributary.toml");
@@ -54,6 +57,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// `[console]`.
     pub console: ConsoleSection,
+    /// `[sso.<name>]`.
+    pub sso: BTreeMap<String, SsoSection>,
     /// `[scan]`.
     pub scan: ScanSection,
     /// `[safety]`.
@@ -95,6 +100,12 @@ impl Settings {
         }
     }
 
+    /// The identity providers by which people sign in.
+    #[must_use]
+    pub fn sso(&self) -> Vec<SsoSettings> {
+        self.sso.iter().map(|(name, section)| section.settings(name)).collect()
+    }
+
     /// The sections that differ from `other` and that a reload cannot bring into force.
     #[must_use]
     pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
@@ -104,6 +115,7 @@ impl Settings {
             ("http", self.http != other.http),
             ("log", self.log != other.log),
             ("console", self.console != other.console),
+            ("sso", self.sso != other.sso),
             ("scan", self.scan != other.scan),
             ("callbacks", self.callbacks != other.callbacks),
         ];

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::callbacks::CallbackSection;
 use super::faq::FaqSection;
+use super::sso::SsoSection;
 use crate::desk::{Advice, Safety, Scanner, SecretSort};
 use crate::model::Secret;
 use crate::telemetry::LogSettings;
@@ -31,6 +32,8 @@ pub(super) struct Sections {
     pub(super) log: LogSettings,
     /// The console for agents in the browser.
     pub(super) console: ConsoleSection,
+    /// Identity providers by which people sign in, each under its own name.
+    pub(super) sso: Option<BTreeMap<String, SsoSection>>,
     /// The virus scanner.
     pub(super) scan: ScanSection,
     /// What customers should never have sent.

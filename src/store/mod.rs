@@ -83,7 +83,10 @@ pub use outbox::{
     Due, NewTicket, OutboxFilter, OutboxRow, Outcome, ReplyFacts, ReplyPlan, Routing,
 };
 pub use past::PastMessage;
-pub use people::{ApiToken, Code, Entry, NewFactor, Person, Principal, SessionView, TOKEN_PREFIX};
+pub use people::{
+    Account, Admission, ApiToken, Code, Entry, FailedSignIn, NewFactor, NotAdmitted, Person,
+    Principal, SessionView, TOKEN_PREFIX,
+};
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};

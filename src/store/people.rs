@@ -4,18 +4,20 @@
 mod entry;
 mod second;
 mod secret;
+mod sign_on;
 mod totp;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use entry::{Entry, SessionView};
+pub use entry::{Entry, FailedSignIn, SessionView};
 pub use second::{Code, NewFactor};
 pub use secret::TOKEN_PREFIX;
+pub use sign_on::{Account, Admission, NotAdmitted};
 
 use super::entity::{person, session, token};
 use super::event::{self, NewEvent};
@@ -92,29 +94,11 @@ impl Store {
         by: &Actor,
         now: Timestamp,
     ) -> Result<Person, StoreError> {
-        let email = email.trim().to_lowercase();
-        if name.trim().is_empty() || !email.contains('@') {
-            let text = "a person needs a name and a mail address".to_owned();
-            return Err(StoreError::Refused(text));
-        }
-        let row = person::Model {
-            id: UserId::new().uuid(),
-            name: name.trim().to_owned(),
-            email,
-            role: role.as_str().to_owned(),
-            password: match password {
-                Some(password) => Some(hash_password(password).await?),
-                None => None,
-            },
-            created_at: millis(now),
-            disabled_at: None,
-            given_at: None,
-            second_secret: None,
-            second_since: None,
-            second_step: 0,
-            second_failures: 0,
-            second_failed_at: 0,
+        let password = match password {
+            Some(password) => Some(hash_password(password).await?),
+            None => None,
         };
+        let row = new_person((name, email), role, password, now)?;
         let by = by.clone();
         self.write(move |tx| {
             let (row, by) = (row.clone(), by.clone());
@@ -152,6 +136,7 @@ impl Store {
             let (who, by) = (who.clone(), by.clone());
             Box::pin(async move {
                 let id = super::ticket::person_of(tx, &who).await?;
+                keep_an_admin(tx, id).await?;
                 let change = person::ActiveModel {
                     id: Set(id),
                     disabled_at: Set(Some(millis(now))),
@@ -178,28 +163,7 @@ impl Store {
         let (id, by) = (who.uuid(), by.clone());
         self.write(move |tx| {
             let by = by.clone();
-            Box::pin(async move {
-                let admins = person::Entity::find()
-                    .filter(person::Column::Role.eq(Role::Admin.as_str()))
-                    .filter(person::Column::DisabledAt.is_null())
-                    .lock_exclusive();
-                let admins = admins.all(tx).await?;
-                let last = admins.len() == 1 && admins.iter().any(|admin| admin.id == id);
-                if last && role != Role::Admin {
-                    let text = "this is the last admin: make somebody else one first".to_owned();
-                    return Err(StoreError::Refused(text));
-                }
-                let row = person::Entity::find_by_id(id).one(tx).await?;
-                let row = row.filter(|row| row.disabled_at.is_none());
-                let row = row.ok_or(StoreError::NotFound("person"))?;
-                let mut event = acted("person.role_changed", id, &by);
-                event.data = serde_json::json!({ "id": id, "from": row.role, "to": role });
-                let mut row = row.into_active_model();
-                row.role = Set(role.as_str().to_owned());
-                let row = person::Entity::update(row).exec(tx).await?;
-                event::record(tx, vec![event], now).await?;
-                person_view(row)
-            })
+            Box::pin(async move { person_view(set_role(tx, id, role, &by, now).await?) })
         })
         .await
     }
@@ -366,6 +330,73 @@ impl Store {
             tracing::debug!(token.id = %id, %error, "the use of a token was not noted");
         }
     }
+}
+
+/// Somebody new, as they are kept.
+fn new_person(
+    (name, email): (&str, &str),
+    role: Role,
+    password: Option<String>,
+    now: Timestamp,
+) -> Result<person::Model, StoreError> {
+    let email = email.trim().to_lowercase();
+    if name.trim().is_empty() || !email.contains('@') {
+        let text = "a person needs a name and a mail address".to_owned();
+        return Err(StoreError::Refused(text));
+    }
+    Ok(person::Model {
+        id: UserId::new().uuid(),
+        name: name.trim().to_owned(),
+        email,
+        role: role.as_str().to_owned(),
+        password,
+        created_at: millis(now),
+        disabled_at: None,
+        given_at: None,
+        second_secret: None,
+        second_since: None,
+        second_step: 0,
+        second_failures: 0,
+        second_failed_at: 0,
+    })
+}
+
+/// Gives somebody who works here another role.
+async fn set_role(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    role: Role,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<person::Model, StoreError> {
+    if role != Role::Admin {
+        keep_an_admin(tx, id).await?;
+    }
+    let row = person::Entity::find_by_id(id).one(tx).await?;
+    let row = row.filter(|row| row.disabled_at.is_none());
+    let row = row.ok_or(StoreError::NotFound("person"))?;
+    let mut event = acted("person.role_changed", id, by);
+    event.data = serde_json::json!({ "id": id, "from": row.role, "to": role });
+    let mut row = row.into_active_model();
+    row.role = Set(role.as_str().to_owned());
+    let row = person::Entity::update(row).exec(tx).await?;
+    event::record(tx, vec![event], now).await?;
+    Ok(row)
+}
+
+/// Refuses what would leave nobody who may let others in. The rows stay locked, so that two admins who let
+/// each other go at once do not both succeed.
+async fn keep_an_admin(tx: &DatabaseTransaction, id: Uuid) -> Result<(), StoreError> {
+    let admins = person::Entity::find()
+        .filter(person::Column::Role.eq(Role::Admin.as_str()))
+        .filter(person::Column::DisabledAt.is_null())
+        .lock_exclusive();
+    let admins = admins.all(tx).await?;
+    if admins.len() == 1 && admins.iter().any(|admin| admin.id == id) {
+        let text = "this is the last admin: make somebody else one first".to_owned();
+        return Err(StoreError::Refused(text));
+    }
+    Ok(())
 }
 
 /// Something that was done with a person or a token, and by whom.

@@ -55,9 +55,21 @@ fn contains((network, bits): (IpAddr, u8), address: IpAddr) -> bool {
     }
 }
 
-/// Wrong tokens and passwords by address, within a minute.
+/// Wrong tokens and passwords by address, within a minute; and which of them the audit trail is told.
 #[derive(Debug, Default)]
-pub struct Failures(Mutex<HashMap<IpAddr, Count>>);
+pub struct Failures {
+    counts: Mutex<HashMap<IpAddr, Count>>,
+    trail: Mutex<Trail>,
+}
+
+/// What was written into the audit trail of late: whoever fails on purpose must not fill the store.
+#[derive(Debug, Default)]
+struct Trail {
+    since: Timestamp,
+    /// By subscriber; as many at most as are noted at all.
+    noted: HashMap<IpAddr, u32>,
+    unnoted: u32,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
@@ -68,20 +80,24 @@ struct Count {
 /// So many in a minute may be mistakes.
 const FAILURES_MAX: u32 = 20;
 const WINDOW: chrono::Duration = chrono::Duration::seconds(60);
+/// Failures that are noted in an hour, by one subscriber and by all.
+const NOTED_EACH_MAX: u32 = 10;
+const NOTED_MAX: u32 = 60;
+const TRAIL_WINDOW: chrono::Duration = chrono::Duration::hours(1);
 /// More addresses than this at once are not remembered: memory has a limit too.
 const ADDRESSES_MAX: usize = 10_000;
 
 impl Failures {
     /// Were there too many of late? Asked where even trying costs us something.
     pub(super) fn are_too_many(&self, address: IpAddr, now: Timestamp) -> bool {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get(&subscriber(address));
         count.is_some_and(|count| now - count.since < WINDOW && count.failures > FAILURES_MAX)
     }
 
     /// Notes one. `true`: it is one too many.
     pub(super) fn note(&self, address: IpAddr, now: Timestamp) -> bool {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= ADDRESSES_MAX {
             counts.retain(|_, count| now - count.since < WINDOW);
             if counts.len() >= ADDRESSES_MAX {
@@ -94,6 +110,25 @@ impl Failures {
         }
         count.failures = count.failures.saturating_add(1);
         count.failures > FAILURES_MAX
+    }
+}
+
+impl Failures {
+    /// May one more go into the audit trail? Then: how many did not since the last one.
+    pub(super) fn may_note(&self, address: IpAddr, now: Timestamp) -> Option<u32> {
+        let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);
+        if now - trail.since >= TRAIL_WINDOW {
+            trail.since = now;
+            trail.noted.clear();
+        }
+        let all: u32 = trail.noted.values().sum();
+        let each = trail.noted.get(&subscriber(address)).copied().unwrap_or_default();
+        if all >= NOTED_MAX || each >= NOTED_EACH_MAX {
+            trail.unnoted = trail.unnoted.saturating_add(1);
+            return None;
+        }
+        trail.noted.insert(subscriber(address), each + 1);
+        Some(std::mem::take(&mut trail.unnoted))
     }
 }
 
@@ -159,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_fails_on_purpose_fills_no_audit_trail() {
+        let failures = Failures::default();
+        let now = chrono::Utc.timestamp_opt(1_000_000, 0).single().unwrap();
+        let note =
+            |number: u32, now| failures.may_note(IpAddr::V4(Ipv4Addr::from_bits(number)), now);
+        let one: Vec<_> = (0..100).filter_map(|_| note(1, now)).collect();
+        assert_eq!(one, vec![0; 10]);
+        let mut others = (2..10_000).filter_map(|number| note(number, now));
+        assert_eq!(others.next(), Some(90), "those that were left out are counted");
+        assert_eq!(others.count(), 49);
+        assert!(note(1, now + TRAIL_WINDOW).is_some());
+    }
+
+    #[test]
     fn a_flood_of_addresses_takes_no_more_memory() {
         let failures = Failures::default();
         let now = chrono::Utc.timestamp_opt(1_000, 0).single().unwrap();
@@ -166,6 +215,6 @@ mod tests {
             let number = u32::try_from(number).unwrap();
             failures.note(IpAddr::V4(Ipv4Addr::from_bits(number)), now);
         }
-        assert!(failures.0.lock().unwrap().len() <= ADDRESSES_MAX);
+        assert!(failures.counts.lock().unwrap().len() <= ADDRESSES_MAX);
     }
 }

@@ -13,7 +13,9 @@ mod health;
 mod hooks;
 mod plot;
 mod session;
+mod sso;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,7 @@ pub use api::openapi;
 pub use client::Failures;
 pub use error::Problem;
 pub use session::link as sign_in_link;
+pub use sso::{SsoSettings, callback_url as sso_callback_url, check as check_sso};
 
 use crate::engine::Engine;
 
@@ -41,6 +44,8 @@ pub struct WebSettings {
     pub public_url: String,
     /// Is the console served?
     pub console: bool,
+    /// Identity providers by which people sign in.
+    pub sso: Vec<SsoSettings>,
     /// Networks (address, prefix length) whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<(IpAddr, u8)>,
     /// Bytes of a hook's body.
@@ -60,6 +65,7 @@ impl WebSettings {
         Self {
             public_url,
             console: true,
+            sso: Vec::new(),
             trusted_proxies: Vec::new(),
             hook_bytes_max: 30 * 1024 * 1024,
             upload_bytes_max: 25 * 1024 * 1024,
@@ -82,6 +88,8 @@ pub struct State {
     pub failures: Arc<Failures>,
     /// A place for each stream of events.
     pub streams: Arc<Semaphore>,
+    /// The identity providers by their names.
+    providers: Arc<BTreeMap<String, sso::Provider>>,
     /// Streams of visitors.
     hub: Arc<chat::Hub>,
     /// How often each visitor asks.
@@ -93,10 +101,13 @@ impl State {
     #[must_use]
     pub fn new(engine: Arc<Engine>, settings: WebSettings, metrics: PrometheusHandle) -> Self {
         let streams = Arc::new(Semaphore::new(settings.streams_max));
+        let each = settings.sso.iter().cloned();
+        let providers = each.map(|one| (one.name.clone(), sso::Provider::new(one))).collect();
         Self {
             engine,
             settings: Arc::new(settings),
             metrics,
+            providers: Arc::new(providers),
             failures: Arc::default(),
             streams,
             hub: Arc::default(),
@@ -130,7 +141,7 @@ pub fn router(state: State) -> Router {
     let mut all = Router::new().merge(hooks).merge(health).merge(api).merge(chat);
     all = all.merge(docs::routes());
     if state.settings.console {
-        all = all.merge(console::routes()).merge(session::routes());
+        all = all.merge(console::routes()).merge(session::routes()).merge(sso::routes());
     }
     let all = all.fallback(error::not_found);
     headers::layered(all, REQUEST_MAX).with_state(state)

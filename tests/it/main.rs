@@ -33,6 +33,7 @@ mod readers;
 mod running;
 mod servers;
 mod settings;
+mod sso;
 mod store;
 mod store_faults;
 mod support;

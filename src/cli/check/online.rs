@@ -12,9 +12,11 @@ use super::{Check, Outcome};
 use crate::channel::shared::sign::Signer;
 use crate::channel::{Channel, DeliverError, PullError, Site, Vault};
 use crate::cli::open::{StoreVault, scanner};
+use crate::engine::Clock;
 use crate::model::{Cause, Secret};
 use crate::settings::Loaded;
 use crate::store::{self, Access, MasterKeys, Store};
+use crate::web::{self, SsoSettings};
 
 /// Connecting and signing in may take so long.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -55,6 +57,7 @@ pub(super) async fn run(loaded: &Loaded, keys: Option<MasterKeys>) -> Vec<Check>
     // What is wrong with their settings was said before anything was tried.
     let webhooks = loaded.build_webhooks().unwrap_or_default();
     checks.extend(join_all(webhooks.iter().map(|webhook| endpoint(&webhook.channel))).await);
+    checks.extend(join_all(loaded.settings.sso().iter().map(provider)).await);
     if let Some(store) = store
         && let Err(error) = store.close().await
     {
@@ -261,6 +264,18 @@ async fn endpoint(lane: &Channel) -> Check {
     let name = lane.name.as_str();
     let key = format!("webhooks.{}", name.strip_prefix("webhook_").unwrap_or(name));
     limited(&key, "send", send(&key, lane)).await
+}
+
+/// One identity provider: does it publish what signing in needs?
+async fn provider(settings: &SsoSettings) -> Check {
+    let key = format!("sso.{}", settings.name);
+    let asked = async {
+        match web::check_sso(settings, Clock::system().now()).await {
+            Ok(text) => ok(&key, "discovery", text),
+            Err(text) => failed(&key, "discovery", text),
+        }
+    };
+    limited(&key, "discovery", asked).await
 }
 
 async fn limited(key: &str, part: &'static str, work: impl Future<Output = Check>) -> Check {

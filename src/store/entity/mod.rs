@@ -33,6 +33,7 @@ pub(super) mod saved_view;
 pub(super) mod seal;
 pub(super) mod seen;
 pub(super) mod session;
+pub(super) mod sign_on;
 pub(super) mod suppression;
 pub(super) mod survey;
 pub(super) mod ticket;

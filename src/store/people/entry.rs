@@ -16,7 +16,7 @@ use crate::model::{Actor, Role, Secret, Timestamp, UserId};
 /// A session ends when it was not used for so long …
 const SESSION_IDLE: chrono::Duration = chrono::Duration::hours(12);
 /// … or is so old.
-const SESSION_MAX: chrono::Duration = chrono::Duration::days(7);
+pub(super) const SESSION_MAX: chrono::Duration = chrono::Duration::days(7);
 /// A code has to follow the password within this time.
 const CODE_WITHIN: chrono::Duration = chrono::Duration::minutes(5);
 /// Characters of a session's hash that name it: enough to tell all apart, and nobody gets in with them.
@@ -31,6 +31,21 @@ pub enum Entry {
     Session(Secret),
     /// The second factor: [`Store::finish_sign_in`] takes this and a code.
     Code(Secret),
+}
+
+/// A sign-in that failed, for the audit trail.
+#[derive(Debug, Clone)]
+pub struct FailedSignIn {
+    /// `password`, `link`, `code`, or `sso.` and the provider's name.
+    pub way: String,
+    /// A stable word.
+    pub why: &'static str,
+    /// As whom. An address that is nobody's is not kept: it may be a password in the wrong field.
+    pub email: Option<String>,
+    /// The network address that it came from.
+    pub address: String,
+    /// Others that failed since the last one that was noted.
+    pub unnoted: u32,
 }
 
 /// A session, without what lets anybody in.
@@ -232,6 +247,37 @@ impl Store {
         .await
     }
 
+    /// Puts a sign-in that failed into the audit trail. The caller sees to it that they are not too many.
+    pub async fn note_failed_sign_in(
+        &self,
+        failed: FailedSignIn,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let failed = failed.clone();
+            Box::pin(async move {
+                let email = failed.email.map(|email| email.trim().to_lowercase());
+                let person = match email {
+                    Some(email) => {
+                        let row = person::Entity::find().filter(person::Column::Email.eq(email));
+                        row.one(tx).await?.map(|row| row.id)
+                    }
+                    None => None,
+                };
+                let mut event = acted("person.sign_in_failed", Uuid::nil(), &Actor::system());
+                event.data = serde_json::json!({
+                    "id": person,
+                    "way": failed.way,
+                    "why": failed.why,
+                    "address": failed.address,
+                    "unnoted": failed.unnoted,
+                });
+                event::record(tx, vec![event], now).await
+            })
+        })
+        .await
+    }
+
     /// Notes where a session that has just begun comes from, for whoever looks through the list.
     pub async fn note_session_origin(
         &self,
@@ -304,7 +350,7 @@ impl Store {
     }
 }
 
-fn row(
+pub(super) fn row(
     secret: &Secret,
     kind: &str,
     person: Uuid,

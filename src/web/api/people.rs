@@ -30,6 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(change_user))
         .routes(routes!(disable_user))
         .routes(routes!(reset_second_factor))
+        .routes(routes!(forget_sign_on))
         .routes(routes!(make_sign_in_link))
         .routes(routes!(list_tokens, create_token))
         .routes(routes!(revoke_token))
@@ -182,6 +183,21 @@ async fn reset_second_factor(
 ) -> Result<StatusCode, Problem> {
     let (who, now) = (id.of("user")?, state.engine.clock.now());
     state.engine.store.remove_second_factor(who, &caller.0.actor, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forget by which accounts of identity providers somebody signs in
+///
+/// For those whose account there was made anew: the next one with their verified mail address is linked.
+#[utoipa::path(delete, path = "/users/{id}/sign-on", tag = "people", params(("id" = Uuid, Path)),
+    responses((status = 204), Errors))]
+async fn forget_sign_on(
+    Get(state): Get<State>,
+    caller: Admin,
+    id: Id,
+) -> Result<StatusCode, Problem> {
+    let (who, now) = (id.of("user")?, state.engine.clock.now());
+    state.engine.store.forget_sign_on(who, &caller.0.actor, now).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

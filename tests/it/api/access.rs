@@ -65,6 +65,7 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("POST", "/users/{id}/sign-in-link", Role::Admin),
     ("PATCH", "/users/{id}", Role::Admin),
     ("DELETE", "/users/{id}/second-factor", Role::Admin),
+    ("DELETE", "/users/{id}/sign-on", Role::Admin),
     ("POST", "/me/second-factor", Role::ReadOnly),
     ("POST", "/me/second-factor/confirm", Role::ReadOnly),
     ("POST", "/me/second-factor/remove", Role::ReadOnly),

@@ -2,7 +2,9 @@
 
 use chrono::Duration;
 use tributary::model::{Actor, ActorKind, Role, Secret, Timestamp, UserId};
-use tributary::store::{Code, Entry, Store, StoreError};
+use tributary::store::{
+    Account, Admission, Code, Entry, FailedSignIn, NotAdmitted, Principal, Store, StoreError,
+};
 
 use super::{Kit, later, on_both, start};
 use crate::support::totp;
@@ -16,6 +18,12 @@ on_both! {
     a_second_factor_that_was_reset_is_gone
     sessions_are_listed_and_revoked_by_whom_they_belong_to
     the_last_admin_stays_one
+    the_last_admin_is_not_let_go_even_by_two_at_once
+    an_account_is_linked_by_its_address_once_and_known_by_its_subject_afterwards
+    an_account_that_may_not_come_in_changes_nothing
+    groups_settle_the_role_at_each_sign_in_and_leave_one_admin
+    two_first_sign_ins_at_once_make_one_person
+    a_failed_sign_in_is_in_the_audit_trail_without_what_was_typed
     the_audit_trail_tells_who_did_it
 }
 
@@ -207,6 +215,140 @@ async fn the_last_admin_stays_one(kit: Kit) {
     store.disable_person("bob@desk.example", &system, later(1)).await.unwrap();
     let outcome = store.change_role(bob, Role::Admin, &system, later(1)).await;
     assert!(matches!(outcome, Err(StoreError::NotFound(_))));
+}
+
+async fn the_last_admin_is_not_let_go_even_by_two_at_once(kit: Kit) {
+    let (store, system) = (&kit.store, Actor::system());
+    for name in ["anna", "bob"] {
+        person(store, name, Role::Admin).await;
+    }
+    let disable = |name: &'static str| store.disable_person(name, &system, later(1));
+    let (one, other) = tokio::join!(disable("anna"), disable("bob"));
+    assert_eq!([one.is_ok(), other.is_ok()].iter().filter(|ok| **ok).count(), 1);
+    let refused = [one.err(), other.err()].into_iter().flatten().next();
+    assert!(matches!(refused, Some(StoreError::Refused(why)) if why.contains("last admin")));
+    assert_eq!(kit.number("SELECT count(*) FROM person WHERE disabled_at IS NULL").await, 1);
+}
+
+fn account(subject: &str, email: Option<&str>) -> Account {
+    Account {
+        provider: "company".to_owned(),
+        issuer: "https://login.example".to_owned(),
+        subject: subject.to_owned(),
+        email: email.map(str::to_owned),
+        name: "Carla".to_owned(),
+    }
+}
+
+/// Nobody is made, and roles stay.
+const KNOWN: Admission = Admission { create: false, role: Role::Agent, role_always: false };
+
+async fn sign_on(
+    store: &Store,
+    account: &Account,
+    admission: Admission,
+) -> Result<Principal, NotAdmitted> {
+    let secret = store.sign_on(account, admission, later(1)).await.unwrap()?;
+    Ok(store.by_session(secret.reveal(), later(1)).await.unwrap().unwrap())
+}
+
+async fn an_account_is_linked_by_its_address_once_and_known_by_its_subject_afterwards(kit: Kit) {
+    let store = &kit.store;
+    let anna = person(store, "anna", Role::Agent).await;
+    enrolled(store, anna).await;
+    let first = sign_on(store, &account("1", Some(" Anna@Desk.example")), KNOWN).await.unwrap();
+    assert_eq!(first.actor.id, Some(anna.uuid()), "no code is asked for");
+    // Afterwards her address may change there, or be taken by somebody else.
+    let moved = sign_on(store, &account("1", None), KNOWN).await.unwrap();
+    assert_eq!(moved.actor.id, Some(anna.uuid()));
+    let recycled = account("2", Some("anna@desk.example"));
+    assert_eq!(sign_on(store, &recycled, KNOWN).await, Err(NotAdmitted::Taken));
+    let elsewhere = Account { issuer: "https://other.example".to_owned(), ..recycled.clone() };
+    assert!(sign_on(store, &elsewhere, KNOWN).await.is_ok(), "another issuer's 2 is somebody else");
+    store.forget_sign_on(anna, &Actor::system(), later(2)).await.unwrap();
+    assert!(sign_on(store, &recycled, KNOWN).await.is_ok());
+    let gone = store.forget_sign_on(UserId::new(), &Actor::system(), later(2)).await;
+    assert!(matches!(gone, Err(StoreError::NotFound(_))));
+    let trail = store.audit_trail(None, i64::MAX, 50).await.unwrap();
+    let linked = trail.iter().filter(|event| event.kind == "person.account_linked").count();
+    assert_eq!(linked, 3);
+}
+
+async fn an_account_that_may_not_come_in_changes_nothing(kit: Kit) {
+    let store = &kit.store;
+    person(store, "anna", Role::Admin).await;
+    person(store, "bob", Role::Agent).await;
+    let his = account("b", Some("bob@desk.example"));
+    sign_on(store, &his, KNOWN).await.unwrap();
+    store.disable_person("bob", &Actor::system(), later(1)).await.unwrap();
+    let create = Admission { create: true, ..KNOWN };
+    let before = kit.number("SELECT count(*) FROM event").await;
+    for (account, why) in [
+        (his, NotAdmitted::Disabled),
+        (account("b2", Some("bob@desk.example")), NotAdmitted::Disabled),
+        (account("a", None), NotAdmitted::Unverified),
+    ] {
+        assert_eq!(sign_on(store, &account, create).await, Err(why));
+    }
+    let stranger = account("c", Some("carla@desk.example"));
+    assert_eq!(sign_on(store, &stranger, KNOWN).await, Err(NotAdmitted::Unknown));
+    assert_eq!(kit.number("SELECT count(*) FROM event").await, before);
+    assert_eq!(kit.number("SELECT count(*) FROM sign_on").await, 1);
+    assert_eq!(kit.number("SELECT count(*) FROM person").await, 2);
+}
+
+async fn groups_settle_the_role_at_each_sign_in_and_leave_one_admin(kit: Kit) {
+    let store = &kit.store;
+    let carla = account("c", Some("carla@desk.example"));
+    let as_role = |role| Admission { create: true, role, role_always: true };
+    for role in [Role::Agent, Role::Admin, Role::Admin] {
+        assert_eq!(sign_on(store, &carla, as_role(role)).await.unwrap().role, role);
+    }
+    let kept = sign_on(store, &carla, as_role(Role::ReadOnly)).await.unwrap();
+    assert_eq!(kept.role, Role::Admin, "somebody has to let others in");
+    person(store, "anna", Role::Admin).await;
+    let lowered = sign_on(store, &carla, as_role(Role::ReadOnly)).await.unwrap();
+    assert_eq!(lowered.role, Role::ReadOnly);
+    let by_hand = Admission { role_always: false, ..as_role(Role::Admin) };
+    assert_eq!(sign_on(store, &carla, by_hand).await.unwrap().role, Role::ReadOnly);
+    let trail = store.audit_trail(None, i64::MAX, 50).await.unwrap();
+    let changed: Vec<_> = trail.iter().filter(|one| one.kind == "person.role_changed").collect();
+    assert_eq!(changed.len(), 2);
+    assert_eq!(changed[0].actor.name, "sso.company");
+}
+
+async fn two_first_sign_ins_at_once_make_one_person(kit: Kit) {
+    let store = &kit.store;
+    let create = Admission { create: true, ..KNOWN };
+    let carla = account("c", Some("carla@desk.example"));
+    let all = futures::future::join_all((0..8).map(|_| sign_on(store, &carla, create))).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(kit.number("SELECT count(*) FROM person").await, 1);
+    assert_eq!(kit.number("SELECT count(*) FROM sign_on").await, 1);
+}
+
+async fn a_failed_sign_in_is_in_the_audit_trail_without_what_was_typed(kit: Kit) {
+    let store = &kit.store;
+    let anna = person(store, "anna", Role::Agent).await;
+    for email in ["Anna@desk.example ", "correct horse battery"] {
+        let failed = FailedSignIn {
+            way: "password".to_owned(),
+            why: "wrong",
+            email: Some(email.to_owned()),
+            address: "192.0.2.7".to_owned(),
+            unnoted: 3,
+        };
+        store.note_failed_sign_in(failed, later(1)).await.unwrap();
+    }
+    let trail = store.audit_trail(None, i64::MAX, 2).await.unwrap();
+    assert!(trail.iter().all(|event| event.kind == "person.sign_in_failed"));
+    assert_eq!(trail[1].data["id"], anna.to_string());
+    assert!(trail[0].data["id"].is_null());
+    assert_eq!(
+        (&trail[0].data["address"], &trail[0].data["unnoted"]),
+        (&"192.0.2.7".into(), &3.into())
+    );
+    assert!(!trail[0].data.to_string().contains("horse"));
 }
 
 async fn the_audit_trail_tells_who_did_it(kit: Kit) {

@@ -23,6 +23,7 @@ pub mod dns;
 pub mod dovecot;
 pub mod faulty_disk;
 pub mod graph;
+pub mod identity_provider;
 pub mod imap_client;
 pub mod imap_script;
 pub mod labelled;
