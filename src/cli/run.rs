@@ -68,7 +68,9 @@ pub(super) async fn serve(
     let webhooks = installation.webhooks()?;
     engine.change_webhooks(webhooks, Vec::new()).await?;
     let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-    let state = web::State::new(engine.clone(), web_settings(&installation.loaded), metrics);
+    let signer = installation.site.signer.clone();
+    let state =
+        web::State::new(engine.clone(), web_settings(&installation.loaded), metrics, signer);
     let stall_max = state.settings.stall_max;
     tasks.spawn(state.follow_chats(closing.clone()));
     tasks.spawn(web::serve(listener, web::router(state), stall_max, closing.clone()));

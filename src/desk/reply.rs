@@ -223,7 +223,9 @@ fn private(
     if text.is_empty() || !draft.attachments.is_empty() || split(text, can.text).len() > 1 {
         let unit = match can.text.unit {
             TextUnit::Bytes => "bytes",
-            TextUnit::Chars | TextUnit::Utf16 | TextUnit::Segments => "characters",
+            TextUnit::Chars | TextUnit::Utf16 | TextUnit::Segments | TextUnit::NumberedSegments => {
+                "characters"
+            }
         };
         return Err(CannotReply::PrivateForm { max: can.text.max, unit });
     }

@@ -4,12 +4,27 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
 use crate::model::{TextLimit, TextUnit};
 
+/// What stands before a part takes no more than this: `(999/999) `.
+const NUMBER_UNITS_MAX: u32 = 10;
+
 /// Cuts at a blank line, a line or a word if it can, and never within what people see as one character.
 ///
 /// Such a character that is wider than the limit (a letter with a hundred accents) is cut all the same; a
 /// single `char` that is wider still goes out whole.
 #[must_use]
 pub fn split(text: &str, limit: TextLimit) -> Vec<String> {
+    let parts = pieces(text, limit);
+    if limit.unit != TextUnit::NumberedSegments || parts.len() < 2 {
+        return parts;
+    }
+    let parts =
+        pieces(text, TextLimit { max: limit.max.saturating_sub(NUMBER_UNITS_MAX), ..limit });
+    let count = parts.len();
+    let numbered = |(at, part): (usize, String)| format!("({}/{count}) {part}", at + 1);
+    parts.into_iter().enumerate().map(numbered).collect()
+}
+
+fn pieces(text: &str, limit: TextLimit) -> Vec<String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(at) = cut(rest, limit) {
@@ -31,7 +46,7 @@ const fn width(c: char, unit: TextUnit) -> u64 {
     match unit {
         TextUnit::Bytes => c.len_utf8() as u64,
         TextUnit::Chars => 1,
-        TextUnit::Utf16 | TextUnit::Segments => c.len_utf16() as u64,
+        TextUnit::Utf16 | TextUnit::Segments | TextUnit::NumberedSegments => c.len_utf16() as u64,
     }
 }
 

@@ -78,6 +78,8 @@ pub enum TextUnit {
     Utf16,
     /// UTF-16 code units, of which the networks carry, and charge, segments: 160 or 70 in the first.
     Segments,
+    /// The same; each part of a text that goes out in several says which one it is: `(1/3)`.
+    NumberedSegments,
 }
 
 /// Attachments of one delivery.

@@ -8,6 +8,7 @@ mod client;
 mod console;
 mod docs;
 mod error;
+mod files;
 mod headers;
 mod health;
 mod hooks;
@@ -35,6 +36,7 @@ pub use error::Problem;
 pub use session::link as sign_in_link;
 pub use sso::{SsoSettings, callback_url as sso_callback_url, check as check_sso};
 
+use crate::channel::shared::sign::Signer;
 use crate::engine::Engine;
 
 /// How the server presents itself.
@@ -84,6 +86,8 @@ pub struct State {
     pub settings: Arc<WebSettings>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Knows the addresses that we signed.
+    pub signer: Signer,
     /// Who came with something wrong, and how often.
     pub failures: Arc<Failures>,
     /// A place for each stream of events.
@@ -99,7 +103,12 @@ pub struct State {
 impl State {
     /// Puts it together.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, settings: WebSettings, metrics: PrometheusHandle) -> Self {
+    pub fn new(
+        engine: Arc<Engine>,
+        settings: WebSettings,
+        metrics: PrometheusHandle,
+        signer: Signer,
+    ) -> Self {
         let streams = Arc::new(Semaphore::new(settings.streams_max));
         let each = settings.sso.iter().cloned();
         let providers = each.map(|one| (one.name.clone(), sso::Provider::new(one))).collect();
@@ -108,6 +117,7 @@ impl State {
             settings: Arc::new(settings),
             metrics,
             providers: Arc::new(providers),
+            signer,
             failures: Arc::default(),
             streams,
             hub: Arc::default(),
@@ -139,7 +149,7 @@ pub fn router(state: State) -> Router {
     let api = api::router(&state);
     let chat = chat::routes(state.clone());
     let mut all = Router::new().merge(hooks).merge(health).merge(api).merge(chat);
-    all = all.merge(docs::routes());
+    all = all.merge(docs::routes()).merge(files::routes());
     if state.settings.console {
         all = all.merge(console::routes()).merge(session::routes()).merge(sso::routes());
     }

@@ -8,6 +8,7 @@ pub mod heard;
 pub mod html;
 pub mod http;
 pub mod look;
+pub mod public_file;
 pub mod sign;
 pub mod tls;
 pub mod twilio;

@@ -2,9 +2,10 @@
 //!
 //! What Twilio is for all of its channels is in `shared::twilio`. `hook` takes in what is pushed, `poll` asks for
 //! what could not be; `read` understands both alike (`told` what stands in it, `words` what the customer said,
-//! `status` news of what we sent, `consent` who wants to be written to), `send` answers, `segments` counts what
-//! that costs, `files` fetches what customers sent.
+//! `status` news of what we sent, `consent` who wants to be written to, `callback` who to be called), `send` answers, `segments` counts what
+//! that costs, `files` fetches what customers sent and knows what of ours can go.
 
+mod callback;
 mod consent;
 mod files;
 mod hook;
@@ -23,11 +24,13 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::shared::public_file::PublicFiles;
 use super::{BadChannel, Channel, Hook, Kind, Site, Table};
 use crate::model::{
     Capabilities, ChannelName, MediaLimit, Policy, Rate, Realm, Receipts, Resend, Support,
     TextLimit, TextUnit,
 };
+use files::Network;
 
 /// `kind = "sms"`.
 pub const KIND: Kind = Kind { name: "sms", build, schema: settings::schema, sign_ins: None };
@@ -50,13 +53,23 @@ fn build(
         path: format!("/hooks/{name}/status"),
     });
     let hook = settings.webhook.then(|| Arc::new(hook::Push { door: settings.door }));
+    let files = settings.files.map(|network| (network, PublicFiles::new(site)));
     Ok(Channel {
         kind: KIND.name,
         realm: Realm(format!("twilio:{}", account.sid())),
         addresses: own.address().into_iter().collect(),
         policy,
-        capabilities: capabilities(own.whatsapp, settings.rate_per_minute),
-        interpret: Arc::new(read::Reader { channel: name.clone(), own: own.clone() }),
+        capabilities: capabilities(
+            own.whatsapp,
+            settings.numbered,
+            settings.files,
+            settings.rate_per_minute,
+        ),
+        interpret: Arc::new(read::Reader {
+            channel: name.clone(),
+            own: own.clone(),
+            call_words: settings.call_words,
+        }),
         pull: Some(Arc::new(poll::Poll {
             account: account.clone(),
             own: own.clone(),
@@ -65,21 +78,30 @@ fn build(
         })),
         hook: hook.map(|hook| hook as Arc<dyn Hook>),
         listen: None,
-        deliver: Some(Arc::new(send::Sender { account: account.clone(), own, callback })),
+        deliver: Some(Arc::new(send::Sender { account: account.clone(), own, callback, files })),
         download: Some(Arc::new(files::Fetch { account })),
         chat: None,
         name,
     })
 }
 
-fn capabilities(whatsapp: bool, rate_per_minute: Option<u32>) -> Capabilities {
+fn capabilities(
+    whatsapp: bool,
+    numbered: bool,
+    files: Option<Network>,
+    rate_per_minute: Option<u32>,
+) -> Capabilities {
+    let no_files = MediaLimit { bytes_max: 0, count_max: 0, apart: true };
     Capabilities {
         text: TextLimit {
             max: TEXT_UNITS_MAX,
-            unit: if whatsapp { TextUnit::Utf16 } else { TextUnit::Segments },
+            unit: match (whatsapp, numbered) {
+                (true, _) => TextUnit::Utf16,
+                (false, false) => TextUnit::Segments,
+                (false, true) => TextUnit::NumberedSegments,
+            },
         },
-        // Twilio fetches files from an address that the whole world can reach, and we have none.
-        media: MediaLimit { bytes_max: 0, count_max: 0, apart: true },
+        media: files.map_or(no_files, Network::limit),
         subject: false,
         html: false,
         copies: false,

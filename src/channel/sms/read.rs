@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::consent::{self, Wish};
 use super::settings::{Own, WHATSAPP};
-use super::{hook, status, told, words};
+use super::{callback, hook, status, told, words};
 use crate::channel::shared::heard::LATE;
 use crate::channel::shared::sign::hex;
 use crate::channel::shared::twilio::form::Form;
@@ -20,6 +20,8 @@ use crate::model::{
 pub(super) struct Reader {
     pub(super) channel: ChannelName,
     pub(super) own: Own,
+    /// Who writes one of them wants to be called.
+    pub(super) call_words: Vec<String>,
 }
 
 impl Interpret for Reader {
@@ -87,6 +89,9 @@ impl Reader {
         }
         let parent = form.text("OriginalRepliedMessageSid").filter(|parent| *parent != sid);
         let dialled = address.scope.is_none();
+        let number = Some(address.value.as_str()).filter(|_| dialled);
+        let call = callback::wish(&self.call_words, said, number);
+        let tags = call.iter().map(|_| "callback".to_owned()).collect();
         events.push(Event::Message(Box::new(Inbound {
             remote_id: RemoteId(sid.to_owned()),
             // The two ways tell different things of one message (a place, a name). But Twilio signs what it
@@ -117,7 +122,7 @@ impl Reader {
             flags,
             auth: None,
             automated: (!dialled).then_some("a short code or a name wrote it, and no person"),
-            wishes: Wishes::default(),
+            wishes: Wishes { call, tags, ..Wishes::default() },
         })));
         Ok(Meaning::Events(events))
     }

@@ -10,16 +10,18 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
 
+use super::files::Network;
 use super::hook::QUERY;
 use super::segments::economical;
 use super::settings::Own;
 use super::told;
 use crate::channel::shared::look;
+use crate::channel::shared::public_file::{PublicFiles, Shown};
 use crate::channel::shared::twilio::code;
 use crate::channel::shared::twilio::rest::Account;
 use crate::channel::shared::twilio::signature;
-use crate::channel::{Accepted, Deliver, DeliverError};
-use crate::model::{DeliveryId, Outbound, RemoteId, Scheme, Template, Timestamp};
+use crate::channel::{Accepted, Deliver, DeliverError, DownloadError};
+use crate::model::{DeliveryId, Outbound, OutboundMedia, RemoteId, Scheme, Template, Timestamp};
 
 /// A call that was cut off may still be at work for so long: until then, what is not there may yet come.
 const SETTLED: Duration = Duration::from_secs(20);
@@ -34,6 +36,8 @@ pub(super) struct Sender {
     pub(super) own: Own,
     /// Where news of it are pushed to; `None`: they are asked for.
     pub(super) callback: Option<Callback>,
+    /// How files go, and where Twilio fetches them; `None`: none go.
+    pub(super) files: Option<(Network, PublicFiles)>,
 }
 
 /// Our own address.
@@ -51,10 +55,11 @@ impl Callback {
 }
 
 /// What is to be sent, as Twilio will repeat it.
-struct Letter {
+struct Letter<'o> {
     to: String,
-    /// Empty for a template: what it says is known to Twilio only.
+    /// Empty for a template: what it says is known to Twilio only; and for files alone.
     body: String,
+    files: &'o [OutboundMedia],
     fields: Vec<(&'static str, String)>,
 }
 
@@ -96,14 +101,11 @@ impl Deliver for Sender {
 }
 
 impl Sender {
-    fn letter(&self, outbound: &Outbound) -> Result<Letter, DeliverError> {
+    fn letter<'o>(&self, outbound: &'o Outbound) -> Result<Letter<'o>, DeliverError> {
         let rejected = |why: &'static str| DeliverError::Rejected(why.into());
         let address = &outbound.to.address;
         if !matches!(address.scheme, Scheme::Tel) {
             return Err(rejected("it is no number"));
-        }
-        if !outbound.media.is_empty() {
-            return Err(rejected("this channel sends no files"));
         }
         let to = self.own.dialled(&address.value);
         let mut fields = vec![("To", to.clone())];
@@ -121,12 +123,35 @@ impl Sender {
             None if self.own.whatsapp => body.clone_from(&outbound.text),
             None => body = economical(&outbound.text).into_owned(),
         }
-        if outbound.template.is_none() {
+        if !body.is_empty() || (outbound.template.is_none() && outbound.media.is_empty()) {
             fields.push(("Body", body.clone()));
         }
+        fields.extend(self.addresses(outbound)?.into_iter().map(|url| ("MediaUrl", url.into())));
         let callback = self.callback.as_ref().and_then(|callback| callback.of(outbound.delivery));
         fields.extend(callback.map(|url| ("StatusCallback", url.into())));
-        Ok(Letter { to, body, fields })
+        Ok(Letter { to, body, files: &outbound.media, fields })
+    }
+
+    /// Where Twilio fetches the files of this delivery.
+    fn addresses(&self, outbound: &Outbound) -> Result<Vec<Url>, DeliverError> {
+        if outbound.media.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rejected = |why: String| DeliverError::Rejected(why.into());
+        let Some((network, files)) = &self.files else {
+            return Err(rejected(
+                "this channel sends no files: see `files` in its settings".into(),
+            ));
+        };
+        if let Some(why) = network.refuses(&outbound.media) {
+            return Err(rejected(why));
+        }
+        let addresses = outbound.media.iter().enumerate().map(|(at, file)| {
+            let shown = Shown { delivery: outbound.delivery, at };
+            files.address(shown, &file.name, outbound.begun_at)
+        });
+        let addresses: Option<Vec<Url>> = addresses.collect();
+        addresses.ok_or_else(|| rejected("http.public_url is no address of files".into()))
     }
 
     /// The message that Twilio made of an attempt since then, if it did. The same words to the same person before
@@ -135,7 +160,7 @@ impl Sender {
     /// `begun_at` is our clock at `began`; how far Twilio's differs is seen from its answer.
     async fn look_for(
         &self,
-        letter: &Letter,
+        letter: &Letter<'_>,
         since: Timestamp,
         begun_at: Timestamp,
         began: Instant,
@@ -151,7 +176,7 @@ impl Sender {
         let behind =
             page.at.map_or(TimeDelta::zero(), |theirs| (theirs - ours).min(TimeDelta::zero()));
         let earliest = since + behind - CLOCKS_MAY_DIFFER;
-        let mut found = page.items.into_iter().filter(|item| {
+        let found = page.items.into_iter().filter(|item| {
             let of = |pointer| look::text(item, pointer);
             let made = told::moment(item, "/date_created");
             of("/direction") == Some("outbound-api")
@@ -162,7 +187,40 @@ impl Sender {
                 && says(of("/body").unwrap_or_default(), &letter.body)
         });
         // The newest stands first; ours is the first one that was made.
-        Ok(found.next_back())
+        for item in found.rev() {
+            if !letter.body.is_empty()
+                || letter.files.is_empty()
+                || self.holds(&item, letter).await?
+            {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Are these the files of that message? Without words nothing else tells one from another that went just before.
+    async fn holds(&self, message: &Value, letter: &Letter<'_>) -> Result<bool, DeliverError> {
+        let Some(sid) = look::text(message, "/sid") else { return Ok(false) };
+        let path = format!("Messages/{sid}/Media.json");
+        let theirs = self.account.list((&path, "media_list"), &[]).await?.items;
+        if theirs.len() != letter.files.len() {
+            return Ok(false);
+        }
+        for file in &theirs {
+            let path = look::text(file, "/uri").unwrap_or_default();
+            let path = path.strip_suffix(".json").unwrap_or(path);
+            let bytes = match self.account.file(path).await {
+                Ok(bytes) => bytes,
+                Err(DownloadError::Never(_)) => return Ok(false),
+                Err(DownloadError::Retry { cause, after }) => {
+                    return Err(DeliverError::Retry { cause, after });
+                }
+            };
+            if !letter.files.iter().any(|ours| ours.bytes == bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

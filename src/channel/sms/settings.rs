@@ -3,6 +3,8 @@
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
+use super::callback;
+use super::files::Network;
 use crate::channel::shared::tls::is_loopback;
 use crate::channel::shared::twilio::rest::Account;
 use crate::channel::shared::twilio::settings::{Access, Given as Common, name_of};
@@ -37,6 +39,14 @@ struct Given {
     messaging_service_sid: Option<String>,
     /// Does Twilio reach us at `http.public_url`? It does, unless that is this machine's own address.
     webhook: Option<bool>,
+    /// May files go out? Twilio fetches them from `http.public_url`, so it has to reach us. On WhatsApp they may, if
+    /// it does; as MMS only if this says so: most numbers outside of the USA and Canada send none.
+    files: Option<bool>,
+    /// Does each part of a text that is too long for one message say which one it is, `(1/3)`? Default: no.
+    numbered: Option<bool>,
+    /// Who writes one of these, alone or before a number, wants to be called; without it: CALL, CALL ME, CALL BACK,
+    /// CALLBACK, 回电, 请回电, 给我回电. Empty: nobody does so by SMS.
+    call_words: Option<Vec<String>>,
     /// How often Twilio is asked for what it could not push, in seconds.
     poll_seconds: Option<u16>,
     /// How many messages we hand over in a minute; what is more waits here. Twilio sends one a second for a
@@ -97,6 +107,10 @@ pub(super) struct Settings {
     pub(super) door: Door,
     pub(super) own: Own,
     pub(super) webhook: bool,
+    /// How files go out; `None`: they do not.
+    pub(super) files: Option<Network>,
+    pub(super) numbered: bool,
+    pub(super) call_words: Vec<String>,
     pub(super) poll_seconds: u16,
     pub(super) rate_per_minute: Option<u32>,
 }
@@ -129,11 +143,31 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
     let own = Own { number, service, whatsapp };
     // Twilio refuses every message whose news it is to bring to an address that it cannot reach.
     let reachable = reaches_us(&site.public_url) || !reaches_us(account.api().as_str());
+    let webhook = given.webhook.unwrap_or(reachable);
+    if given.files == Some(true) && !webhook {
+        let problem = "Twilio fetches files from us, and does not reach us: see `webhook` and http.public_url";
+        return Err(BadChannel::at(name, "files", problem));
+    }
+    let call_words = given
+        .call_words
+        .unwrap_or_else(|| callback::WORDS.iter().map(|word| (*word).to_owned()).collect());
+    let fits = |word: &String| {
+        word.trim() == word && (1..=callback::WORD_CHARS_MAX).contains(&word.chars().count())
+    };
+    if !call_words.iter().all(fits) {
+        let problem = "expected words of 1 to 40 characters, with no space around them";
+        return Err(BadChannel::at(name, "call_words", problem));
+    }
+    let network = if whatsapp { Network::Whatsapp } else { Network::Mms };
+    let files = given.files.unwrap_or(whatsapp && webhook).then_some(network);
     Ok(Settings {
         account,
         door,
         own,
-        webhook: given.webhook.unwrap_or(reachable),
+        webhook,
+        files,
+        numbered: given.numbered.unwrap_or(false),
+        call_words,
         poll_seconds,
         rate_per_minute: given.rate_per_minute,
     })

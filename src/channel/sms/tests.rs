@@ -18,7 +18,7 @@ const ANN: &str = "+15005550001";
 fn reader(number: &str) -> Reader {
     let whatsapp = number.starts_with("whatsapp:");
     let own = Own { number: Some(number.to_owned()), service: None, whatsapp };
-    Reader { channel: "sms".parse().unwrap(), own }
+    Reader { channel: "sms".parse().unwrap(), own, call_words: vec!["CALL".to_owned()] }
 }
 
 fn at() -> Timestamp {

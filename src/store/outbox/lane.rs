@@ -89,6 +89,26 @@ impl Store {
         Ok(delivery)
     }
 
+    /// A file of a delivery that is on its way, by its place in it; `None`: there is no such file (any more), or nobody
+    /// has to fetch it now.
+    pub async fn file_under_way(
+        &self,
+        id: DeliveryId,
+        at: usize,
+    ) -> Result<Option<OutboundMedia>, StoreError> {
+        let row = delivery::Entity::find_by_id(id.uuid())
+            .filter(delivery::Column::State.is_in(["queued", "sending", "unconfirmed", "sent"]))
+            .one(self.reader())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        // Of what was erased nothing can be read.
+        let stored: Option<StoredOutbound> = serde_json::from_str(&row.outbound).ok();
+        match stored.and_then(|stored| stored.attachments.get(at).copied()) {
+            Some(file) => self.outbound_media(file).await,
+            None => Ok(None),
+        }
+    }
+
     /// When the next delivery of the channel is due, if one waits.
     pub async fn next_due(&self, channel: &ChannelName) -> Result<Option<Timestamp>, StoreError> {
         let next: Option<Option<i64>> = delivery::Entity::find()

@@ -111,6 +111,8 @@ struct CapabilitiesView {
     /// In what that is counted: `bytes`, `chars`, `utf16`, or `segments`: UTF-16 as well, of which the networks carry, and charge,
     /// segments.
     text_unit: &'static str,
+    /// Does each part of a longer text begin with which one it is: `(1/3)`?
+    text_numbered: bool,
     /// All attachments of one delivery together, in bytes.
     media_bytes_max: u64,
     /// Attachments of one delivery.
@@ -338,8 +340,9 @@ fn capabilities(channel: &Channel) -> CapabilitiesView {
             TextUnit::Bytes => "bytes",
             TextUnit::Chars => "chars",
             TextUnit::Utf16 => "utf16",
-            TextUnit::Segments => "segments",
+            TextUnit::Segments | TextUnit::NumberedSegments => "segments",
         },
+        text_numbered: can.text.unit == TextUnit::NumberedSegments,
         media_bytes_max: can.media.bytes_max,
         media_count_max: can.media.count_max,
         reply_window_seconds: can.reply_window.map(|window| window.as_secs()),

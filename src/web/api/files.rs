@@ -216,7 +216,7 @@ pub(super) fn download(kept: Kept<'_>, inline: bool) -> Response {
 }
 
 /// RFC 6266: the name in ASCII for the old, and whole for the others.
-fn disposition(how: &'static str, name: &str) -> HeaderValue {
+pub(in super::super) fn disposition(how: &'static str, name: &str) -> HeaderValue {
     let plain: String = name
         .chars()
         .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '_' })

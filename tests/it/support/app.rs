@@ -111,13 +111,13 @@ impl App {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let vault = Arc::new(StoreVault(store.clone()));
-        let site = Site { public_url: base.clone(), signer, vault };
+        let site = Site { public_url: base.clone(), signer: signer.clone(), vault };
         let (settings, clock) = (EngineSettings::usual(), Clock::system());
         let engine = start(store.clone(), channels(configuration, &site), settings, clock);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let mut settings = WebSettings::usual(base.clone());
         change(&mut settings);
-        let state = web::State::new(engine.clone(), settings, metrics);
+        let state = web::State::new(engine.clone(), settings, metrics, signer);
         let closing = CancellationToken::new();
         let stall_max = state.settings.stall_max;
         tokio::spawn(web::serve(listener, web::router(state), stall_max, closing.clone()));

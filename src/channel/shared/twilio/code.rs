@@ -20,24 +20,39 @@ use Follows::{Gone, Human, Later, Never};
 
 const ROWS: &[Row] = &[
     (10_004, Later, "too many calls at once"),
+    (
+        11_200,
+        Never,
+        "Twilio could not fetch the file from us: is http.public_url reached from outside?",
+    ),
     (11_751, Never, "the file cannot be carried by MMS"),
     (13_223, Never, "it is not a number that can be dialled"),
     (13_224, Never, "it is not a number that can be called"),
+    (13_225, Never, "Twilio does not call this number"),
+    (13_226, Never, "there is no country of this code"),
+    (13_227, Human, "the account may not call this country: see Geographic Permissions"),
     (14_107, Later, "too many messages in a short time"),
+    (14_111, Human, "a trial account may only reach numbers that were verified"),
     (20_003, Human, "account_sid, auth_token or api_key is not valid (any more)"),
     (20_005, Human, "the account is not active: look at Twilio's console"),
+    (20_403, Human, "the account may not do this"),
     (20_404, Human, "Twilio knows no such account, or nothing of this name in it"),
     (20_429, Later, "too many requests at once"),
     (20_500, Later, "Twilio has trouble of its own"),
     (20_503, Later, "Twilio is not available for the moment"),
     (21_201, Never, "there is no number to call"),
+    (21_202, Never, "it is a number at a premium, which Twilio does not call"),
+    (21_203, Human, "the account may not call other countries"),
+    (21_205, Human, "our own address for the call is not valid: see http.public_url"),
     (21_210, Human, "our number is not one from which this account may call"),
     (21_211, Never, "it is not a number that messages can be sent to"),
     (21_212, Human, "our number or sender is not valid"),
+    (21_213, Human, "there is no number of ours to call from"),
     (21_214, Never, "the number cannot be reached"),
     (21_215, Human, "the account may not call this country: see Geographic Permissions"),
     (21_216, Never, "Twilio does not call this number"),
     (21_217, Never, "the number is not complete"),
+    (21_218, Human, "there is no application of this name in the account"),
     (21_219, Human, "a trial account may only reach numbers that were verified"),
     (21_220, Never, "the call has ended already"),
     (21_408, Human, "the account may not write to this country: see Geographic Permissions"),
@@ -89,6 +104,11 @@ const ROWS: &[Row] = &[
     (30_036, Never, "it could not be delivered for as long as it was valid"),
     (30_410, Later, "the provider did not answer in time"),
     (30_450, Never, "Twilio protects this number from messages that somebody else makes happen"),
+    (32_009, Never, "the SIP telephone is not registered"),
+    (32_011, Never, "the other side of the SIP line cannot be reached"),
+    (32_201, Human, "the other side of the SIP line takes no calls from this address"),
+    (32_202, Human, "the credentials of the SIP line are not valid"),
+    (32_203, Never, "the other side of the SIP line blocks the call"),
     (63_001, Human, "the channel could not prove who we are"),
     (63_002, Human, "our number is not a sender of this channel"),
     (63_003, Never, "there is nobody on the channel by this number"),
@@ -125,6 +145,7 @@ const ROWS: &[Row] = &[
     (63_041, Never, "the template is paused, since people did not like it"),
     (63_042, Never, "the template was switched off by WhatsApp"),
     (63_051, Human, "the account on WhatsApp is locked or was deleted"),
+    (90_010, Human, "the account is not active: look at Twilio's console"),
 ];
 
 fn known(code: u64, _: u64) -> Option<Known> {
@@ -214,6 +235,24 @@ mod tests {
         assert_eq!(told(Some(99_999), "New"), "Twilio refused it (code 99999: New)");
         assert_eq!(without_numbers("12345"), "…");
         assert_eq!(without_numbers("a 1234 你5"), "a 1234 你5");
+    }
+
+    /// What Twilio says of calls.
+    #[test]
+    fn each_class_of_calls_follows() {
+        let of = |code| known(code, 0).map(|(follows, _)| follows);
+        for code in [
+            21_201, 21_202, 21_211, 21_214, 21_216, 21_217, 13_223, 13_224, 13_225, 13_226, 32_009,
+            32_011, 32_203,
+        ] {
+            assert_eq!(of(code), Some(Never), "{code}");
+        }
+        for code in [
+            21_203, 21_205, 21_210, 21_212, 21_213, 21_215, 21_218, 21_219, 13_227, 14_111, 32_201,
+            32_202, 90_010,
+        ] {
+            assert_eq!(of(code), Some(Human), "{code}");
+        }
     }
 
     #[test]

@@ -145,12 +145,15 @@ export class Composer {
     const parts = Math.ceil(length / can.text_max);
     const room = length > can.text_max * 0.8 || length > 500 ? say("length", { length, most: can.text_max }) : "";
     const cut = parts > 1 ? say("parts", { n: parts }) : "";
-    const short = can.text_unit === "segments" && this.text.value.trim() ? say("segments", count(this.text.value.trim())) : "";
+    const short = can.text_unit === "segments" && this.text.value.trim() ? say("segments", count(this.text.value.trim() + (can.text_numbered && parts > 1 ? "(1/9) ".repeat(parts) : ""))) : "";
+    const size = this.files.reduce((sum, file) => sum + file.size, 0);
+    const tooMuch = this.files.length > can.media_count_max || size > can.media_bytes_max;
+    const files = !tooMuch ? "" : can.media_count_max ? say("files_max", { n: can.media_count_max, size: bytes(can.media_bytes_max) }) : say("no_files");
     const ends = this.windowEnds(can);
     const left = ends === null ? Infinity : ends - Date.now();
     const window = left <= 0 ? say("window_over", { when: moment(ends) }) : left < NEAR ? say("window_ends", { when: ago(ends) }) : "";
-    this.counter.classList.toggle("trouble", parts > 1 || left <= 0);
-    fill(this.counter, [room, cut, short, window].filter(Boolean).join(" · "));
+    this.counter.classList.toggle("trouble", parts > 1 || tooMuch || left <= 0);
+    fill(this.counter, [room, cut, short, files, window].filter(Boolean).join(" · "));
   }
 
   /** When the channel takes no answer any more; null: never. */
@@ -254,6 +257,7 @@ export class Composer {
   }
 
   drawFiles() {
+    this.count();
     fill(this.listed, this.files.map((file) => h("span.file", { class: file.id ? "" : "loading" }, h("span", null, file.name), h("span.small", null, bytes(file.size)),
       h("button.link", { type: "button", "aria-label": `${say("drop")}: ${file.name}`, on: { click: () => {
         this.files = this.files.filter((known) => known !== file);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tributary::store::MessageFilter;
+use tributary::store::{CallbackFilter, MessageFilter, TicketName};
 
 use super::{ANN, BOB, start, status_of, take, written};
 use crate::support::receiver::Does;
@@ -210,5 +210,23 @@ async fn w23_w25_two_numbers_of_ours_do_not_answer_for_each_other() {
     let contacts: Vec<_> =
         rig.messages().await.into_iter().filter_map(|one| one.author.id).collect();
     assert!(contacts.windows(2).all(|two| two[0] == two[1]), "one person");
+    rig.engine.stop().await;
+}
+
+/// The word is a wish to be called, and a message all the same; said twice it is one.
+#[tokio::test]
+async fn sms_a_keyword_is_a_wish_to_be_called() {
+    let (rig, service) = start().await;
+    let (ticket, _) = written(&rig, &service, ANN, "Call me!").await;
+    written(&rig, &service, ANN, "call").await;
+    let (other, _) = written(&rig, &service, BOB, "CALL +49 30 123456").await;
+    written(&rig, &service, "12345", "CALL").await;
+    let filter = CallbackFilter { limit: 10, ..CallbackFilter::default() };
+    let mut wishes = rig.store.callbacks(&filter).await.unwrap();
+    wishes.sort_by(|one, other| one.phone.cmp(&other.phone));
+    let wished: Vec<_> = wishes.iter().map(|one| (one.phone.as_str(), one.ticket_id)).collect();
+    assert_eq!(wished, [(ANN, ticket), ("+4930123456", other)]);
+    let tags = rig.store.ticket(TicketName::Id(ticket)).await.unwrap().tags;
+    assert!(tags.contains(&"callback".to_owned()), "{tags:?}");
     rig.engine.stop().await;
 }

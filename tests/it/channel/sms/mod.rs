@@ -1,5 +1,6 @@
 //! SMS by Twilio: customers' messages and ours, through the whole program.
 
+mod files;
 mod inbound;
 mod killed;
 mod ledger;

@@ -77,6 +77,28 @@ async fn m14_m15_long_answers_are_split_and_never_cut() {
     rig.engine.stop().await;
 }
 
+/// M14: where it is wanted, each part says which one it is, and that counts.
+#[tokio::test]
+async fn m14_parts_are_numbered_where_that_is_wanted() {
+    let service = Twilio::start();
+    let settings = format!("{}numbered = true\n", service.settings(NUMBER));
+    let rig = Rig::start(&[("sms", &settings)]).await;
+    let (ticket, _) = written(&rig, &service, ANN, "tell me all").await;
+    rig.reply(ticket, &"x".repeat(1600)).await;
+    let words: Vec<String> = (0..500).map(|number| format!("word{number}")).collect();
+    rig.reply(ticket, &words.join(" ")).await;
+    rig.wait_deliveries(4, DeliveryStatus::Sent).await;
+    let bodies: Vec<String> = service.sent().iter().map(|sent| sent.body.clone()).collect();
+    assert_eq!(bodies[0], "x".repeat(1600), "one is no part");
+    assert!(bodies.iter().all(|body| body.len() <= 1600));
+    let numbered = |(at, body): (usize, &String)| {
+        body.strip_prefix(&format!("({}/3) ", at + 1)).unwrap().to_owned()
+    };
+    let parts: Vec<String> = bodies[1..].iter().enumerate().map(numbered).collect();
+    assert_eq!(parts.join(" "), words.join(" "), "in order, and all of it");
+    rig.engine.stop().await;
+}
+
 /// The news of a message may be faster than the answer to the call that sent it.
 #[tokio::test]
 async fn sms_news_before_the_answer_find_their_delivery() {

@@ -1,11 +1,14 @@
 //! Twilio, as far as messages need it: an account that is called, a list that can be asked for, files that lie
-//! elsewhere, and webhooks with their signature. Knows the public protocol only.
+//! elsewhere, files of ours that it fetches, and webhooks with their signature. Knows the public protocol only.
 //!
 //! What it does on a bad day are switches: [`Twilio::on_send`] for messages, [`Twilio::on_list`] for questions,
 //! the fields of [`State`] for the rest.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -62,6 +65,8 @@ pub struct State {
     pub late_files: usize,
     /// Requests for files that bore credentials where they must not.
     pub leaks: usize,
+    /// It reaches nobody who is to show it a file.
+    pub cut_off: bool,
     contents: HashMap<String, (String, String)>,
     next: usize,
 }
@@ -373,7 +378,12 @@ fn create(state: &Mutex<State>, script: &Mutex<Script>, asked: &Asked) -> Does {
     if !bare.starts_with('+') && !bare.chars().all(|c| c.is_ascii_digit()) {
         return refusal(400, 21_211, &format!("Invalid 'To' Phone Number: {to}"));
     }
-    if body.is_empty() && of("ContentSid").is_none() {
+    let urls: Vec<String> =
+        fields.iter().filter(|(name, _)| name == "MediaUrl").map(|(_, url)| url.clone()).collect();
+    if urls.len() > 10 {
+        return refusal(400, 21_623, "Number of media files exceeds allowed limit");
+    }
+    if body.is_empty() && urls.is_empty() && of("ContentSid").is_none() {
         return refusal(400, 21_602, "Message body is required.");
     }
     if body.encode_utf16().count() > 1600 {
@@ -395,7 +405,7 @@ fn create(state: &Mutex<State>, script: &Mutex<Script>, asked: &Asked) -> Does {
         return refusal(400, 21_610, "Attempt to send to unsubscribed recipient");
     }
     let service = of("MessagingServiceSid");
-    let mut message = Message {
+    let message = Message {
         sid: String::new(),
         from: of("From"),
         to,
@@ -413,12 +423,55 @@ fn create(state: &Mutex<State>, script: &Mutex<Script>, asked: &Asked) -> Does {
         Act::Take => None,
         Act::TakeThen(does) => Some(does),
     };
+    keep(state, message, &urls, then)
+}
+
+/// It goes out, with the files that can be fetched.
+fn keep(state: &Mutex<State>, mut message: Message, urls: &[String], then: Option<Does>) -> Does {
+    let cut_off = state.lock().unwrap().cut_off;
+    let fetched: Vec<_> = urls.iter().map(|url| fetch(url).filter(|_| !cut_off)).collect();
     let mut state = state.lock().unwrap();
     state.next += 1;
-    message.sid = format!("SM{:032x}", state.next);
+    let letters = if urls.is_empty() { "SM" } else { "MM" };
+    message.sid = format!("{letters}{:032x}", state.next);
     message.made = clock().now();
-    state.messages.push(message.clone());
-    then.unwrap_or_else(|| answer(201, &resource(&message)))
+    for file in fetched.iter().flatten() {
+        state.next += 1;
+        let name = format!("ME{:032x}", state.next);
+        state.contents.insert(name.clone(), file.clone());
+        message.files.push((name, file.0.clone(), file.1.clone()));
+    }
+    let told = answer(201, &resource(&message));
+    if message.files.len() < urls.len() {
+        // It was taken; that its files are nowhere is told later.
+        let whatsapp = message.to.starts_with("whatsapp:");
+        message.status = "failed".to_owned();
+        message.error = Some(if whatsapp { 63_019 } else { 11_200 });
+    }
+    state.messages.push(message);
+    then.unwrap_or(told)
+}
+
+/// The type and the content of a file at this address, as anybody would get them: asked for it first, and then for
+/// all of it.
+fn fetch(url: &str) -> Option<(String, String)> {
+    let head = ask("HEAD", url)?;
+    let (kind, content) = ask("GET", url)?;
+    (head.0 == kind && head.1.is_empty()).then_some((kind, content))
+}
+
+fn ask(verb: &str, url: &str) -> Option<(String, String)> {
+    let (host, path) = url.strip_prefix("http://")?.split_once('/')?;
+    let mut stream = TcpStream::connect(host).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    write!(stream, "{verb} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").ok()?;
+    let mut told = String::new();
+    stream.read_to_string(&mut told).ok()?;
+    let (head, content) = told.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let good = lines.next()?.split(' ').nth(1) == Some("200");
+    let kind = lines.find_map(|line| line.strip_prefix("content-type: "))?;
+    good.then(|| (kind.to_owned(), content.to_owned()))
 }
 
 /// Newest first, in pages.
