@@ -13,6 +13,8 @@ use crate::model::{Timestamp, phone_number};
 const ASKED_MAX: u8 = 3;
 /// A number may be typed so often.
 const TYPED_MAX: u8 = 3;
+/// The service cuts off a call after about a hundred documents: so many of them are for waiting.
+const WAIT_DOCUMENTS_MAX: usize = 40;
 /// So long a key is waited for.
 const KEY_SECONDS: u8 = 6;
 /// So long the next key of a number is waited for.
@@ -55,7 +57,12 @@ pub(super) fn next(plan: &Plan, step: &Step, heard: &Heard, now: Timestamp) -> V
             }
             None => go(plan, step, heard, now),
         },
-        At::Rung => rung(plan, step, heard),
+        At::Rung => rung(plan, step, heard, now),
+        At::Wait if keys == Some("1") => offer(plan, step, heard),
+        At::Wait => {
+            let again = Step { turn: 0, ..step.clone() };
+            dial(plan, &again, heard).map_or_else(|| nobody(plan, step, heard), |dial| vec![dial])
+        }
         At::Offer => match keys {
             Some("1") => record(plan, step),
             Some("2") => ask_callback(plan, &step.to(At::Offer), heard),
@@ -170,7 +177,7 @@ fn go(plan: &Plan, step: &Step, heard: &Heard, now: Timestamp) -> Vec<Verb> {
             and(say(plan, step, Text::Closed), offer(plan, step, heard))
         }
         Goal::Agents => {
-            let first = Step { turn: 0, ..step.clone() };
+            let first = Step { turn: 0, since: Some(now.timestamp()), ..step.clone() };
             match dial(plan, &first, heard) {
                 Some(dial) => {
                     let mut verbs = say(plan, step, Text::Wait);
@@ -186,13 +193,37 @@ fn go(plan: &Plan, step: &Step, heard: &Heard, now: Timestamp) -> Vec<Verb> {
     }
 }
 
-fn rung(plan: &Plan, step: &Step, heard: &Heard) -> Vec<Verb> {
+fn rung(plan: &Plan, step: &Step, heard: &Heard, now: Timestamp) -> Vec<Verb> {
     if heard.connected {
         return vec![Verb::Hangup];
     }
     let next = Step { turn: step.turn.saturating_add(1), ..step.clone() };
     let left = Step { turn: 0, ..step.clone() };
-    dial(plan, &next, heard).map_or_else(|| nobody(plan, &left, heard), |dial| vec![dial])
+    match dial(plan, &next, heard) {
+        Some(dial) => vec![dial],
+        None if waits(plan, step, now) => ask_wait(plan, &left),
+        None => nobody(plan, &left, heard),
+    }
+}
+
+/// Are they called again?
+fn waits(plan: &Plan, step: &Step, now: Timestamp) -> bool {
+    let waited = step.since.map_or(i64::MAX, |since| now.timestamp().saturating_sub(since));
+    // The first of these was the last of the others.
+    let documents = usize::from(step.turn) + 2;
+    let rounds = WAIT_DOCUMENTS_MAX / documents;
+    waited < i64::from(plan.wait_seconds_max) && usize::from(step.rounds) < rounds
+}
+
+/// Before another round: some music, and a way out.
+fn ask_wait(plan: &Plan, step: &Step) -> Vec<Verb> {
+    let mut within = say(plan, step, Text::Waiting);
+    if plan.voicemail.is_some() || plan.callbacks {
+        within.extend(say(plan, step, Text::Leave));
+    }
+    within.extend(plan.language(step).music.clone().map(Verb::Play));
+    let step = Step { rounds: step.rounds.saturating_add(1), ..step.clone() };
+    ask(plan, &step, (At::Wait, Some(1)), within)
 }
 
 fn nobody(plan: &Plan, step: &Step, heard: &Heard) -> Vec<Verb> {

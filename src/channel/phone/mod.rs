@@ -3,13 +3,14 @@
 //! `plan` is what an admin decided, `texts` what is said, `twiml` how that is written. `door` answers the service,
 //! which asks at each `step` of a call what comes next; `menu` decides that. `told` looks into a request, `read`
 //! makes of all requests about a call one message. `send` speaks replies and connects agents, `bridge` follows
-//! such calls, `files` fetches recordings.
+//! such calls, `files` fetches recordings; `poll` finds what the service could not tell us.
 
 mod bridge;
 mod door;
 mod files;
 mod menu;
 mod plan;
+mod poll;
 mod read;
 mod send;
 mod settings;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use super::shared::heard::Nothing;
 use super::shared::twilio::form::Form;
-use super::{BadChannel, Channel, Interpret, Kind, Site, Table, Unreadable};
+use super::{BadChannel, Channel, Interpret, Kind, Pull, Site, Table, Unreadable};
 use crate::model::{
     Address, Capabilities, ChannelName, Meaning, MediaLimit, Policy, Rate, Raw, Realm, Receipts,
     Resend, Scheme, Support, TextLimit, TextUnit,
@@ -57,7 +58,10 @@ fn build(
         policy,
         capabilities: capabilities(settings.reply),
         interpret: Arc::new(Reader { plan: plan.clone() }),
-        pull: None,
+        pull: settings.poll_every.map(|every| {
+            let (account, plan) = (account.clone(), plan.clone());
+            Arc::new(poll::Poll { account, plan, every }) as Arc<dyn Pull>
+        }),
         hook: Some(Arc::new(door::Door {
             channel: name.clone(),
             door: settings.door,
@@ -116,7 +120,7 @@ impl Interpret for Reader {
         };
         let told = Told { path: fact(door::PATH), query: &query, form: &form };
         // The journal gives each of its raws a time.
-        let at = raw.received_at.unwrap_or_default();
+        let at = told.at().or(raw.received_at).unwrap_or_default();
         let read = bridge::read(&told, at).unwrap_or_else(|| read::read(&self.plan, &told, at));
         match read {
             Ok(events) if events.is_empty() => Ok(Meaning::Ignore("nothing that is to be noted")),

@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) ring: Ring,
     /// So long each of them is called.
     pub(super) ring_seconds: u16,
+    /// So long a caller waits for another round of calls to them; 0: there is one.
+    pub(super) wait_seconds_max: u16,
     /// Do they press a key before they are connected? A machine does not.
     pub(super) ask_agents: bool,
     /// Are talks with agents recorded?
@@ -52,6 +54,8 @@ pub(super) struct Language {
     pub(super) voice: Voice,
     /// What is said.
     pub(super) words: Words,
+    /// What is heard while somebody waits: an address.
+    pub(super) music: Option<String>,
 }
 
 /// What a call may be about.

@@ -94,7 +94,7 @@ fn step_piece(plan: &Plan, step: &Step, told: &Told<'_>) -> Option<Piece> {
     let keys = told.field("Digits");
     let keys = keys.as_deref();
     match step.at {
-        At::Enter | At::Offer => None,
+        At::Enter | At::Wait | At::Offer => None,
         At::Number => {
             let typed = keys.and_then(typed_number)?;
             Some(Piece::of(format!("typed:{typed}"), format!("Typed the number {typed}.")))

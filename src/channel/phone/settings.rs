@@ -1,9 +1,11 @@
 //! `[channels.<name>]` with `kind = "phone"`: read and checked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
+use url::Url;
 
 use super::plan::{Goal, Language, Plan, Ring, Topic, Voicemail};
 use super::texts::{TEXT_CHARS_MAX, Words, voice};
@@ -15,6 +17,7 @@ use crate::model::{Calendar, CalendarSetting, ChannelName, Priority, Secret, Tex
 
 const RING_SECONDS: u16 = 25;
 const VOICEMAIL_SECONDS: u16 = 120;
+const POLL_SECONDS: u16 = 60;
 /// More are not called in one call.
 const AGENTS_MAX: usize = 20;
 
@@ -50,6 +53,9 @@ struct Given {
     ring: Option<GivenRing>,
     /// So long each of them is called: 5 to 120.
     ring_seconds: Option<u16>,
+    /// So long a caller may wait while nobody takes the call, and agents are called again: 0 (the default: they are
+    /// called once) to 1800.
+    wait_seconds_max: Option<u16>,
     /// Does an agent press 1 to take a call (the default)? Their voicemail does not.
     ask_agents: Option<bool>,
     /// Are talks recorded? In many countries callers must agree. Default: no.
@@ -64,6 +70,8 @@ struct Given {
     callbacks: Option<bool>,
     /// Are recordings deleted at the service once we have them? Default: no.
     delete_recordings: Option<bool>,
+    /// How often the service is asked for calls of which it could not tell us, in seconds: 60 is the default, 0 never.
+    poll_seconds: Option<u16>,
 }
 
 /// How a text reply reaches the customer.
@@ -95,6 +103,8 @@ struct GivenLanguage {
     speech: Option<String>,
     /// Who speaks it: `Polly.Zhiyu-Neural`.
     voice: Option<String>,
+    /// What who waits for an agent hears: the address of a recording (MP3 or WAV). Without it: nothing.
+    music: Option<String>,
     /// What is said, where it is not what we say in English and Chinese: `greeting`, `closed` …
     texts: Option<BTreeMap<String, String>>,
 }
@@ -154,6 +164,8 @@ pub(super) struct Settings {
     pub(super) agents: Vec<Agent>,
     pub(super) reply: Reply,
     pub(super) delete_recordings: bool,
+    /// `None`: nothing is asked for.
+    pub(super) poll_every: Option<Duration>,
 }
 
 pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Settings, BadChannel> {
@@ -178,14 +190,16 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
             BadChannel::at(name, &format!("hours.{key}"), problem)
         })
     });
-    let ring_seconds = given.ring_seconds.unwrap_or(RING_SECONDS);
-    if !(5..=120).contains(&ring_seconds) {
-        return Err(bad("ring_seconds", "expected 5 to 120"));
-    }
-    let seconds_max = given.voicemail_seconds_max.unwrap_or(VOICEMAIL_SECONDS);
-    if !(5..=3600).contains(&seconds_max) {
-        return Err(bad("voicemail_seconds_max", "expected 5 to 3600"));
-    }
+    let seconds = |key: &str, given: Option<u16>, usual: u16, (least, most): (u16, u16)| {
+        let seconds = given.unwrap_or(usual);
+        let fits = (least..=most).contains(&seconds);
+        fits.then_some(seconds).ok_or_else(|| bad(key, &format!("expected {least} to {most}")))
+    };
+    let ring_seconds = seconds("ring_seconds", given.ring_seconds, RING_SECONDS, (5, 120))?;
+    let wait_seconds_max = seconds("wait_seconds_max", given.wait_seconds_max, 0, (0, 1_800))?;
+    let poll_seconds = seconds("poll_seconds", given.poll_seconds, POLL_SECONDS, (0, 3_600))?;
+    let spoken = given.voicemail_seconds_max;
+    let seconds_max = seconds("voicemail_seconds_max", spoken, VOICEMAIL_SECONDS, (5, 3_600))?;
     let transcribe = given.transcribe.unwrap_or(false);
     let voicemail = given.voicemail.unwrap_or(true);
     if transcribe && !voicemail {
@@ -207,6 +221,7 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
             Some(GivenRing::AtOnce) => Ring::AtOnce,
         },
         ring_seconds,
+        wait_seconds_max,
         ask_agents: given.ask_agents.unwrap_or(true),
         record_calls: given.record_calls.unwrap_or(false),
         voicemail: voicemail.then_some(Voicemail { seconds_max, transcribe }),
@@ -219,6 +234,7 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
         agents,
         reply: given.reply.unwrap_or(Reply::Call),
         delete_recordings: given.delete_recordings.unwrap_or(false),
+        poll_every: (poll_seconds > 0).then(|| Duration::from_secs(poll_seconds.into())),
     })
 }
 
@@ -269,6 +285,7 @@ fn languages(
             key: None,
             speech: None,
             voice: None,
+            music: None,
             texts: None,
         }]
     };
@@ -293,7 +310,11 @@ fn languages(
             BadChannel::at(name, &path(&format!("texts.{key}")), problem)
         })?;
         let voice = voice(&tag, given.speech, given.voice);
-        read.push(Language { tag, key, voice, words });
+        let web = |music: &String| music.starts_with("https://") && Url::parse(music).is_ok();
+        if given.music.as_ref().is_some_and(|music| !web(music)) {
+            return Err(BadChannel::at(name, &path("music"), "expected an address: https://…"));
+        }
+        read.push(Language { tag, key, voice, words, music: given.music });
     }
     Ok(read)
 }

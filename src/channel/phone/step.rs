@@ -19,6 +19,8 @@ pub(super) enum At {
     Topic,
     /// An agent was called.
     Rung,
+    /// All of them were called, and nobody took it.
+    Wait,
     /// A message or a call back was offered.
     Offer,
     /// Something was recorded.
@@ -36,6 +38,7 @@ const WORDS: &[(At, &str)] = &[
     (At::Language, "language"),
     (At::Topic, "topic"),
     (At::Rung, "rung"),
+    (At::Wait, "wait"),
     (At::Offer, "offer"),
     (At::Recorded, "recorded"),
     (At::Callback, "callback"),
@@ -62,6 +65,10 @@ pub(super) struct Step {
     pub(super) asked: u8,
     /// Agents who were called before, or numbers that were typed before.
     pub(super) turn: u8,
+    /// How often all agents were called.
+    pub(super) rounds: u8,
+    /// Since when somebody is looked for, in seconds since 1970.
+    pub(super) since: Option<i64>,
     /// The number that was typed: E.164.
     pub(super) typed: Option<String>,
 }
@@ -69,7 +76,16 @@ pub(super) struct Step {
 impl Step {
     /// The beginning of a call.
     pub(super) const fn enter() -> Self {
-        Self { at: At::Enter, language: None, topic: None, asked: 0, turn: 0, typed: None }
+        Self {
+            at: At::Enter,
+            language: None,
+            topic: None,
+            asked: 0,
+            turn: 0,
+            rounds: 0,
+            since: None,
+            typed: None,
+        }
     }
 
     /// The same call at another place.
@@ -86,10 +102,13 @@ impl Step {
         if let Some(topic) = self.topic {
             query.append_pair("t", topic.encode_utf8(&mut [0; 4]));
         }
-        for (key, count) in [("n", self.asked), ("a", self.turn)] {
+        for (key, count) in [("n", self.asked), ("a", self.turn), ("r", self.rounds)] {
             if count > 0 {
                 query.append_pair(key, &count.to_string());
             }
+        }
+        if let Some(since) = self.since {
+            query.append_pair("s", &since.to_string());
         }
         if let Some(typed) = &self.typed {
             query.append_pair("d", typed);
@@ -110,6 +129,8 @@ impl Step {
                 "t" => step.topic = value.chars().next(),
                 "n" => step.asked = value.parse().ok()?,
                 "a" => step.turn = value.parse().ok()?,
+                "r" => step.rounds = value.parse().ok()?,
+                "s" => step.since = Some(value.parse().ok()?),
                 "d" => step.typed = Some(value.to_owned()),
                 _ => {}
             }
@@ -129,9 +150,9 @@ mod tests {
         fn a_step_comes_back_as_it_went(
             at in proptest::sample::select(WORDS), language in proptest::option::of("[a-z]{2}(-[A-Za-z]{2,4})?"),
             topic in proptest::option::of(proptest::sample::select(vec!['0', '7', '*', '#'])),
-            asked in 0_u8..4, turn: u8, typed in proptest::option::of("\\+[1-9][0-9]{6,14}"),
+            asked in 0_u8..4, turn: u8, rounds: u8, since: Option<i64>, typed in proptest::option::of("\\+[1-9][0-9]{6,14}"),
         ) {
-            let step = Step { at: at.0, language, topic, asked, turn, typed };
+            let step = Step { at: at.0, language, topic, asked, turn, rounds, since, typed };
             let address = step.address();
             let (path, query) = address.split_once('?').unwrap_or((&address, ""));
             let query = Form::read(query.as_bytes()).unwrap();

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::menu::{self, Heard};
 use super::plan::{Goal, Language, Plan, Ring, Topic, Voicemail};
-use super::step::Step;
+use super::step::{At, Step};
 use super::texts::{Words, voice};
 use super::twiml::{Verb, document};
 use super::{Reader, door};
@@ -23,11 +24,12 @@ use crate::model::{
 const CALL: &str = "CA0123456789abcdef0123456789abcdef";
 const BASE: &str = "https://desk.example/hooks/hotline";
 /// The service cuts a call off after about a hundred documents.
-const DOCUMENTS_MAX: usize = 60;
+const DOCUMENTS_MAX: usize = 90;
 
 fn language(tag: &str, key: char) -> Language {
     let words = Words::read(tag, BTreeMap::new()).unwrap();
-    Language { tag: tag.to_owned(), key, voice: voice(tag, None, None), words }
+    let music = Some(format!("https://desk.example/{tag}.mp3"));
+    Language { tag: tag.to_owned(), key, voice: voice(tag, None, None), words, music }
 }
 
 fn topic(key: char, goal: Goal) -> Topic {
@@ -65,6 +67,7 @@ fn plan() -> Plan {
         agents: vec!["+4930123456".to_owned(), "+8613800138000".to_owned()],
         ring: Ring::InOrder,
         ring_seconds: 25,
+        wait_seconds_max: 0,
         ask_agents: true,
         record_calls: false,
         voicemail: Some(Voicemail { seconds_max: 120, transcribe: true }),
@@ -107,6 +110,8 @@ fn act() -> impl Strategy<Value = Act> {
 struct Walk {
     plan: Arc<Plan>,
     at: Timestamp,
+    /// How long each document lasts.
+    pace: TimeDelta,
     from: &'static str,
     acts: std::vec::IntoIter<Act>,
     raws: Vec<Raw>,
@@ -117,8 +122,18 @@ struct Walk {
 
 impl Walk {
     fn of(plan: Plan, at: Timestamp, from: &'static str, acts: Vec<Act>) -> Self {
+        Self::paced(plan, (at, TimeDelta::seconds(1)), from, acts)
+    }
+
+    fn paced(
+        plan: Plan,
+        (at, pace): (Timestamp, TimeDelta),
+        from: &'static str,
+        acts: Vec<Act>,
+    ) -> Self {
         let (plan, acts) = (Arc::new(plan), acts.into_iter());
-        let mut walk = Self { plan, at, from, acts, raws: Vec::new(), documents: 0, ended: false };
+        let (raws, documents, ended) = (Vec::new(), 0, false);
+        let mut walk = Self { plan, at, pace, from, acts, raws, documents, ended };
         walk.go("", &[]);
         let status = if walk.ended { "completed" } else { "canceled" };
         walk.tell("status", &[("CallStatus", status), ("CallDuration", "23")]);
@@ -156,6 +171,7 @@ impl Walk {
             assert_eq!(verbs, self.ask(&raw));
             assert!(document(&verbs).len() < 64 * 1024);
             next = self.perform(verbs);
+            self.at += self.pace;
         }
         self.ended = true;
     }
@@ -177,7 +193,7 @@ impl Walk {
         for verb in verbs {
             match verb {
                 Verb::Say { text, .. } => assert!(!text.contains('{'), "{text}"),
-                Verb::Pause(_) => {}
+                Verb::Pause(_) | Verb::Play(_) => {}
                 Verb::Hangup => return None,
                 Verb::Redirect(url) => return Some((path(&url), Vec::new())),
                 Verb::Gather(gather) => match self.acts.next().unwrap_or(Act::HangUp) {
@@ -281,7 +297,7 @@ proptest! {
     #[test]
     fn every_way_through_the_menu_ends_in_one_call(
         acts in proptest::collection::vec(act(), 0..30), is_open: bool, at_once: bool, voicemail: bool,
-        callbacks: bool, topics in 0_usize..4, hidden: bool,
+        callbacks: bool, topics in 0_usize..4, hidden: bool, wait in 0_u16..1800, pace in 0_i64..90,
         kept in proptest::collection::vec(0_u8..4, 80),
     ) {
         let mut plan = plan();
@@ -289,8 +305,10 @@ proptest! {
         plan.ring = if at_once { Ring::AtOnce } else { Ring::InOrder };
         plan.voicemail = plan.voicemail.filter(|_| voicemail);
         plan.callbacks = callbacks;
+        plan.wait_seconds_max = wait;
         let from = if hidden { "+266696687" } else { "+4915112345678" };
-        let walk = Walk::of(plan, if is_open { open() } else { closed() }, from, acts);
+        let at = if is_open { open() } else { closed() };
+        let walk = Walk::paced(plan, (at, TimeDelta::seconds(pace)), from, acts);
         // Nothing, once, or twice; but something arrives.
         let told = walk.raws.iter().zip(kept.iter().cycle());
         let mut arrived: Vec<Raw> =
@@ -373,6 +391,43 @@ fn a_caller_is_put_through_to_the_second_agent() {
     let topic = all.iter().find(|piece| piece.text.starts_with("Chose 1")).unwrap();
     assert_eq!(topic.wishes.queue.as_deref(), Some("queue1"));
     assert_eq!(topic.wishes.tags, ["tag1"]);
+}
+
+/// Who waits is called for again and again, hears music in their language, and may go to something else; but nobody
+/// waits for ever.
+#[test]
+fn while_everybody_is_busy_a_caller_waits_or_goes() {
+    let plan = || Plan { wait_seconds_max: 60, others: Vec::new(), topics: Vec::new(), ..plan() };
+    let busy = || [Act::Agents("busy", false), Act::Agents("no-answer", false)];
+    let walk = |pace, acts: Vec<Act>| {
+        let at = (open(), TimeDelta::seconds(pace));
+        Walk::paced(plan(), at, "+4915112345678", acts)
+    };
+    // Twice nobody, then somebody.
+    let mut acts = [&busy()[..], &[Act::Nothing], &busy(), &[press("7")]].concat();
+    acts.push(Act::Agents("completed", true));
+    assert!(texts(&walk(5, acts.clone())).contains(&"Spoke with an agent.".to_owned()));
+    // A minute is over before somebody is there: they are told so, and leave a message.
+    let late = texts(&walk(31, [acts, vec![press("1"), Act::Speak(9)]].concat()));
+    assert!(!late.contains(&"Spoke with an agent.".to_owned()), "{late:?}");
+    // Who does not want to wait leaves a message, or is called back.
+    let out = [&busy()[..], &[press("1"), press("1"), Act::Speak(9)]].concat();
+    assert!(texts(&walk(5, out)).contains(&"Left a message, 9 s.".to_owned()));
+    let back = [&busy()[..], &[press("1"), press("2"), press("1")]].concat();
+    let wished = "Wants to be called back on +4915112345678.".to_owned();
+    assert!(texts(&walk(5, back)).contains(&wished));
+    // What they hear meanwhile.
+    let step = Step { at: At::Rung, turn: 1, since: Some(open().timestamp()), ..Step::enter() };
+    let heard = Heard { call: CALL.to_owned(), ..Heard::default() };
+    let verbs = menu::next(&plan(), &step, &heard, open());
+    let Some(Verb::Gather(gather)) = verbs.first() else { panic!("{verbs:?}") };
+    assert!(gather.action.contains("/call/wait?"), "{}", gather.action);
+    assert_eq!(gather.within.last(), Some(&Verb::Play("https://desk.example/en.mp3".to_owned())));
+    // Where there is nothing else, nothing else is promised.
+    let alone = Plan { voicemail: None, callbacks: false, ..plan() };
+    let verbs = menu::next(&alone, &step, &heard, open());
+    let Some(Verb::Gather(gather)) = verbs.first() else { panic!("{verbs:?}") };
+    assert_eq!(gather.within.len(), 2, "{:?}", gather.within);
 }
 
 #[test]

@@ -18,6 +18,10 @@ pub(super) enum Text {
     UnknownKey,
     /// Somebody is called now.
     Wait,
+    /// All agents were called, and are called again.
+    Waiting,
+    /// Whoever does not want to wait presses 1.
+    Leave,
     /// The talk is recorded: said before somebody is called, where it is.
     Recorded,
     /// Outside the hours.
@@ -66,6 +70,13 @@ const OURS: &[(Text, &str, &str, &str)] = &[
         "One moment, please. We are looking for somebody.",
         "请稍候，正在为您转接客服人员。",
     ),
+    (
+        Text::Waiting,
+        "waiting",
+        "Everybody is busy at the moment. Please stay on the line.",
+        "客服人员正忙，请您继续等候。",
+    ),
+    (Text::Leave, "leave", "If you would rather not wait, press 1.", "如不想等候，请按 1。"),
     (Text::Recorded, "recorded", "This call may be recorded.", "本次通话可能会被录音。"),
     (Text::Closed, "closed", "We are closed at the moment.", "现在是非服务时间。"),
     (

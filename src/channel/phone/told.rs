@@ -1,8 +1,10 @@
 //! What the service tells in one request: where, and the fields of its form.
 
+use chrono::DateTime;
+
 use super::menu::Heard;
 use crate::channel::shared::twilio::form::Form;
-use crate::model::{Address, Scheme};
+use crate::model::{Address, Scheme, Timestamp};
 
 /// Longest name of a call, in bytes.
 const SID_BYTES_MAX: usize = 64;
@@ -47,6 +49,11 @@ impl Told<'_> {
     /// A number of seconds.
     pub(super) fn seconds(&self, name: &str) -> Option<u32> {
         self.field(name)?.parse().ok()
+    }
+
+    /// When that was which it tells of, by the service's clock.
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        DateTime::parse_from_rfc2822(&self.field("Timestamp")?).ok().map(Into::into)
     }
 
     /// Was this very key pressed?

@@ -21,6 +21,8 @@ pub(super) enum Verb {
         /// How often.
         times: u8,
     },
+    /// Plays a recording that lies at this address.
+    Play(String),
     /// Waits so many seconds.
     Pause(u8),
     /// Speaks, and takes keys meanwhile and for a while after. Without a key, what stands behind it is done.
@@ -109,6 +111,7 @@ fn write_verb(out: &mut String, verb: &Verb) {
             }
             element(out, "Say", &attributes, |out| escape(out, text));
         }
+        Verb::Play(url) => element(out, "Play", &[], |out| escape(out, url)),
         Verb::Pause(seconds) => {
             element(out, "Pause", &[("length", seconds.to_string())], |_| ());
         }
@@ -229,7 +232,11 @@ mod tests {
                 action: "https://desk.example/hooks/hotline/topic?l=zh&n=1".to_owned(),
                 keys: Some(1),
                 seconds: 6,
-                within: vec![say("忘记密码请按 1 <\"R&D\">\u{0}", 1), Verb::Pause(1)],
+                within: vec![
+                    say("忘记密码请按 1 <\"R&D\">\u{0}", 1),
+                    Verb::Pause(1),
+                    Verb::Play("https://desk.example/wait.mp3?a=1&b=2".to_owned()),
+                ],
             }),
             Verb::Record(Record {
                 action: "/a".to_owned(),
@@ -262,6 +269,7 @@ mod tests {
 <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">忘记密码请按 1 &lt;&quot;R&amp;D&quot;&gt;</Say>
 <Pause length="1">
 </Pause>
+<Play>https://desk.example/wait.mp3?a=1&amp;b=2</Play>
 </Gather>
 <Record action="/a" maxLength="120" timeout="5" finishOnKey="\#" recordingStatusCallback="/b" "#,
             r#"recordingStatusCallbackEvent="completed absent" transcribe="true" transcribeCallback="/c">

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tributary::channel::shared::twilio::form::Form;
 use tributary::channel::shared::twilio::signature::{Hash, sign};
-use tributary::model::Secret;
+use tributary::model::{Secret, Timestamp};
 use url::form_urlencoded;
 
 use super::receiver::{Asked, Does, Receiver};
+use super::rig::clock;
 
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub const TOKEN: &str = "canary-twilio-token-of-the-phone";
@@ -47,6 +48,18 @@ pub fn refusal(status: u16, code: u64) -> Does {
 /// What was made: its name and the fields of the request.
 pub type Made = (String, Form);
 
+/// A call that came in, as the exchange keeps it.
+#[derive(Clone)]
+pub struct Came {
+    pub sid: String,
+    pub from: String,
+    pub to: String,
+    pub status: &'static str,
+    pub began: Timestamp,
+    /// Name, status and source of each.
+    pub recordings: Vec<(&'static str, &'static str, &'static str)>,
+}
+
 #[derive(Default)]
 pub struct State {
     pub calls: Vec<Made>,
@@ -54,6 +67,10 @@ pub struct State {
     /// By name: how often it is not there yet, and the sound.
     pub recordings: BTreeMap<String, (u32, String)>,
     pub deleted: Vec<String>,
+    /// Calls that came in, oldest first.
+    pub came: Vec<Came>,
+    /// How often it was asked for them.
+    pub lists: usize,
     /// Requests that came without our credentials.
     pub strangers: usize,
     next: VecDeque<Act>,
@@ -96,6 +113,18 @@ impl Exchange {
         self.state().calls.clone()
     }
 
+    /// Somebody calls, and whatever happens then is only in the list: nobody is told.
+    pub fn came(
+        &self,
+        (sid, from): (&str, &str),
+        status: &'static str,
+        recordings: &[(&'static str, &'static str, &'static str)],
+    ) {
+        let (sid, from, to) = (sid.to_owned(), from.to_owned(), NUMBER.to_owned());
+        let (began, recordings) = (clock().now(), recordings.to_vec());
+        self.state().came.push(Came { sid, from, to, status, began, recordings });
+    }
+
     /// Recorded, and not to be had for a while.
     pub fn record(&self, name: &str, late: u32, sound: &str) {
         self.state().recordings.insert(name.to_owned(), (late, sound.to_owned()));
@@ -111,6 +140,7 @@ fn answer(state: &mut State, asked: &Asked) -> Does {
     }
     let root = format!("/2010-04-01/Accounts/{ACCOUNT}");
     let Some(path) = asked.path.strip_prefix(&root) else { return refusal(404, 20_404) };
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     match (asked.method.as_str(), path) {
         ("GET", ".json") => Does::body(json!({ "sid": ACCOUNT, "status": "active" }).to_string()),
         ("POST", "/Calls.json" | "/Messages.json") => {
@@ -132,6 +162,11 @@ fn answer(state: &mut State, asked: &Asked) -> Does {
                 Act::Instead(does) => does,
             }
         }
+        ("GET", "/Calls.json") => {
+            state.lists += 1;
+            calls(state, &form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        }
+        ("GET", path) if path.ends_with("/Recordings.json") => recordings_of(state, path),
         (method, path) => {
             let name = path.strip_prefix("/Recordings/").and_then(|name| name.split('.').next());
             let found = name.and_then(|name| state.recordings.get_mut(name).map(|it| (name, it)));
@@ -153,6 +188,56 @@ fn answer(state: &mut State, asked: &Asked) -> Does {
             }
         }
     }
+}
+
+/// The service never gives more on a page, here.
+const PAGE_MAX: usize = 3;
+
+/// Newest first, in pages.
+fn calls(state: &State, query: &BTreeMap<String, String>) -> Does {
+    let since = query.get("StartTime>").map(|since| since.parse::<Timestamp>().unwrap());
+    let page: usize = query.get("Page").map_or(0, |page| page.parse().unwrap());
+    let found: Vec<&Came> = state
+        .came
+        .iter()
+        .rev()
+        .filter(|call| query.get("To").is_none_or(|to| *to == call.to))
+        .filter(|call| since.is_none_or(|since| call.began >= since))
+        .collect();
+    let date = |at: Timestamp| at.format("%a, %d %b %Y %H:%M:%S +0000").to_string();
+    let told = |call: &&Came| {
+        let is_over = call.status != "in-progress";
+        let ended = is_over.then(|| date(call.began + chrono::Duration::seconds(23)));
+        json!({
+            "sid": call.sid, "account_sid": ACCOUNT, "parent_call_sid": null, "from": call.from,
+            "to": call.to, "status": call.status, "direction": "inbound", "caller_name": null,
+            "start_time": date(call.began), "end_time": ended, "duration": is_over.then_some("23"),
+            "price": null, "answered_by": null, "forwarded_from": null,
+        })
+    };
+    let items: Vec<Value> = found.iter().skip(page * PAGE_MAX).take(PAGE_MAX).map(told).collect();
+    let next = (found.len() > (page + 1) * PAGE_MAX).then(|| {
+        let number = (page + 1).to_string();
+        let mut pairs = query.clone();
+        pairs.insert("Page".to_owned(), number);
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json?{query}")
+    });
+    let body = json!({ "calls": items, "next_page_uri": next });
+    let now = clock().now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    Does::Answer(200, vec![("date", now)], body.to_string())
+}
+
+fn recordings_of(state: &State, path: &str) -> Does {
+    let sid = path.trim_start_matches("/Calls/").trim_end_matches("/Recordings.json");
+    let Some(call) = state.came.iter().find(|call| call.sid == sid) else {
+        return refusal(404, 20_404);
+    };
+    let told = call.recordings.iter().map(|(name, status, source)| {
+        let duration = (*status == "completed").then_some("12");
+        json!({ "sid": name, "call_sid": sid, "status": status, "source": source, "duration": duration })
+    });
+    Does::body(json!({ "recordings": told.collect::<Vec<_>>(), "next_page_uri": null }).to_string())
 }
 
 // ---- what the exchange asks the desk ---------------------------------------------------------

@@ -1,18 +1,33 @@
 // Call-backs: who wants to be called, who is calling, how it ended.
 
 import { api } from "./api.js";
-import { h } from "./dom.js";
+import { h, toast } from "./dom.js";
 import { button, page, table } from "./running.js";
 import { ago, moment, say } from "./words.js";
 
 const OUTCOMES = ["reached", "no_answer", "busy", "voicemail", "failed", "wrong_number", "declined"];
+
+/** Call-backs for which the telephone of whoever sits here rings. */
+const mine = new Set();
+
+function connect(one) {
+  mine.add(one.id);
+  return api.callback(one.id, "connect", one.version, {});
+}
+
+/** Says how a call that was begun here ended, on whatever page they are by then. */
+export function tellEnd({ callback, changes }) {
+  if (!mine.has(callback) || changes.status === "calling") return;
+  const how = changes.outcome ? say(`call.${changes.outcome}`) : `${say("call.failed")}: ${changes.why ?? ""}`;
+  toast(`${say("call_ended")}: ${how}`, { seconds: 15, error: changes.outcome !== "reached" });
+}
 
 /** What can be done with a call-back now. */
 export function callActions(one, refresh) {
   if (one.status === "waiting") {
     return [
       button(say("call_now"), () => api.callback(one.id, "call", one.version), refresh),
-      button(say("connect_me"), () => api.callback(one.id, "connect", one.version, {}), refresh),
+      button(say("connect_me"), () => connect(one), refresh),
       button(say("cancel"), () => api.callback(one.id, "cancel", one.version), refresh),
     ];
   }

@@ -3,7 +3,7 @@
 import { api, follow } from "./api.js";
 import { h, fill, toast } from "./dom.js";
 import { showBoard } from "./board.js";
-import { showCalls } from "./calls.js";
+import { showCalls, tellEnd } from "./calls.js";
 import { showFirst } from "./first.js";
 import { showAudit, showPeople } from "./people.js";
 import { showChannels, showOutbox, showQuarantine } from "./running.js";
@@ -190,6 +190,7 @@ async function count() {
 
 function happened(kind, event) {
   if (kind.startsWith("channel.") || kind.startsWith("quarantine.") || kind.startsWith("callback.")) page?.refresh?.();
+  if (kind === "callback.updated") tellEnd(event.data);
   if (!event.ticket_id) return;
   desk.isNew = false;
   if (kind === "person.mentioned" && event.data?.id === desk.me.id) {

@@ -9,7 +9,7 @@ use tributary::store::{CallbackFilter, MessageView, TicketName, TicketView};
 
 use super::{BASE, HOOK, call, channel, says, start, tell};
 use crate::support::phone::{
-    ANN, Caller, Doing, Exchange, MENU_KEYS, TOKEN, fields, parse, request,
+    ACCOUNT, ANN, Caller, Doing, Exchange, MENU_KEYS, TOKEN, fields, parse, request,
 };
 use crate::support::rig::{PATIENCE, Rig};
 use crate::support::wait_until;
@@ -64,6 +64,18 @@ async fn m17_m18_a_call_becomes_one_message_with_its_voicemail() {
         assert!(ticket.tags.contains(&tag.to_owned()), "{tag}: {:?}", ticket.tags);
     }
     assert_eq!(ticket.message_count, 1);
+    // A while later the service has written down what was said.
+    let words = fields(&[
+        ("AccountSid", ACCOUNT),
+        ("CallSid", "CA01"),
+        ("From", ANN),
+        ("RecordingSid", "REaa1"),
+        ("TranscriptionStatus", "completed"),
+        ("TranscriptionText", "I have lost it"),
+    ]);
+    tell(&rig, &(format!("{HOOK}/words"), words)).await.unwrap();
+    let written = says(&rig, "Written down by a machine: «I have lost it»").await;
+    assert_eq!(written.id, message.id);
     // Not there at first; asked for again, kept, and then taken away.
     let sound = async || {
         crate::support::rig::pass(std::time::Duration::from_secs(20));

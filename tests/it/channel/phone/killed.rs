@@ -17,7 +17,7 @@ use Doing::{Agents, Press, Speak};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-fn configuration(exchange: &Exchange) -> String {
+pub(super) fn configuration(exchange: &Exchange) -> String {
     format!(
         "[channels.hotline]\n{}\n{}",
         exchange.settings(""),
@@ -25,12 +25,12 @@ fn configuration(exchange: &Exchange) -> String {
     )
 }
 
-fn base(daemon: &Daemon) -> String {
+pub(super) fn base(daemon: &Daemon) -> String {
     format!("http://127.0.0.1:{}", daemon.port())
 }
 
 /// Asks it once, as the exchange does; the answer, if the desk was there.
-async fn asked(daemon: &Daemon, (path, form): &Told) -> Option<String> {
+pub(super) async fn asked(daemon: &Daemon, (path, form): &Told) -> Option<String> {
     let signed = request(&base(daemon), path, form);
     let mut post = client().post(format!("{}{path}", base(daemon)));
     for (name, value) in signed.headers() {

@@ -1,9 +1,11 @@
 //! Telephone calls, through the whole program and an exchange that speaks Twilio's dialect.
 
 mod bridge;
+mod console;
 mod inbound;
 mod killed;
 mod outbound;
+mod poll;
 
 use tributary::model::ChannelName;
 use tributary::store::MessageView;
