@@ -1,6 +1,7 @@
 //! `tributary demo`: a believable week that went the real way, and that reaches nobody.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -54,6 +55,17 @@ async fn a_week_passes_on_every_channel_and_nothing_is_sent() {
     }
     assert_eq!(api.all("/quarantine").await.len(), 1);
     assert!(!api.all("/callbacks").await.is_empty());
+    // The telephone rang as well: somebody spoke after the tone, and somebody hung up.
+    let voicemail = api
+        .wait_message(Duration::from_secs(30), |one| {
+            one["kind"] == "voicemail" && one["attachments"][0]["state"] == "stored"
+        })
+        .await;
+    let text = voicemail["text"].as_str().unwrap();
+    assert!(text.contains("Written down by a machine: «Hi, this is about a withdrawal"), "{text}");
+    let missed =
+        |one: &&Value| one["kind"] == "call" && one["flags"].to_string().contains("missed");
+    assert_eq!(messages.iter().filter(missed).count(), 2);
     // Once more on the same folder: nothing happens a second time.
     let demo = demo.again();
     let api = demo.api(&demo.settings());

@@ -13,14 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use rust_embed::RustEmbed;
 
 use super::Failure;
 use super::open::Installation;
 use super::run::serve;
-use crate::channel::{Accepted, Channel, Deliver, DeliverError};
+use crate::channel::{Accepted, Channel, Deliver, DeliverError, Download, DownloadError, GoesAs};
 use crate::engine::Clock;
-use crate::model::{Outbound, RemoteId};
+use crate::model::{MediaRef, Outbound, RemoteId};
 use crate::settings::{self, Environment};
 use crate::store::Access;
 use crate::telemetry;
@@ -126,12 +127,30 @@ fn offline(channel: Channel) -> Channel {
     if channel.chat.is_some() {
         return channel;
     }
-    let deliver = channel.deliver.as_ref().map(|_| Arc::new(Drawer) as Arc<dyn Deliver>);
-    Channel { pull: None, hook: None, listen: None, download: None, deliver, ..channel }
+    let goes_as = channel.deliver.as_ref().map(|deliver| deliver.goes_as());
+    let deliver = goes_as.map(|goes_as| Arc::new(Drawer { goes_as }) as Arc<dyn Deliver>);
+    // Of all that customers sent, voicemails alone are files.
+    let download = channel.download.as_ref().map(|_| Arc::new(Silence) as Arc<dyn Download>);
+    Channel { pull: None, hook: None, listen: None, download, deliver, ..channel }
+}
+
+/// Nobody spoke: some seconds of it, as MP3.
+struct Silence;
+
+#[async_trait]
+impl Download for Silence {
+    async fn download(&self, _: &MediaRef) -> Result<Bytes, DownloadError> {
+        // A frame of MPEG-1, layer 3, 128 kbit/s, 44.1 kHz in which all is zero: 26 milliseconds.
+        let head = [0xff, 0xfb, 0x90, 0x64].into_iter();
+        let frame: Vec<u8> = head.chain(std::iter::repeat_n(0, 413)).collect();
+        Ok(frame.repeat(14 * 38).into())
+    }
 }
 
 /// Takes every delivery and hands it to nobody.
-struct Drawer;
+struct Drawer {
+    goes_as: GoesAs,
+}
 
 #[async_trait]
 impl Deliver for Drawer {
@@ -142,6 +161,10 @@ impl Deliver for Drawer {
 
     async fn probe(&self) -> Result<(), DeliverError> {
         Ok(())
+    }
+
+    fn goes_as(&self) -> GoesAs {
+        self.goes_as
     }
 }
 

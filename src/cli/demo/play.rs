@@ -97,20 +97,20 @@ impl Stage {
             text,
             at,
         };
-        let raw = match act {
-            Act::Says(text) => Some(said(text).raw()),
-            Act::WantsCall(text) => Some(said(text).wish()),
-            Act::Rates(score) => Some(said("").judgement(*score)),
+        let raws = match act {
+            Act::Says(text) => said(text).raws(),
+            Act::WantsCall(text) => vec![said(text).wish()],
+            Act::Rates(score) => vec![said("").judgement(*score)],
             Act::Takes
             | Act::Answers(_)
             | Act::Notes(_)
             | Act::Calls
             | Act::Sets(_)
-            | Act::Snoozes => None,
+            | Act::Snoozes => Vec::new(),
         };
-        if let Some(raw) = raw {
+        if !raws.is_empty() {
             self.written.insert(number, count);
-            return self.take(number, case, raw).await;
+            return self.take(number, case, raws).await;
         }
         let Some(ticket) = self.tickets.get(&number).copied() else { return Ok(()) };
         let actor = self.agents.get(case.agent).cloned().unwrap_or_else(Actor::system);
@@ -156,8 +156,8 @@ impl Stage {
     }
 
     /// The whole way of what comes in, and of what goes out by itself because of it.
-    async fn take(&mut self, number: usize, case: &Case, raw: Raw) -> Result<(), Failure> {
-        let taken = self.engine.take_raws(&case.channel, vec![raw]).await?;
+    async fn take(&mut self, number: usize, case: &Case, raws: Vec<Raw>) -> Result<(), Failure> {
+        let taken = self.engine.take_raws(&case.channel, raws).await?;
         self.engine.drain_journal().await?;
         for id in taken.ids {
             for placed in self.store().placed(id).await? {

@@ -20,7 +20,11 @@ pub(super) struct Said<'a> {
 
 impl Said<'_> {
     /// As the service of the case's channel would hand it over.
-    pub(super) fn raw(&self) -> Raw {
+    pub(super) fn raws(&self) -> Vec<Raw> {
+        if self.case.channel.as_str() == "hotline" { self.call() } else { vec![self.raw()] }
+    }
+
+    fn raw(&self) -> Raw {
         let body = match self.case.channel.as_str() {
             "mail" => self.mail().into_bytes(),
             "telegram" => self.telegram().to_string().into_bytes(),
@@ -126,6 +130,35 @@ impl Said<'_> {
             "contacts": [{ "profile": { "name": self.case.name }, "wa_id": phone }], "messages": [message] });
         let change = json!({ "field": "messages", "value": value });
         self.envelope("whatsapp_business_account", "102290129340398", "changes", &change)
+    }
+
+    /// A call that nobody took: what was said after the tone, as a recording and written down, and its end.
+    fn call(&self) -> Vec<Raw> {
+        let number = u64::from(self.case.customer) * 100 + u64::from(self.number);
+        let (call, recording) = (format!("CA{number:032}"), format!("RE{number:032}"));
+        let told = |path: &str, query: &str, more: &[(&str, &str)]| {
+            let phone = self.phone();
+            let usual = [("CallSid", call.as_str()), ("From", &phone), ("To", "+15005550007")];
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            form.extend_pairs(usual).append_pair("CallerName", self.case.name).extend_pairs(more);
+            let mut raw = self.sealed(form.finish().into_bytes());
+            raw.dedupe = DedupeKey::new(format!("{}:{path}", raw.dedupe.as_str()));
+            for (name, value) in [("path", path), ("query", query)] {
+                raw.transport.insert(name.to_owned(), value.to_owned());
+            }
+            raw
+        };
+        let mut raws = Vec::new();
+        if !self.text.is_empty() {
+            let of = ("RecordingSid", recording.as_str());
+            let recorded = [of, ("RecordingStatus", "completed"), ("RecordingDuration", "14")];
+            raws.push(told("recording", "k=voicemail", &recorded));
+            let words =
+                [of, ("TranscriptionStatus", "completed"), ("TranscriptionText", self.text)];
+            raws.push(told("words", "", &words));
+        }
+        raws.push(told("status", "", &[("CallStatus", "completed"), ("CallDuration", "48")]));
+        raws
     }
 
     fn sms(&self) -> String {
