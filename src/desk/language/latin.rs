@@ -1,6 +1,9 @@
 //! Languages in Latin letters: by the small words that every sentence has, by letters that few languages
 //! have, and by the trigrams of `whatlang` where there are enough of them.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use whatlang::{Detector, Lang};
 
 use super::{Clue, Guess};
@@ -287,8 +290,7 @@ const LANGUAGES: &[Latin] = &[
 ];
 
 pub(super) fn detect(words: &[String]) -> Option<Guess> {
-    let mut scores: Vec<(&'static str, u32)> =
-        LANGUAGES.iter().map(|language| (language.tag, score(language, words))).collect();
+    let mut scores = scores(words);
     let trigrams = trigrams(words);
     if let Some((tag, confidence)) = trigrams
         && let Some((_, score)) = scores.iter_mut().find(|(known, _)| *known == tag)
@@ -315,20 +317,50 @@ pub(super) fn detect(words: &[String]) -> Option<Guess> {
     trigrams.and_then(|(tag, _)| guess(tag, Clue::Weak))
 }
 
-/// A small word counts twice if no other language has it.
-fn score(language: &Latin, words: &[String]) -> u32 {
-    let mut score = 0;
-    for word in words {
-        if language.words.contains(&word.as_str()) {
-            let shared = LANGUAGES
-                .iter()
-                .any(|other| other.tag != language.tag && other.words.contains(&word.as_str()));
-            score += if shared { 1 } else { 2 };
-        } else if word.chars().any(|c| language.letters.contains(c)) {
-            score += 1;
+/// A set of [`LANGUAGES`]: one bit each.
+type Languages = u32;
+
+/// Each small word with the languages that have it.
+static WORDS: LazyLock<HashMap<&str, Languages>> =
+    LazyLock::new(|| collect(|language| language.words.iter().copied()));
+
+/// The same for the letters.
+static LETTERS: LazyLock<HashMap<char, Languages>> =
+    LazyLock::new(|| collect(|language| language.letters.chars()));
+
+fn collect<K, I>(of: impl Fn(&'static Latin) -> I) -> HashMap<K, Languages>
+where
+    K: std::hash::Hash + Eq,
+    I: Iterator<Item = K>,
+{
+    let mut known = HashMap::new();
+    for (place, language) in LANGUAGES.iter().enumerate() {
+        for one in of(language) {
+            *known.entry(one).or_default() |= 1 << place;
         }
     }
-    score
+    known
+}
+
+/// What speaks for each language. A small word counts twice if no other language has it.
+fn scores(words: &[String]) -> Vec<(&'static str, u32)> {
+    let mut scores: Vec<_> = LANGUAGES.iter().map(|language| (language.tag, 0)).collect();
+    for word in words {
+        let of_word = WORDS.get(word.as_str()).copied().unwrap_or_default();
+        let letters = word.chars().filter(|c| !c.is_ascii());
+        let of_letters = letters
+            .filter_map(|c| LETTERS.get(&c))
+            .fold(Languages::default(), |all, languages| all | languages);
+        let counts = if of_word.is_power_of_two() { 2 } else { 1 };
+        for (place, (_, score)) in scores.iter_mut().enumerate() {
+            if of_word >> place & 1 == 1 {
+                *score += counts;
+            } else {
+                *score += of_letters >> place & 1;
+            }
+        }
+    }
+    scores
 }
 
 /// The language of the trigrams, and how sure they are.

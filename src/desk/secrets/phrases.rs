@@ -79,6 +79,11 @@ type Places = &'static [(usize, u16)];
 /// Lower case, decomposed (NFKD), without the accents of Latin letters: people leave them out.
 fn fold(word: &str, folded: &mut String) {
     folded.clear();
+    // These have no other form, and prose of Chinese is full of them.
+    if matches!(word.chars().next(), Some('\u{4e00}'..='\u{9fff}')) {
+        folded.push_str(word);
+        return;
+    }
     if word.is_ascii() {
         folded.extend(word.chars().map(|c| c.to_ascii_lowercase()));
         return;
@@ -120,7 +125,9 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
         for (list, run) in runs.iter_mut().enumerate() {
             let place = known.iter().find(|(one, _)| *one == list);
             let Some((_, place)) = place else {
-                end(text, list, run, seed, finds);
+                if !run.words.is_empty() {
+                    end(text, list, run, seed, finds);
+                }
                 continue;
             };
             let dense = han && gap.is_empty();
@@ -140,11 +147,15 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
 }
 
 /// Are there three words of one list in a row, or is there hardly anything else?
+///
+/// Characters of Chinese with nothing between them are prose, unless a row of them has a phrase's length: then the
+/// words that call it one may stand in another message.
 pub(super) fn may_go_on(text: &str) -> bool {
     let mut buffer = String::new();
     let (mut tokens, mut before) = (Tokens { text, at: 0 }, 0);
     let (mut rows, mut longest, mut count) = ([0_usize; LISTS], 0, 0);
-    while let Some((token, _)) = tokens.next() {
+    let (mut dense_rows, mut is_whole) = ([0_usize; LISTS], false);
+    while let Some((token, han)) = tokens.next() {
         let word = text.get(token.clone()).unwrap_or_default();
         let gap = text.get(before..token.start).unwrap_or_default();
         if is_numbering(text, word, &token, gap) {
@@ -152,13 +163,21 @@ pub(super) fn may_go_on(text: &str) -> bool {
         }
         before = token.end;
         count += 1;
+        let dense = han && gap.is_empty() && count > 1;
         let lists = lists_of(word, &mut buffer);
-        for (list, row) in rows.iter_mut().enumerate() {
-            *row = if lists.iter().any(|(one, _)| *one == list) { *row + 1 } else { 0 };
+        for (list, (row, dense_row)) in rows.iter_mut().zip(&mut dense_rows).enumerate() {
+            let known = lists.iter().any(|(one, _)| *one == list);
+            *row = if known && !dense { *row + 1 } else { 0 };
             longest = longest.max(*row);
+            if !known || !dense {
+                is_whole |= LENGTHS.contains(dense_row);
+                *dense_row = 0;
+            }
+            *dense_row += usize::from(known && han);
         }
     }
-    longest >= 3 || (count > 0 && longest == count)
+    is_whole |= dense_rows.iter().any(|row| LENGTHS.contains(row));
+    longest >= 3 || is_whole || (count > 0 && longest == count)
 }
 
 /// Phrases behind words that call them so, whose checksum may be wrong.
@@ -245,6 +264,7 @@ impl Tokens<'_> {
 
 fn is_letter(c: char) -> bool {
     c.is_ascii_alphabetic()
+        || is_han(c)
         || (!c.is_ascii()
             && (c.is_alphabetic()
                 || ('\u{300}'..='\u{36f}').contains(&c)
@@ -268,11 +288,12 @@ fn is_numbering(text: &str, word: &str, token: &Range<usize>, gap: &str) -> bool
 
 /// The run is over: was it a phrase?
 fn end(text: &str, list: usize, run: &mut Run, seed: bool, finds: &mut Vec<Find>) {
-    let words = std::mem::take(&mut run.words);
     let dense = std::mem::take(&mut run.dense);
-    if words.len() < SHORTEST {
+    if run.words.len() < SHORTEST {
+        run.words.clear();
         return;
     }
+    let words = std::mem::take(&mut run.words);
     let places: Vec<u16> = words.iter().map(|(place, _)| *place).collect();
     let found = if list == SHARES {
         windows(&places, &SHARE_LENGTHS, is_share)

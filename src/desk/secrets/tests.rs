@@ -254,6 +254,27 @@ fn a_pair_of_ed25519_is_known_by_its_second_half() {
     assert_eq!(sorts(&format!("my private key [{}]", list(&seed))), [SecretSort::PrivateKey]);
 }
 
+/// What calls it a phrase may stand in the message before it.
+#[test]
+fn a_row_of_chinese_characters_may_be_a_phrase_and_prose_is_none() {
+    let scanner = Scanner::default();
+    let phrase = Mnemonic::from_entropy_in(Language::SimplifiedChinese, &[7; 16]).unwrap();
+    let dense: String = phrase.words().collect();
+    assert!(scanner.may_go_on(&dense));
+    assert!(scanner.scan(&dense).is_empty());
+    assert!(!scanner.scan(&format!("我的助记词：\n{dense}")).is_empty());
+    for pieces in ["的 一 是 在", "我", "abandon ability able"] {
+        assert!(scanner.may_go_on(pieces), "{pieces}");
+    }
+    for prose in [
+        "我的钱包转账没有到账，请帮我查一下，谢谢。",
+        "你好，我想问一下这个费用是怎么算的？",
+        "昨天我在手机上换了新的钱包。",
+    ] {
+        assert!(!scanner.may_go_on(prose), "{prose}");
+    }
+}
+
 /// Also for texts that are made to be dear. (Above a quarter of a megabyte a text is cut in pieces.)
 #[test]
 fn the_cost_is_linear_in_the_text() {

@@ -211,13 +211,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Ingested>, StoreError> {
         let safety = self.safety();
-        let (store, bytes) = (self.clone(), batch.iter().map(work_bytes).sum());
-        let guard = safety.clone();
-        let prepared = blob::beside(bytes, move || {
-            let prepared = batch.into_iter().map(|one| store.prepare_ingest(&guard, one, now));
-            prepared.collect::<Result<Vec<_>, _>>()
-        });
-        let mut prepared = prepared.await?;
+        let mut prepared = self.prepare_batch(&safety, batch, now).await?;
         let remasked = Arc::new(self.look_back(&safety, &mut prepared, now).await?);
         let prepared = Arc::new(prepared);
         let changes = !remasked.is_empty();
@@ -243,6 +237,26 @@ impl Store {
             self.write_without_trace(|tx| Box::pin(async move { search::scrub(tx).await })).await?;
         }
         Ok(ingested)
+    }
+
+    /// Reads, masks and seals, in two threads where it is much.
+    async fn prepare_batch(
+        &self,
+        safety: &Arc<Safety>,
+        mut batch: Vec<Ingest>,
+        now: Timestamp,
+    ) -> Result<Vec<Prepared>, StoreError> {
+        let rest = batch.split_off(batch.len().div_ceil(2));
+        let part = |batch: Vec<Ingest>| {
+            let (store, safety) = (self.clone(), safety.clone());
+            blob::beside(batch.iter().map(work_bytes).sum(), move || {
+                let prepared = batch.into_iter().map(|one| store.prepare_ingest(&safety, one, now));
+                prepared.collect::<Result<Vec<_>, _>>()
+            })
+        };
+        let (mut prepared, rest) = futures::future::try_join(part(batch), part(rest)).await?;
+        prepared.extend(rest);
+        Ok(prepared)
     }
 
     /// Notes that a row could not be applied although the database is well: after `tries_max` of these it
