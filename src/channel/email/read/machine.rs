@@ -32,6 +32,7 @@ const AUTOREPLY: &[&str] = &[
     "x-autoreply-domain",
     "x-mail-autoreply",
     "x-auto-response",
+    "x-apple-action",
 ];
 
 /// Local parts that no human reads.
@@ -198,8 +199,11 @@ fn is_autoreply(
         || AUTOREPLY.iter().any(|name| {
             headers.keyword(name).is_some_and(|value| value != "no" && value != "false")
         });
-    let subject = facts.subject.trim_start().to_lowercase();
-    let away = AWAY.iter().any(|words| subject.starts_with(words))
+    let subject = facts.subject.trim_start_matches([' ', '[', '【']).to_lowercase();
+    let begins = AWAY.iter().filter_map(|words| subject.strip_prefix(words));
+    // `Automatic reply: Wallet` is not how people call what they write.
+    let titled = begins.clone().any(|rest| rest.trim_start().starts_with([':', '：']));
+    let away = begins.count() > 0
         || ["out of office", "out of the office"].iter().any(|words| subject.contains(words));
     let another_sign = !submitted.is_empty() && submitted != "no"
         || returns_nowhere(headers, facts.mail_from)
@@ -207,6 +211,7 @@ fn is_autoreply(
         || headers.has("x-ms-exchange-inbox-rules-loop")
         || headers.keyword("x-qq-style").is_some()
         || headers.keyword("x-qq-mime").is_some_and(|value| value.contains("autoreply"))
+        || (titled && headers.has("in-reply-to"))
         || matches!(precedence, "bulk" | "junk");
     marked || (away && another_sign)
 }
@@ -228,7 +233,8 @@ fn is_our_list(headers: &Headers<'_>, own: &OwnAddresses) -> bool {
     })
 }
 
-fn is_nobody(address: &str) -> bool {
+/// An address that no human reads, by its name.
+pub(super) fn is_nobody(address: &str) -> bool {
     let local = address.rsplit_once('@').map_or(address, |(local, _)| local).to_lowercase();
     let base = local.split('+').next().unwrap_or(&local);
     NOBODY.contains(&base)
@@ -321,8 +327,13 @@ mod tests {
         ] {
             assert_eq!(read(fields, "jane@customer.com", "Hello").reason, None, "{fields}");
         }
-        for subject in ["自动回复 setting does not work", "Out of office wallet?"] {
-            let machine = read("X: y", "jane@customer.com", subject);
+        for (fields, subject) in [
+            ("X: y", "自动回复 setting does not work"),
+            ("X: y", "Out of office wallet?"),
+            ("X: y", "Automatic reply: how do I set one?"),
+            ("In-Reply-To: <1@example.com>", "Re: Automatic reply: Wallet"),
+        ] {
+            let machine = read(fields, "jane@customer.com", subject);
             assert_eq!(machine, Machine::default(), "{subject}");
         }
     }
@@ -336,6 +347,9 @@ mod tests {
             ("Auto-Submitted: auto-generated", "Abwesenheitsnotiz"),
             ("Auto-Submitted: auto-generated", "Jane Doe is out of the office"),
             ("Auto-Submitted: auto-replied", "anything"),
+            ("X-Apple-Action: VACATION", "Auto reply: Wallet"),
+            ("In-Reply-To: <1@example.com>", "Automatic reply: Wallet"),
+            ("Precedence: bulk", "[Automatyczna odpowiedź] Wallet"),
         ] {
             let machine = read(fields, "jane@customer.com", subject);
             assert!(machine.flags.contains(&Flag::AutoReply), "{fields} {subject}");

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 pub(super) use patterns::answers_below;
 use patterns::{
-    attribution, begins_forward, contact, divider, forward_divider, from_label, header_label,
-    header_labels, mobile_signature, netease_signature, subject_label,
+    attribution, begins_attribution, begins_forward, contact, divider, forward_divider, from_label,
+    header_label, header_labels, mobile_signature, netease_signature, subject_label,
 };
 
 /// Longest line that is looked at.
@@ -86,8 +86,9 @@ fn plain(line: &str) -> &str {
 }
 
 fn is_quoted(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with('>') || line.starts_with('＞')
+    let line = line.trim();
+    // `>:` ends an address that is broken over two lines.
+    line.starts_with(['>', '＞']) && line != ">:"
 }
 
 fn next_filled(lines: &[&str], from: usize) -> Option<usize> {
@@ -157,8 +158,10 @@ fn attribution_end(lines: &[&str], at: usize) -> Option<usize> {
         }
         joined.push(line);
         if attribution(&joined.join(" ")) {
-            let later =
-                |from| joined.get(from..).is_some_and(|lines| attribution(&lines.join(" ")));
+            let later = |from: usize| {
+                let above = joined.get(from - 1).is_some_and(|line| begins_attribution(line));
+                !above && joined.get(from..).is_some_and(|lines| attribution(&lines.join(" ")))
+            };
             return (!(1..joined.len()).any(later)).then_some(at + count + 1);
         }
     }

@@ -50,6 +50,9 @@ pub(super) fn report(letter: &Letter<'_>, text: &str) -> Option<Report> {
     if let Some(part) = find(&["message/feedback-report"]).filter(|_| is_report) {
         return Some(complaint(part));
     }
+    if let Some(report) = returned(letter).and_then(|part| bare_complaint(letter, part)) {
+        return Some(report);
+    }
     if let Some(part) = find(&["message/disposition-notification"]).filter(|_| is_report) {
         return Some(disposition(part));
     }
@@ -184,6 +187,27 @@ fn complaint(part: &Part<'_>) -> Report {
     Report { flag: Flag::Complaint, outcomes }
 }
 
+/// A mail that is given back, or its headers.
+fn returned<'a>(letter: &'a Letter<'_>) -> Option<&'a Part<'a>> {
+    let kinds = ["message/rfc822", "text/rfc822-headers", "message/global"];
+    let parts = letter.root.walk().into_iter();
+    parts.skip(1).find(|part| kinds.contains(&part.kind.value.as_str()))
+}
+
+/// Outlook.com reports complaints in no format: the mail is given back, with one more header that names whom
+/// it went to (<https://sendersupport.olc.protection.outlook.com/snds/JMRP.aspx>).
+fn bare_complaint(letter: &Letter<'_>, part: &Part<'_>) -> Option<Report> {
+    let subject = letter.subject.as_deref().unwrap_or_default();
+    if !subject.trim_start().starts_with("complaint about message from ") {
+        return None;
+    }
+    let decoded = part.decoded();
+    let (headers, _) = Headers::split(&decoded);
+    let recipient = address::address(&words::decode(headers.first("x-hmxmroriginalrecipient")?));
+    let outcomes = vec![Outcome { recipient, state: ReceiptState::Complained }];
+    Some(Report { flag: Flag::Complaint, outcomes })
+}
+
 fn disposition(part: &Part<'_>) -> Report {
     let blocks = blocks(part);
     let block = blocks.first().map(Vec::as_slice).unwrap_or_default();
@@ -249,6 +273,8 @@ fn by_part(signer: &Signer, part: &Part<'_>) -> Option<DeliveryId> {
         "message/feedback-report",
         "message/disposition-notification",
         "text/rfc822-header",
+        // Some give back the headers in a file of no kind.
+        "text/plain",
     ];
     if !kinds.contains(&part.kind.value.as_str()) {
         return None;

@@ -30,7 +30,7 @@ static ATTRIBUTION: LazyLock<RegexSet> = LazyLock::new(|| {
         r"(?i)^.{5,}(написал|написала|написал\(а\)|пишет|писал|писала|написав|пише)\s*:$",
         r"(?i)^.{5,}(şunları yazdı|tarihinde yazdı|şunu yazdı|yazdı)\s*:$",
         r"(?i)^.{5,}\b(đã viết|viết)\s*:$",
-        r"(?i)^.{5,}\b(skrev|kirjoitti|skrifaði|ezt írta|a scris|написа|napisao je|napisala je|je napisao|je napisala|napísal|napísala|je napisal|va escriure|rašė|rakstīja|kirjutas)\b.*:$",
+        r"(?i)^.{5,}\b(skrev|kirjoitti|skrifaði|írta|a scris|написа|napisao je|napisala je|je napisao|je napisala|napísal|napísala|je napisal|va escriure|rašė|rakstīja|kirjutas)\b.*:$",
         r"(?i)^(pada|dalam)\b.{5,}\b(menulis|wrote|menulis kepada)\s*:$",
         r"(?i)^.{5,}(έγραψε|έγραψαν)\s*:$",
         r"^.{5,}(เขียนว่า|เขียน)\s*:$",
@@ -48,12 +48,24 @@ static ATTRIBUTION: LazyLock<RegexSet> = LazyLock::new(|| {
     ])
 });
 
+/// Without a colon it takes a time and an address.
+static BARE_ATTRIBUTION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)^on\b.{5,}\d:\d\d\b.*<[^<>@]+@[^<>@]+> wrote$"));
+
 /// Does «On … wrote:» stand here?
 pub(super) fn attribution(line: &str) -> bool {
     line.len() <= 400
-        && line.ends_with([':', '：'])
         && line.contains(|c: char| c.is_numeric())
-        && ATTRIBUTION.is_match(line)
+        && if line.ends_with([':', '：']) {
+            ATTRIBUTION.is_match(line)
+        } else {
+            BARE_ATTRIBUTION.is_match(line)
+        }
+}
+
+/// The first line of an attribution that is broken behind the day: «On Nov 21, 2026,».
+pub(super) fn begins_attribution(line: &str) -> bool {
+    line.starts_with("On ") && line.ends_with(',') && line.contains(|c: char| c.is_ascii_digit())
 }
 
 /// What stands between the dashes of a divider.
@@ -61,7 +73,7 @@ const ORIGINAL: &str = "original message|original appointment|original email|rep
     |originalnachricht|ursprüngliche nachricht|original-nachricht\
     |message d'origine|message d’origine|message original|message initial\
     |mensaje original|mensagem original|messaggio originale|messaggio original\
-    |oorspronkelijk bericht|origineel bericht|oprindelig meddelelse|opprinnelig melding\
+    |oorspronkelijk bericht|origineel bericht|oprindelig meddelelse|oprindelig besked|opprinnelig melding\
     |ursprungligt meddelande|originalmeddelande|alkuperäinen viesti\
     |oryginalna wiadomość|wiadomość oryginalna|původní zpráva|původní e-mail|eredeti üzenet\
     |исходное сообщение|оригинальное сообщение|исходное письмо|оригінальне повідомлення\
@@ -125,13 +137,13 @@ static LABELS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
     let label = |words: &str| pattern(&format!(r"(?i)^[*>|\s]*({words})[*\s]*[:：|]"));
     [
         label(
-            "sent|date|sent at|sent date|gesendet|datum|gesendet am|envoyé|envoyé le|fecha|enviado|enviado el|enviado em|enviada em|data|inviato|data invio|verzonden|skickat|sendt|dato|lähetetty|päivämäärä|wysłano|data wysłania|odesláno|datum odeslání|küldve|dátum|отправлено|дата|надіслано|gönderildi|gönderme tarihi|tarih|đã gửi|ngày gửi|ngày|发送时间|发送日期|发件时间|日期|时间|寄件日期|傳送時間|已傳送|已发送|已傳送时间|時間|日時|送信日時|送信日|送信|날짜|보낸 날짜|보낸날짜|ส่ง|ส่งเมื่อ|วันที่|تاريخ الإرسال|التاريخ|تاريخ|أرسلت|ارسال شده|נשלח|תאריך|στάλθηκε|ημερομηνία|trimis|data trimiterii|dikirim|tanggal|poslano|datum slanja|изпратено|odoslané|enviat|išsiųsta|nosūtīts|saadetud",
+            "sent|date|message du|sent at|sent date|gesendet|datum|gesendet am|envoyé|envoyé le|fecha|enviado|enviado el|enviado em|enviada em|data|inviato|data invio|verzonden|skickat|sendt|dato|lähetetty|päivämäärä|wysłano|data wysłania|odesláno|datum odeslání|küldve|dátum|отправлено|дата|надіслано|gönderildi|gönderme tarihi|tarih|đã gửi|ngày gửi|ngày|发送时间|发送日期|发件时间|日期|时间|寄件日期|傳送時間|已傳送|已发送|已傳送时间|時間|日時|送信日時|送信日|送信|날짜|보낸 날짜|보낸날짜|ส่ง|ส่งเมื่อ|วันที่|تاريخ الإرسال|التاريخ|تاريخ|أرسلت|ارسال شده|נשלח|תאריך|στάλθηκε|ημερομηνία|trimis|data trimiterii|dikirim|tanggal|poslano|datum slanja|изпратено|odoslané|enviat|išsiųsta|nosūtīts|saadetud",
         ),
         label(
             "to|an|à|a|para|aan|till|til|vastaanottaja|do|komu|címzett|кому|kime|alıcı|đến|tới|收件人|收件者|宛先|받는 사람|받는사람|받는이|ถึง|إلى|به|אל|προς|către|kepada|ke|prima|za|до",
         ),
         label(
-            r"subject|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe|temat|předmět|tárgy|тема|konu|chủ đề|tiêu đề|主\s*题|主\s*題|主旨|件名|제목|เรื่อง|หัวเรื่อง|الموضوع|موضوع|נושא|θέμα|subiect|perihal|subjek|predmet|zadeva|относно|assumpte|tema|tēma|teema",
+            r"subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe|temat|předmět|tárgy|тема|konu|chủ đề|tiêu đề|主\s*题|主\s*題|主旨|件名|제목|เรื่อง|หัวเรื่อง|الموضوع|موضوع|נושא|θέμα|subiect|perihal|subjek|predmet|zadeva|относно|assumpte|tema|tēma|teema",
         ),
     ]
 });
@@ -160,7 +172,7 @@ pub(super) fn header_labels<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
 
 static MOBILE: LazyLock<RegexSet> = LazyLock::new(|| {
     set(&[
-        r"(?i)^(sent|envoyé|enviado|enviada|enviat|inviato|verstuurd|verzonden|gesendet|skickat|sendt|lähetetty|wysłane|wysłano|odesláno|odoslané|poslano|отправлено|надіслано|изпратено|đã gửi|trimis|dikirim|dihantar|στάλθηκε)\s+(from|with|via|using|de|des|depuis|à partir d|desde|do|da|dal|vanaf|met|mit|von|från|fra|z|ze|s|iz|из|с|з|от|từ|pe|dari|daripada|από)\b.{2,60}$",
+        r"(?i)^(sent|envoyé|enviado|enviada|enviat|inviato|verstuurd|verzonden|gesendet|skickat|sendt|lähetetty|wysłane|wysłano|odesláno|odoslané|poslano|отправлено|надіслано|изпратено|đã gửi|trimis|dikirim|dihantar|στάλθηκε)\s+(from|with|via|using|de|des|depuis|à partir d[e'’]|desde|do|da|dal|vanaf|met|mit|von|från|fra|z|ze|s|iz|из|с|з|от|từ|pe|dari|daripada|από)\b.{2,60}$",
         r"(?i)^(lähetetty) \S{2,20}(sta|stä|lta|ltä)\.?$",
         r"(?i)^(az )?\S{2,20}-?(ról|ről|omról|emről|ból|ből) küldve\.?$",
         r"^ส่งจาก.{2,40}$",
@@ -193,13 +205,17 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// «Sent from my iPhone», alone in its line.
+/// «Sent from my iPhone», alone in its line, maybe with the address of the program's page behind it.
 pub(super) fn mobile_signature(line: &str) -> bool {
-    line.chars().count() <= 90
-        && line.split_whitespace().count() <= 10
-        && MOBILE.is_match(line)
-        && DEVICE.is_match(line)
-        && !SENTENCE.is_match(line)
+    let (words, link) = match line.split_once("<http") {
+        Some((words, link)) if link.ends_with('>') => (words.trim_end(), true),
+        Some(_) | None => (line, false),
+    };
+    words.chars().count() <= 90
+        && words.split_whitespace().count() <= 10
+        && MOBILE.is_match(words)
+        && (link || DEVICE.is_match(words))
+        && !SENTENCE.is_match(words)
 }
 
 static NETEASE: LazyLock<Regex> = LazyLock::new(|| {

@@ -36,6 +36,10 @@ fn attributions_of_many_languages_end_the_new_words() {
         "2026/03/03 10:00、Jane <jane@example.com>のメール:",
         "2026년 3월 3일 (화) 오전 10:00, Jane <jane@example.com>님이 작성:",
         "Den tis 3 mars 2026 kl 10:00 skrev Jane <jane@example.com>:",
+        "2026.03.03. 10:00 keltezéssel, \"Jane\" írta:",
+        "On Tue, 3 Mar 2026 10:00:43 -0200 Jane Doe <jane@example.com> wrote",
+        "---- Oprindelig besked ----",
+        "Message du : 03/03/2026 10:00\nDe : \"Jane\" <jane@example.com>\nA : support@desk.example\nSujet : Wallet",
     ] {
         let mail = format!("The new words.\n\n{line}\n\n> old words\n> more");
         assert_eq!(words(&mail), "The new words.", "{line}");
@@ -49,6 +53,13 @@ fn attributions_over_two_lines_are_known() {
     let mail =
         "New.\n\nAm Di., 3. März 2026 um 10:00 Uhr schrieb\nJane Doe <jane@example.com>:\n\n> old";
     assert_eq!(words(mail), "New.");
+    for attribution in [
+        "tir. 3. mars 2026 kl. 10:00 skrev Jane Doe <jane@example.com\n>:",
+        "Op 3 maart 2026 10:00 schreef Jane Doe <\njane@example.com>:",
+        "On Mar 3, 2026,\nat 10:00,\nJane Doe <jane@example.com> wrote:",
+    ] {
+        assert_eq!(words(&format!("New.\n\n{attribution}\n\n> old")), "New.", "{attribution}");
+    }
 }
 
 #[test]
@@ -144,6 +155,8 @@ fn signatures_go_and_words_stay() {
         "Dikirim dari iPhone saya",
         "发自我的 Galaxy",
         "來自我的 iPhone",
+        "Envoyé à partir de Outlook pour iOS<https://aka.ms/x>",
+        "Sent from TypeApp<https://typeapp.example/r>",
     ] {
         assert_eq!(
             words(&format!("My wallet is empty.\n\n{signature}\n")),
