@@ -388,6 +388,14 @@ async fn an_agent_sees_how_many_short_messages_an_answer_is() {
     desk.wait("the count", &shown(&plain, "Short messages: 2, GSM-7, 145 left")).await;
     desk.wait("the count", &shown("你好 😀", "Short messages: 1, UCS-2, 65 left")).await;
     desk.wait("nothing", &shown("", "")).await;
+    // This number sends no files, which is told before they are sent.
+    let paste = "const data = new DataTransfer(); data.items.add(new File(['x'], 'a.png')); \
+                 document.querySelector('.composer textarea').dispatchEvent( \
+                 new ClipboardEvent('paste', { clipboardData: data }));";
+    desk.browser.run(paste, json!([])).await;
+    let refused = "return document.querySelector('.composer .counter').textContent \
+                   === 'no files on this channel'";
+    desk.wait("the refusal", refused).await;
     let texts = ["", "a", "€{}", "“It’s” – fine…", "ça va – merci", "😀😀", "ab\tc\u{200b}"];
     let texts: Vec<String> = texts
         .iter()

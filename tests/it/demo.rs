@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::browser::{Browser, Screen};
 use crate::support::demo::Demo;
+use crate::support::wait_until;
 
 fn words<'a>(items: &'a [Value], key: &str) -> BTreeSet<&'a str> {
     items.iter().filter_map(|one| one[key].as_str()).collect()
@@ -49,6 +50,9 @@ async fn a_week_passes_on_every_channel_and_nothing_is_sent() {
     assert_eq!(words(&messages, "direction"), BTreeSet::from(["in", "internal", "out"]));
     let told = messages.iter().map(Value::to_string).collect::<String>();
     assert!(!told.contains("abandon abandon"), "a recovery phrase is masked here as anywhere");
+    // What the daemon itself says may be under way at this moment.
+    let quiet = async || api.all("/outbox?status=queued,sending").await.is_empty();
+    wait_until("nothing to be under way", Duration::from_secs(30), quiet).await;
     // Every reply is where replies end, and each was handed to the drawer that stands for the network.
     for one in api.all("/outbox?status=queued,sending,sent,failed,unconfirmed,held").await {
         assert_eq!(one["status"], "sent", "{one}");

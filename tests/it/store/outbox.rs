@@ -5,7 +5,7 @@ use tributary::model::{
     DeliveryId, DeliveryState, DeliveryStatus, MessageId, RemoteId, Resend, TicketId,
 };
 use tributary::store::{
-    Answer, Due, Fence, NewUpload, Once, OutboxFilter, OutboxRow, ReplyPlan, StoreError,
+    Answer, By, Due, Fence, NewUpload, Once, OutboxFilter, OutboxRow, ReplyPlan, StoreError,
 };
 
 use super::{
@@ -22,6 +22,7 @@ on_both! {
     what_was_to_be_sent_unless_answered_is_not
     the_same_wish_at_once_is_one_reply
     attachments_go_with_the_first_part_and_once
+    a_file_can_be_fetched_while_its_delivery_is_on_its_way
     humans_go_before_machines
     giving_up_counts_from_the_first_attempt
     a_stale_reply_is_refused
@@ -339,6 +340,33 @@ async fn attachments_go_with_the_first_part_and_once(kit: Kit) {
     let view = kit.store.message(message.uuid()).await.unwrap();
     assert_eq!(view.attachments[0].id, upload.id);
     assert!(kit.store.unused_uploads(&[upload.id]).await.is_err());
+}
+
+async fn a_file_can_be_fetched_while_its_delivery_is_on_its_way(kit: Kit) {
+    let anna = ticket(&kit, ANNA, "1").await;
+    let new = NewUpload {
+        name: "invoice.pdf".to_owned(),
+        media_type: "application/pdf".to_owned(),
+        bytes: Bytes::from(vec![1_u8; 300_000]),
+    };
+    let Answer::Fresh(upload) = kit.store.keep_upload(new, None, start()).await.unwrap() else {
+        panic!("no upload")
+    };
+    let mut plan = kit.plan(anna, "with a file").await;
+    plan.uploads = vec![upload.id];
+    kit.store.queue_reply(plan, start()).await.unwrap();
+    let id = id_of(&due(&kit, 0).await[0]);
+    let fetched = async |id, at| kit.store.file_under_way(id, at).await.unwrap();
+    let (fence, file) = (fence(&kit).await, fetched(id, 0).await.unwrap());
+    assert_eq!((file.mime.as_str(), file.bytes.len()), ("application/pdf", 300_000));
+    assert!(fetched(id, 1).await.is_none() && fetched(DeliveryId::new(), 0).await.is_none());
+    begin(&kit, &fence, id).await;
+    settle(&kit, &fence, id, sent("r1")).await;
+    assert!(fetched(id, 0).await.is_some());
+    let contact = kit.ticket(anna).await.contact.id;
+    let by = By { actor: agent(), version: None, once: None, now: later(2) };
+    kit.store.erase_contact(contact.into(), by).await.unwrap();
+    assert!(fetched(id, 0).await.is_none(), "what was erased is nowhere");
 }
 
 async fn humans_go_before_machines(kit: Kit) {

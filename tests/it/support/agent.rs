@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::daemon::{Answer, Api, Daemon};
 use super::ledger::{Findings, Kind, Ledger};
@@ -217,8 +217,7 @@ pub async fn set_status(api: &Api, ticket: &str, status: &str) {
     }
 }
 
-/// Queues a reply while the daemon is to die at `step`, or in the middle of the call if there is none: then as soon
-/// as the service was `called`. Afterwards it runs again without a fault, has the reply, and nothing is under way.
+/// Queues a reply in words while the daemon dies, as [`answer_and_die`] says.
 pub async fn reply_and_die(
     daemon: &mut Daemon,
     (ticket, text): (&str, &str),
@@ -226,11 +225,25 @@ pub async fn reply_and_die(
     called: impl AsyncFn() -> bool,
     healed: impl FnOnce(),
 ) {
+    let body = json!({ "kind": "reply", "text": text });
+    answer_and_die(daemon, (ticket, &body), step, called, healed).await;
+}
+
+/// Queues a reply while the daemon is to die at `step`, or in the middle of the call if there is none: then as soon
+/// as the service was `called`. Afterwards it runs again without a fault, has the reply, and nothing is under way.
+pub async fn answer_and_die(
+    daemon: &mut Daemon,
+    (ticket, body): (&str, &Value),
+    step: Option<&str>,
+    called: impl AsyncFn() -> bool,
+    healed: impl FnOnce(),
+) {
     const LIMIT: Duration = Duration::from_secs(40);
     daemon.set_environment("TRIBUTARY_FAILPOINT", step.unwrap_or_default());
     daemon.start_again().await;
+    let (path, key) = (format!("/tickets/{ticket}/messages"), body.to_string());
     // The daemon may die before it has said that it took it.
-    let first = daemon.api().try_reply(ticket, text, text).await;
+    let first = daemon.api().post(&path, body, &key).await;
     if step.is_some() {
         daemon.wait_end(LIMIT);
     } else {
@@ -241,7 +254,8 @@ pub async fn reply_and_die(
     daemon.set_environment("TRIBUTARY_FAILPOINT", "");
     daemon.start_again().await;
     if first.is_err() {
-        daemon.api().reply(ticket, text, text).await;
+        let again = daemon.api().post(&path, body, &key).await.unwrap();
+        assert_eq!(again.status, StatusCode::ACCEPTED, "{}", again.body);
     }
     let quiet = async || daemon.api().all("/outbox?status=queued,sending").await.is_empty();
     wait_until("nothing to be under way", LIMIT, quiet).await;

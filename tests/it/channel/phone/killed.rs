@@ -103,12 +103,56 @@ async fn killed_within_a_call_it_is_one_message_and_its_recording_is_not_lost() 
             wait_until(step, PATIENCE, kept).await;
             assert!(!step.starts_with("media") || files().await.len() == 1, "{step}");
         }
+        // What is left over would meet the next round's fault before that has begun.
+        let read =
+            async || daemon.api().get("/channels/hotline").await["counters"]["unread"] == json!(0);
+        wait_until("all to be read", PATIENCE, read).await;
         daemon.kill();
     }
     daemon.start_again().await;
     assert_eq!(daemon.api().messages().await.len(), steps.len(), "each call once");
     assert_eq!(daemon.api().tickets().await.len(), steps.len());
     assert!(!daemon.log().contains(TOKEN) && !daemon.log().contains("+4915112345"));
+}
+
+/// Of calls that nobody told of: whatever moment it dies at while it asks for them, each is one message, with its recording.
+#[tokio::test]
+async fn killed_while_it_asks_for_calls_each_is_one_message() {
+    let exchange = Exchange::start();
+    let settings = format!("poll_seconds = 1\n{}", MENU.replace("[[", "[[channels.hotline."));
+    let settings = format!("[channels.hotline]\n{}", exchange.settings(&settings));
+    let mut daemon = Daemon::prepare(&settings);
+    daemon.start_again().await;
+    // The first question of all says from when on calls are ours.
+    wait_until("a question", PATIENCE, async || exchange.state().lists > 1).await;
+    daemon.kill();
+    let steps = ["pull.appended", "ingest.interpreted", "ingest.applied", "media.fetched"];
+    for (round, step) in steps.iter().enumerate() {
+        let (sid, from) = (format!("CA{round:02}"), format!("+4915112345{round:03}"));
+        let recording = ["REp", "REq", "REr", "REs"][round];
+        exchange.record(recording, 0, &format!("sound {round}"));
+        let recorded = [(recording, "completed", "RecordVerb")];
+        exchange.came((&sid, &from), "completed", &recorded);
+        exchange.state().came[round].began -= chrono::Duration::seconds(200);
+        daemon.set_environment("TRIBUTARY_FAILPOINT", step);
+        daemon.spawn();
+        daemon.wait_end(PATIENCE);
+        daemon.set_environment("TRIBUTARY_FAILPOINT", "");
+        daemon.start_again().await;
+        let whole = |message: &Value| {
+            let text = message["text"].as_str().unwrap();
+            text.contains(&from) && text.contains("call ended") && text.contains("Left a message")
+        };
+        let message = daemon.api().wait_message(PATIENCE, whole).await;
+        assert_eq!(message["attachments"].as_array().unwrap().len(), 1, "{step}");
+        let read =
+            async || daemon.api().get("/channels/hotline").await["counters"]["unread"] == json!(0);
+        wait_until("all to be read", PATIENCE, read).await;
+        daemon.kill();
+    }
+    daemon.start_again().await;
+    assert_eq!(daemon.api().messages().await.len(), steps.len(), "each call once");
+    assert_eq!(daemon.api().tickets().await.len(), steps.len());
 }
 
 /// Somebody calls and wants to be called back; where that is to be connected.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
 use serde_json::json;
 
 use super::ANN;
-use crate::support::agent::reply_and_die;
+use crate::support::agent::{answer_and_die, reply_and_die};
 use crate::support::daemon::{Daemon, client};
 use crate::support::receiver::Does;
 use crate::support::twilio::{Act, Message, NUMBER, TOKEN, Twilio, push_to};
@@ -14,8 +16,12 @@ use crate::support::wait_until;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn configuration(service: &Twilio) -> String {
+    of_number(service, NUMBER)
+}
+
+fn of_number(service: &Twilio, number: &str) -> String {
     // What was tried waits until Twilio's list is certain, and not for another minute.
-    format!("[channels.sms]\nretry = {{ delay_min_seconds = 1 }}\n{}", service.settings(NUMBER))
+    format!("[channels.sms]\nretry = {{ delay_min_seconds = 1 }}\n{}", service.settings(number))
 }
 
 /// Pushes it once, as the service does. Was it taken?
@@ -112,6 +118,43 @@ async fn sms_killed_while_it_sends_each_answer_goes_out_once() {
     let mut told: Vec<String> = service.sent().into_iter().map(|sent| sent.body).collect();
     told.sort();
     assert_eq!(told, ["answer 0", "answer 1", "answer 2", "answer 3"], "each once");
+    keeps_secrets(&daemon);
+}
+
+/// A file alone has no words by which it would be known again in Twilio's list: its bytes tell it from another that went
+/// just before.
+#[tokio::test]
+async fn sms_killed_while_it_sends_each_file_goes_out_once() {
+    const WHATSAPP: &str = "whatsapp:+15005550006";
+    let service = Twilio::start();
+    let mut daemon = Daemon::prepare(&of_number(&service, WHATSAPP));
+    daemon.start_again().await;
+    let hello = service.write(&format!("whatsapp:{ANN}"), WHATSAPP, "hello");
+    assert!(pushed(&daemon, &service, &hello).await);
+    let question = daemon.api().wait_message(PATIENCE, |message| message["text"] == "hello").await;
+    let ticket = question["ticket_id"].as_str().unwrap().to_owned();
+    let steps = ["lane.begun", "in the call", "lane.delivered", "lane.settled"];
+    for (round, step) in steps.iter().enumerate() {
+        let content = format!("picture {round}");
+        let part = Part::bytes(content.clone().into_bytes()).file_name("a.png");
+        let form = Form::new().part("file", part.mime_str("image/png").unwrap());
+        let upload = daemon.api().request(Method::POST, "/uploads").multipart(form);
+        let upload = daemon.api().send(upload).await.unwrap().body["id"].take();
+        daemon.kill();
+        let hangs = *step == "in the call";
+        service.on_send(move |_| if hangs { Act::TakeThen(Does::Hang) } else { Act::Take });
+        let body = json!({ "kind": "reply", "text": "", "attachments": [upload] });
+        let has = |sent: &Message| sent.files.iter().any(|(_, _, kept)| *kept == content);
+        let called = async || service.sent().iter().any(has);
+        let step_or_call = (!hangs).then_some(*step);
+        let healed = || service.on_send(|_| Act::Take);
+        answer_and_die(&mut daemon, (&ticket, &body), step_or_call, called, healed).await;
+        let left = daemon.api().all("/outbox?status=unconfirmed,queued,sending,failed").await;
+        assert!(left.is_empty(), "{step}: {left:?}");
+    }
+    let sent = service.sent();
+    let contents: Vec<&str> = sent.iter().map(|one| one.files[0].2.as_str()).collect();
+    assert_eq!(contents, ["picture 0", "picture 1", "picture 2", "picture 3"], "each once");
     keeps_secrets(&daemon);
 }
 
