@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::ExprTrait as _;
-use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use sea_orm::sea_query::{ExprTrait as _, Query};
+use sea_orm::{
+    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -41,7 +44,7 @@ pub struct BoardRow {
     pub opened: u64,
     /// Tickets solved or closed within it, whenever they were opened. A ticket that was opened again does not count.
     pub solved: u64,
-    /// Tickets still open or pending at its end, as far as today's tickets tell.
+    /// Tickets open or pending at its end. What was solved then and opened again later was not.
     pub backlog: u64,
     /// Messages from customers.
     pub messages_in: u64,
@@ -99,6 +102,38 @@ struct Judged {
     score: u8,
 }
 
+/// What `ticket.updated` tells of a change of the status.
+#[derive(Deserialize)]
+struct Told {
+    changes: Changes,
+}
+
+#[derive(Deserialize)]
+struct Changes {
+    status: Moved,
+}
+
+#[derive(Deserialize)]
+struct Moved {
+    from: String,
+    to: String,
+}
+
+/// From when to when a ticket was solved or closed, for each time that it was opened again.
+fn spells(steps: &[(i64, Moved)]) -> Vec<(i64, i64)> {
+    let ended = |status: &str| matches!(status, "solved" | "closed");
+    let mut spells = Vec::new();
+    let mut since = None;
+    for (at, Moved { from, to }) in steps {
+        if ended(to) {
+            since.get_or_insert(*at);
+        } else if ended(from) {
+            spells.extend(since.take().map(|since| (since, *at)));
+        }
+    }
+    spells
+}
+
 type Groups = BTreeMap<String, Gathered>;
 
 /// The groups that are filled.
@@ -146,7 +181,8 @@ impl Filling {
         }
     }
 
-    fn ticket(&mut self, row: &TicketTimes, tags: &[String]) {
+    /// `spells`: from when to when the ticket was solved, before it was opened again.
+    fn ticket(&mut self, row: &TicketTimes, tags: &[String], spells: &[(i64, i64)]) {
         if self.within(row.created_at) {
             let response = row.first_response_at.map(|at| at - row.created_at);
             let opened = |group: &mut Gathered| {
@@ -164,7 +200,10 @@ impl Filling {
             self.each(&row.channel, tags, solved);
             self.on_day(at, solved);
         }
-        let left = |end: i64| row.created_at < end && row.solved_at.is_none_or(|at| at >= end);
+        let rested = |end: i64| spells.iter().any(|(from, to)| *from < end && end <= *to);
+        let left = |end: i64| {
+            row.created_at < end && row.solved_at.is_none_or(|at| at >= end) && !rested(end)
+        };
         if left(self.to) {
             self.each(&row.channel, tags, |group| group.row.backlog += 1);
         }
@@ -221,11 +260,51 @@ impl Store {
             .add(Column::CreatedAt.lt(filling.to))
             .add(Column::SolvedAt.is_null().or(Column::SolvedAt.gte(filling.from)));
         let rows = self.ticket_times(met.clone()).await?;
+        let spells = self.spells_in(met.clone()).await?;
         let tags = self.tags_in(met).await?;
         for row in rows {
-            filling.ticket(&row, tags.get(&row.id).map_or(&[], Vec::as_slice));
+            let spells = spells.get(&row.id).map_or(&[][..], Vec::as_slice);
+            filling.ticket(&row, tags.get(&row.id).map_or(&[], Vec::as_slice), spells);
         }
         Ok(tags)
+    }
+
+    /// When tickets that a condition finds were solved and later opened again, out of their trails: the ticket itself
+    /// only knows its last end.
+    async fn spells_in(
+        &self,
+        wanted: Condition,
+    ) -> Result<HashMap<Uuid, Vec<(i64, i64)>>, StoreError> {
+        use event::Column;
+        let reopened = Column::Data
+            .contains("\"status\":{\"from\":\"solved\"")
+            .or(Column::Data.contains("\"status\":{\"from\":\"closed\""));
+        let reopened = Query::select()
+            .column(Column::Ticket)
+            .from(event::Entity)
+            .and_where(Column::Kind.eq("ticket.updated"))
+            .and_where(Column::Ticket.in_subquery(ids(wanted)))
+            .and_where(reopened)
+            .to_owned();
+        let rows: Vec<(Option<Uuid>, i64, String)> = event::Entity::find()
+            .select_only()
+            .columns([Column::Ticket, Column::At, Column::Data])
+            .filter(Column::Kind.eq("ticket.updated"))
+            .filter(Column::Data.contains("\"status\":{"))
+            .filter(Column::Ticket.in_subquery(reopened))
+            .order_by_asc(Column::Seq)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let mut steps: HashMap<Uuid, Vec<(i64, Moved)>> = HashMap::new();
+        for (ticket, at, data) in rows {
+            let Some(ticket) = ticket else { continue };
+            let Ok(Told { changes: Changes { status } }) = serde_json::from_str(&data) else {
+                continue;
+            };
+            steps.entry(ticket).or_default().push((at, status));
+        }
+        Ok(steps.into_iter().map(|(ticket, steps)| (ticket, spells(&steps))).collect())
     }
 
     async fn fill_messages(
@@ -320,10 +399,10 @@ mod tests {
     fn a_ticket_is_in_the_backlog_of_each_day_until_it_is_solved() {
         let days = |number: i64| number * DAY_MILLIS;
         let mut filling = Filling::new(days(10), days(13));
-        filling.ticket(&times(days(9), Some(days(11) + HOUR)), &[]);
-        filling.ticket(&times(days(11), None), &["fees".to_owned()]);
+        filling.ticket(&times(days(9), Some(days(11) + HOUR)), &[], &[]);
+        filling.ticket(&times(days(11), None), &["fees".to_owned()], &[]);
         // Solved before it began.
-        filling.ticket(&times(days(8), Some(days(9))), &[]);
+        filling.ticket(&times(days(8), Some(days(9))), &[], &[]);
         let (from, to) = (crate::store::moment(days(10)), crate::store::moment(days(13)));
         let board = filling.done((from, to));
         let backlog: Vec<u64> = board.days.iter().map(|day| day.backlog).collect();
@@ -339,6 +418,27 @@ mod tests {
             board.tags.first().map(|tag| (tag.name.as_str(), tag.backlog)),
             Some(("fees", 1))
         );
+    }
+
+    #[test]
+    fn a_ticket_that_was_opened_again_was_no_backlog_while_it_was_solved() {
+        let days = |number: i64| number * DAY_MILLIS;
+        let step = |at, from: &str, to: &str| (at, Moved { from: from.into(), to: to.into() });
+        let steps = [
+            step(days(10) + HOUR, "open", "pending"),
+            step(days(11) + HOUR, "pending", "solved"),
+            step(days(12) + HOUR, "solved", "closed"),
+            step(days(13) + HOUR, "closed", "open"),
+            step(days(14), "open", "solved"),
+        ];
+        let spells = spells(&steps);
+        assert_eq!(spells, [(days(11) + HOUR, days(13) + HOUR)]);
+        let mut filling = Filling::new(days(10), days(15));
+        filling.ticket(&times(days(10), Some(days(14))), &[], &spells);
+        let (from, to) = (crate::store::moment(days(10)), crate::store::moment(days(15)));
+        let board = filling.done((from, to));
+        let backlog: Vec<u64> = board.days.iter().map(|day| day.backlog).collect();
+        assert_eq!(backlog, [1, 0, 0, 1, 0]);
     }
 
     #[test]

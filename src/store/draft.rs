@@ -2,9 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _};
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::entity::draft::{self, Column, Entity};
 use super::{Store, StoreError, millis, moment};
@@ -82,6 +85,20 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Who wrote on a draft in this ticket since a moment.
+    pub async fn drafting(
+        &self,
+        ticket: TicketId,
+        since: Timestamp,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let found = Entity::find()
+            .select_only()
+            .column(Column::Person)
+            .filter(Column::Ticket.eq(ticket.uuid()))
+            .filter(Column::UpdatedAt.gte(millis(since)));
+        Ok(found.into_tuple().all(self.reader()).await?)
     }
 
     /// Forgets drafts that nobody went on with for a month. Returns how many.

@@ -25,6 +25,7 @@ mod journal;
 mod lease;
 mod forget;
 mod media;
+mod merged;
 mod message;
 mod migrate;
 mod original;
@@ -75,6 +76,7 @@ pub use ingest::{Ingest, IngestChannel, Ingested};
 pub use journal::{Appended, Ending, JournalRow, Pending, Placed};
 pub use lease::{Fence, LEASE_TTL};
 pub use media::{Afterwards, DueMedia};
+pub use merged::{MergedContact, MergedTicket};
 pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };

@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
+use tower_http::compression::CompressionLayer;
 
 use super::{Problem, State};
 
@@ -15,30 +17,55 @@ use super::{Problem, State};
 #[folder = "src/web/assets/console/"]
 struct Files;
 
-/// Only our own files; markup is taken from one policy alone, which the frame for formatted mail uses.
+/// Only our own files, and no markup is ever made of a text. Formatted mail and PDFs are shown in frames, whose pages
+/// bring policies of their own.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types tributary-mail";
+    media-src 'self'; frame-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/console", get(|| async { Redirect::permanent("/console/") }))
-        .route("/console/", get(|headers: HeaderMap| async move { file("index.html", &headers) }))
+        .route("/console/", get(|headers: HeaderMap| async move { page(&headers) }))
         .route(
             "/console/assets/{name}",
             get(
                 |Path(name): Path<String>, headers: HeaderMap| async move { file(&name, &headers) },
             ),
         )
+        .layer(CompressionLayer::new())
 }
 
-/// A file, or «you have it already».
-fn file(name: &str, headers: &HeaderMap) -> Response {
-    let Some(found) = Files::get(name) else {
+/// The languages that there are words for: each is one file.
+fn languages() -> Vec<String> {
+    let language = |name: &str| Some(name.strip_prefix("words.")?.strip_suffix(".js")?.to_owned());
+    let mut known: Vec<String> = Files::iter().filter_map(|name| language(&name)).collect();
+    known.sort();
+    known
+}
+
+/// The page itself, which is told the languages.
+fn page(headers: &HeaderMap) -> Response {
+    let Some(found) = Files::get("index.html") else {
         return Problem::no_such("page").into_response();
     };
-    let tag = data_encoding::HEXLOWER.encode(found.metadata.sha256_hash().get(..16).unwrap_or(&[]));
-    let tag = format!("\"{tag}\"");
+    let text = String::from_utf8_lossy(&found.data).replace("{languages}", &languages().join(" "));
+    answer(text.into_bytes(), "text/html; charset=utf-8", headers)
+}
+
+fn file(name: &str, headers: &HeaderMap) -> Response {
+    match Files::get(name) {
+        Some(found) => answer(found.data.into_owned(), found.metadata.mimetype(), headers),
+        None => Problem::no_such("page").into_response(),
+    }
+}
+
+/// The bytes, or «you have it already».
+fn answer(bytes: Vec<u8>, media_type: &str, headers: &HeaderMap) -> Response {
+    let hash = Sha256::digest(&bytes);
+    let tag = data_encoding::HEXLOWER.encode(hash.get(..16).unwrap_or_default());
+    // Weak: it is the same whether it travels compressed or not.
+    let tag = format!("W/\"{tag}\"");
     let known =
         headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let always = [
@@ -49,6 +76,64 @@ fn file(name: &str, headers: &HeaderMap) -> Response {
     if known {
         return (StatusCode::NOT_MODIFIED, always).into_response();
     }
-    let media_type = [(header::CONTENT_TYPE, found.metadata.mimetype().to_owned())];
-    (always, media_type, found.data.into_owned()).into_response()
+    (always, [(header::CONTENT_TYPE, media_type.to_owned())], bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The keys of a language: what stands before a text, at the beginning of a line or behind a comma.
+    fn keys(language: &str) -> BTreeSet<String> {
+        let file = Files::get(&format!("words.{language}.js")).unwrap();
+        let text = String::from_utf8(file.data.into_owned()).unwrap();
+        let mut keys = BTreeSet::new();
+        let mut rest = text.split_once("export const words = {").unwrap().1.trim_start();
+        while !rest.starts_with('}') {
+            let (key, after) = rest.split_once(':').unwrap();
+            let key = key.trim().trim_matches('"').to_owned();
+            let after = after.trim_start().strip_prefix('"').unwrap_or_else(|| panic!("{key}"));
+            // Up to the quote that is not escaped.
+            let mut escaped = false;
+            let end = after.find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            });
+            rest = after.split_at(end.unwrap()).1.trim_start_matches('"');
+            rest = rest.trim_start().trim_start_matches(',').trim_start();
+            assert!(keys.insert(key.clone()), "«{key}» twice in {language}");
+        }
+        keys
+    }
+
+    #[test]
+    fn every_language_has_a_text_for_each_key() {
+        let languages = languages();
+        assert!(["en", "zh"].iter().all(|one| languages.contains(&(*one).to_owned())));
+        let english = keys("en");
+        assert!(english.len() > 200, "{}", english.len());
+        for language in languages {
+            let theirs = keys(&language);
+            let differ: Vec<_> = english.symmetric_difference(&theirs).collect();
+            assert!(differ.is_empty(), "{language}: {differ:?}");
+        }
+    }
+
+    /// A key that is asked for, in whatever way, has words.
+    #[test]
+    fn every_key_that_a_page_asks_for_has_words() {
+        let english = keys("en");
+        for name in Files::iter().filter(|name| name.ends_with(".js") && !name.starts_with("words"))
+        {
+            let file = Files::get(&name).unwrap();
+            let text = String::from_utf8(file.data.into_owned()).unwrap();
+            for after in text.split("say(\"").skip(1) {
+                let key = after.split('"').next().unwrap();
+                assert!(english.contains(key), "{name}: {key}");
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::support::demo::Demo;
 const BOX: &str = "document.querySelector('.composer textarea')";
 
 /// Another browser of somebody who works here, signed in by a link.
-async fn another(daemon: &Daemon, email: &str) -> Browser {
+pub(crate) async fn another(daemon: &Daemon, email: &str) -> Browser {
     let link = daemon.run(&["user", "link", email, "--json"]);
     let link: Value = serde_json::from_slice(&link.stdout).unwrap();
     let browser = Browser::start(Screen::Desktop).await;

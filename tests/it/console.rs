@@ -38,7 +38,7 @@ pub(crate) fn mail(number: u32, name: &str, subject: &str, text: &str) -> String
     )
 }
 
-fn ingest(daemon: &Daemon, mail: &str) {
+pub(crate) fn ingest(daemon: &Daemon, mail: &str) {
     let file = daemon.folder().join("mail.eml");
     fs::write(&file, mail).unwrap();
     let output = daemon.run(&["ingest", "mail", file.to_str().unwrap()]);

@@ -1,12 +1,15 @@
-//! Lists of tickets in a real Chromium: what is new, views of one's own, several tickets at once, live numbers.
+//! Lists of tickets in a real Chromium: what is new, views of one's own, several tickets at once, live numbers, and
+//! very many tickets.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::console::{Desk, mail};
 use crate::dashboard::at;
 use crate::support::browser::{Browser, Screen};
+use crate::support::crowd::{self, crowd};
 use crate::support::daemon::Api;
 use crate::support::demo::Demo;
 use crate::support::wait_until;
@@ -117,6 +120,19 @@ async fn an_agent_keeps_a_view_sees_what_is_new_and_changes_several_tickets_at_o
 }
 
 #[tokio::test]
+async fn beside_an_open_ticket_the_boxes_go_on_from_what_its_list_shows() {
+    let demo = Demo::start();
+    let browser = at(&demo, Screen::Desktop, "en", "#/find?tag=fees").await;
+    click(&browser, ".narrow-open").await;
+    click(&browser, "a.row").await;
+    browser.wait("the ticket", "return !!document.querySelector('.composer textarea')").await;
+    choose(&browser, "status", "solved").await;
+    let both = "const found = new URLSearchParams(location.hash.split('?')[1]); \
+        return found.get('tag') === 'fees' && found.get('status') === 'solved'";
+    browser.wait("both words", both).await;
+}
+
+#[tokio::test]
 async fn lists_are_narrowed_on_a_phone_and_in_chinese() {
     let demo = Demo::start();
     let browser = at(&demo, Screen::Phone, "zh", "#/all").await;
@@ -155,4 +171,52 @@ async fn a_view_that_makes_no_sense_is_refused_and_counts_are_in_order() {
     // A program has no views.
     let saved = api.post("/views", &json!({ "name": "x", "query": "" }), "").await.unwrap();
     assert_eq!((saved.status.as_u16(), &saved.body["code"]), (409, &Value::from("refused")));
+}
+
+const MANY: u32 = 100_000;
+/// Bytes of all that the first page loads, as they are before they are compressed.
+const BYTES_MAX: u64 = 100_000;
+
+#[tokio::test]
+async fn with_a_hundred_thousand_tickets_the_first_page_is_light_and_the_list_has_no_end() {
+    let first = mail(1, "王小明", "=?utf-8?B?6L2s6LSm5rKh5pyJ5Yiw6LSm?=", "还没有到账。");
+    let mut desk = Desk::open(Screen::Desktop, &[first]).await;
+    assert_eq!(desk.daemon.stop(), Some(0));
+    let file = desk.daemon.state_folder().join("tributary.db");
+    crowd(&format!("sqlite://{}", file.display()), MANY).await;
+    desk.daemon.start_again().await;
+    desk.browser.without_cache().await;
+    desk.browser.reload().await;
+    desk.wait("two pages of rows", "return document.querySelectorAll('a.row').length >= 30").await;
+    desk.wait("the numbers", &format!("return {NUMBER} === '1000+'")).await;
+    let loaded = "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]\
+        .map((one) => [new URL(one.name).pathname, one.decodedBodySize])";
+    let loaded = desk.browser.run(loaded, json!([])).await;
+    let bytes: u64 = loaded.as_array().unwrap().iter().map(|one| one[1].as_u64().unwrap()).sum();
+    assert!(bytes < BYTES_MAX, "{bytes} bytes: {loaded:#}");
+    assert!(bytes > 50_000, "it is measured at all: {loaded:#}");
+
+    // What the browser said while the daemon was away.
+    desk.browser.log().await;
+
+    // Whoever scrolls meets no end, and no row twice.
+    for pages in 2..14 {
+        let script =
+            "const rows = document.querySelector('.rows'); rows.scrollTop = rows.scrollHeight";
+        desk.browser.run(script, json!([])).await;
+        let more = format!("return document.querySelectorAll('a.row').length >= {}", pages * 30);
+        desk.wait("more rows", &more).await;
+    }
+    let rows = "const rows = [...document.querySelectorAll('a.row')].map((row) => row.dataset.number); \
+        return [rows.length, new Set(rows).size]";
+    let rows = desk.browser.run(rows, json!([])).await;
+    assert_eq!(rows[0], rows[1]);
+
+    // Two Chinese characters find the hundred that hold them.
+    desk.click("#search").await;
+    desk.browser.press(&format!("{}\u{e007}", crowd::RARE)).await;
+    desk.wait("the hits", "return location.hash.startsWith('#/all?q=') && document.querySelectorAll('a.row').length >= 30").await;
+    let hits = desk.daemon.api().all(&format!("/tickets?q={}", crowd::RARE)).await;
+    assert_eq!(hits.len(), 100);
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }

@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod canned;
 mod channel;
 mod cli;
 mod composer;
@@ -19,6 +20,7 @@ mod dashboard;
 mod demo;
 mod engine;
 mod faq;
+mod hostile;
 mod inbox;
 mod kill;
 mod mail_accounts;
@@ -29,7 +31,9 @@ mod mail_round_trip;
 mod safety;
 mod scan;
 mod sending;
+mod parting;
 mod readers;
+mod reading;
 mod running;
 mod servers;
 mod settings;
@@ -38,5 +42,6 @@ mod store;
 mod store_faults;
 mod support;
 mod systemd;
+mod together;
 mod webhooks;
 mod widget;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use tokio::net::TcpListener;
 
 use super::{Check, Outcome};
 use crate::channel::shared::sign::Signer;
-use crate::channel::{Channel, DeliverError, PullError, Site, Vault};
+use crate::channel::{Channel, Site, Vault};
 use crate::cli::open::{StoreVault, scanner};
-use crate::engine::Clock;
+use crate::engine::{Clock, Probe, probe};
 use crate::model::{Cause, Secret};
 use crate::settings::Loaded;
 use crate::store::{self, Access, MasterKeys, Store};
@@ -56,7 +56,8 @@ pub(super) async fn run(loaded: &Loaded, keys: Option<MasterKeys>) -> Vec<Check>
     }
     // What is wrong with their settings was said before anything was tried.
     let webhooks = loaded.build_webhooks().unwrap_or_default();
-    checks.extend(join_all(webhooks.iter().map(|webhook| endpoint(&webhook.channel))).await);
+    let each = webhooks.iter().map(|webhook| endpoint(&webhook.channel));
+    checks.extend(join_all(each).await.into_iter().flatten());
     checks.extend(join_all(loaded.settings.sso().iter().map(provider)).await);
     if let Some(store) = store
         && let Err(error) = store.close().await
@@ -237,33 +238,26 @@ async fn channel(
     daemon: bool,
 ) -> Vec<Check> {
     let key = format!("channels.{}", channel.name);
-    let mut checks: Vec<BoxFuture<'_, Check>> = Vec::new();
-    if channel.pull.is_some() {
-        checks.push(Box::pin(limited(&key, "receive", receive(&key, channel, store))));
-    }
-    if channel.deliver.is_some() {
-        checks.push(Box::pin(limited(&key, "send", send(&key, channel))));
-    }
+    let mut checks = services(&key, channel, store).await;
     if let Some(listen) = &channel.listen {
-        checks.push(Box::pin(port(&key, "listen", listen.address(), daemon)));
+        checks.push(port(&key, "listen", listen.address(), daemon).await);
     }
     if channel.hook.is_some() {
         let address = |text: &str| format!("/hooks/{}: {text}", channel.name);
-        let check = match public {
+        checks.push(match public {
             Public::Works(text) => ok(&key, "hook", address(text)),
             Public::Broken(text) => failed(&key, "hook", address(text)),
             Public::Untried(text) => skipped(&key, "hook", address(text)),
-        };
-        checks.push(Box::pin(async move { check }));
+        });
     }
-    join_all(checks).await
+    checks
 }
 
 /// One outgoing webhook: is there somebody at its address?
-async fn endpoint(lane: &Channel) -> Check {
+async fn endpoint(lane: &Channel) -> Vec<Check> {
     let name = lane.name.as_str();
     let key = format!("webhooks.{}", name.strip_prefix("webhook_").unwrap_or(name));
-    limited(&key, "send", send(&key, lane)).await
+    signed_in(&key, probe(lane, None).await)
 }
 
 /// One identity provider: does it publish what signing in needs?
@@ -285,50 +279,24 @@ async fn limited(key: &str, part: &'static str, work: impl Future<Output = Check
     }
 }
 
-async fn receive(key: &str, channel: &Channel, store: Option<&Store>) -> Check {
-    let Some(pull) = &channel.pull else { return skipped(key, "receive", "it is told") };
-    let cursor = match store {
+/// The parts that speak to the channel's service.
+async fn services(key: &str, channel: &Channel, store: Option<&Store>) -> Vec<Check> {
+    let cursor = match store.filter(|_| channel.pull.is_some()) {
         Some(store) => match store.cursor(&channel.name).await {
             Ok(cursor) => cursor,
-            Err(error) => return failed(key, "receive", chained(error)),
+            Err(error) => return vec![failed(key, "receive", chained(error))],
         },
         None => None,
     };
-    match pull.connect(cursor).await {
-        Ok(_) => ok(key, "receive", "connected and signed in"),
-        Err(PullError::Account(cause)) => failed(key, "receive", needs_you(&cause)),
-        Err(PullError::Retry { cause, .. }) => failed(key, "receive", chain(&cause)),
-    }
+    signed_in(key, probe(channel, cursor).await)
 }
 
-async fn send(key: &str, channel: &Channel) -> Check {
-    let Some(deliver) = &channel.deliver else { return skipped(key, "send", "it cannot send") };
-    match deliver.probe().await {
-        Ok(()) => ok(key, "send", "connected and signed in"),
-        Err(DeliverError::Account(cause)) => failed(key, "send", needs_you(&cause)),
-        Err(
-            DeliverError::Rejected(cause)
-            | DeliverError::Unreachable { cause, .. }
-            | DeliverError::Offline(cause)
-            | DeliverError::Unknown(cause)
-            | DeliverError::Retry { cause, .. },
-        ) => failed(key, "send", chain(&cause)),
-    }
-}
-
-fn needs_you(cause: &Cause) -> String {
-    format!("the service wants something else than it was given: {}", chain(cause))
-}
-
-fn chain(cause: &Cause) -> String {
-    let mut text = cause.to_string();
-    let mut source = cause.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
+fn signed_in(key: &str, probes: Vec<Probe>) -> Vec<Check> {
+    let told = |one: Probe| match one.outcome {
+        Ok(()) => ok(key, one.part, "connected and signed in"),
+        Err(text) => failed(key, one.part, text),
+    };
+    probes.into_iter().map(told).collect()
 }
 
 /// There is no store yet, so nothing was ever kept.

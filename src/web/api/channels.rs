@@ -1,6 +1,6 @@
 //! `/channels`: how each configured channel is, and the switch that stops it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::State as Get;
@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(show_channel))
         .routes(routes!(pause_channel))
         .routes(routes!(resume_channel))
+        .routes(routes!(check_channel))
 }
 
 /// A configured channel.
@@ -92,6 +93,8 @@ struct CapabilitiesView {
     receives: bool,
     /// Can it send?
     sends: bool,
+    /// Schemes of the addresses that it can write to: `email`, `tel`…
+    schemes: Vec<&'static str>,
     /// May we write first, or only answer?
     opens: bool,
     /// Are there subjects?
@@ -205,6 +208,39 @@ async fn resume_channel(
 ) -> Result<Json<ChannelView>, Problem> {
     state.engine.set_paused(&name, false, caller.0.actor).await?;
     view(&state, &name).await
+}
+
+/// What came of trying a part of a channel.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChannelProbe)]
+struct ProbeView {
+    /// `receive` or `send`.
+    part: &'static str,
+    /// Does it work?
+    works: bool,
+    /// What is wrong, if it does not.
+    error: Option<String>,
+}
+
+/// Try a channel
+///
+/// Each part that speaks to the service connects and signs in once more, beside what runs; nothing is fetched or sent.
+/// It may take a minute.
+#[utoipa::path(post, path = "/channels/{name}/check", tag = "channels", params(("name" = String, Path)),
+    responses((status = 200, body = Page<ProbeView>, description = "none for channels that are only told"), Errors))]
+async fn check_channel(
+    Get(state): Get<State>,
+    _: Admin,
+    Name(name): Name,
+) -> Result<Json<Page<ProbeView>>, Problem> {
+    let probes = state.engine.probe_channel(&name).await?;
+    let probes = probes.ok_or_else(|| Problem::no_such("channel"))?;
+    let shown = probes.into_iter().map(|probe| ProbeView {
+        part: probe.part,
+        works: probe.outcome.is_ok(),
+        error: probe.outcome.err(),
+    });
+    Ok(Json(Page { items: shown.collect(), next_cursor: None }))
 }
 
 async fn view(state: &State, name: &ChannelName) -> Result<Json<ChannelView>, Problem> {
@@ -323,6 +359,9 @@ fn capabilities(channel: &Channel) -> CapabilitiesView {
     CapabilitiesView {
         receives: channel.pull.is_some() || channel.hook.is_some() || channel.listen.is_some(),
         sends: channel.deliver.is_some(),
+        schemes: BTreeSet::from_iter(channel.addresses.iter().map(|own| own.scheme.as_str()))
+            .into_iter()
+            .collect(),
         opens: can.opens,
         subject: can.subject,
         html: can.html,

@@ -18,7 +18,8 @@ use super::once::{IfMatch, Wish, answered, by, shown};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
 use super::read::{Body, Filters, Id, emptied};
 use crate::store::{
-    By, ContactExport, ContactFilter, ContactPatch, ContactView, LinkCode, StoreError,
+    By, ContactExport, ContactFilter, ContactPatch, ContactView, LinkCode, MergedContact,
+    StoreError,
 };
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -27,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(show_contact, change_contact, erase_contact))
         .routes(routes!(merge_contact))
         .routes(routes!(unmerge_contact))
+        .routes(routes!(list_merged))
         .routes(routes!(export_contact))
         .routes(routes!(make_link_code))
 }
@@ -179,6 +181,22 @@ async fn merge_contact(
     }
     let by = by(caller, &version, once, state.engine.clock.now());
     answered(store.merge_contact(from, value.into.into(), by).await?, StatusCode::OK)
+}
+
+/// List who was joined with a contact
+///
+/// With what undoing it would move. What earlier versions joined, which kept no record, is not in it.
+#[utoipa::path(get, path = "/contacts/{id}/merged", tag = "contacts",
+    params(("id" = Uuid, Path, description = "its id")),
+    responses((status = 200, body = Page<MergedContact>), Errors))]
+async fn list_merged(
+    Get(state): Get<State>,
+    _: Reader,
+    id: Id,
+) -> Result<Json<Page<MergedContact>>, Problem> {
+    let (store, id) = (&state.engine.store, id.of("contact")?);
+    store.contact(id).await?;
+    Ok(Json(Page { items: store.merged_contacts(id).await?, next_cursor: None }))
 }
 
 /// Undo the joining of a contact with another

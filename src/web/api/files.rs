@@ -37,6 +37,17 @@ const SHOWN: &[&str] = &[
     "video/webm",
 ];
 
+const PDF: &str = "application/pdf";
+const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+/// What the readers of browsers need; the console shows it in a frame.
+const PDF_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'";
+
+/// Can a page show such a file as a picture?
+pub(super) fn is_picture(media_type: &str) -> bool {
+    media_type.starts_with("image/") && SHOWN.contains(&media_type)
+}
+
 pub(super) fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
     let body_bytes_max = upload_bytes_max.saturating_add(AROUND_BYTES_MAX);
     let uploads = OpenApiRouter::new().routes(routes!(upload_file));
@@ -144,7 +155,7 @@ fn media_type(claimed: &str) -> String {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DownloadQuery {
-    /// Shown in the page rather than saved, where it is a picture, sound or film.
+    /// Shown in the page rather than saved, where it is a picture, sound, film or PDF.
     #[serde(default)]
     #[param(required = false)]
     inline: bool,
@@ -200,17 +211,18 @@ pub(super) struct Kept<'a> {
 
 /// Hands bytes out so that a browser runs nothing of them.
 pub(super) fn download(kept: Kept<'_>, inline: bool) -> Response {
-    let shown = SHOWN.iter().find(|known| **known == kept.media_type);
-    let kind = shown.copied().unwrap_or("application/octet-stream");
+    let shown = SHOWN.iter().find(|known| **known == kept.media_type).copied();
+    // The browser's own reader runs it apart from every page, and only where no sandbox is around it.
+    let pdf = kept.media_type == PDF && kept.bytes.starts_with(b"%PDF-");
+    let shown = shown.or(pdf.then_some(PDF));
+    let kind = shown.unwrap_or("application/octet-stream");
     let how = if inline && shown.is_some() { "inline" } else { "attachment" };
+    let policy = if inline && pdf { PDF_POLICY } else { POLICY };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (header::CONTENT_DISPOSITION, disposition(how, kept.name)),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
-        ),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
     ];
     (headers, kept.bytes).into_response()
 }

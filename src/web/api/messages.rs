@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State as Get;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(list_messages))
         .routes(routes!(show_message))
         .routes(routes!(show_raw))
+        .routes(routes!(show_page))
         .routes(routes!(unseal_message))
         .routes(routes!(list_ticket_messages, write_message))
 }
@@ -166,6 +167,65 @@ pub(super) fn shown_raw(view: RawView) -> Result<Vec<u8>, Problem> {
             Err(Problem::new(StatusCode::FORBIDDEN, "sealed", text))
         }
     }
+}
+
+/// What of a formatted message is shown.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PageWish {
+    /// Load pictures from where the sender put them, who then knows that somebody looks.
+    #[serde(default)]
+    #[param(required = false)]
+    pictures: bool,
+}
+
+/// Embedded pictures of one message together, in bytes.
+const EMBEDDED_BYTES_MAX: i64 = 8_000_000;
+
+/// Show a message as its sender formatted it
+///
+/// A page for a frame: sanitised, with embedded pictures in it, under a policy that runs nothing and loads nothing but,
+/// if it is wished, pictures.
+#[utoipa::path(get, path = "/messages/{id}/page", tag = "messages",
+    params(("id" = Uuid, Path, description = "its id"), PageWish),
+    responses((status = 200, content_type = "text/html", body = String), Errors))]
+async fn show_page(
+    Get(state): Get<State>,
+    _: Reader,
+    id: Id,
+    Filters(wish): Filters<PageWish>,
+) -> Result<Response, Problem> {
+    let store = &state.engine.store;
+    let message = store.message(id.of("message")?).await?;
+    let mut html = message.html.ok_or_else(|| Problem::no_such("formatted text"))?;
+    if wish.pictures {
+        html = html.replace(" data-src=\"", " src=\"");
+    }
+    let mut room = EMBEDDED_BYTES_MAX;
+    for file in message.attachments {
+        let Some(name) = file.content_id.filter(|_| files::is_picture(&file.media_type)) else {
+            continue;
+        };
+        let address = format!("src=\"cid:{name}\"");
+        if file.size > room || !html.contains(&address) {
+            continue;
+        }
+        let Some(bytes) = store.attachment(file.id).await?.bytes else { continue };
+        room -= file.size;
+        let bytes = data_encoding::BASE64.encode(&bytes);
+        html = html.replace(&address, &format!("src=\"data:{};base64,{bytes}\"", file.media_type));
+    }
+    let pictures = if wish.pictures { "data: https: http:" } else { "data:" };
+    let policy = format!(
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src {pictures}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    );
+    let page = format!(
+        "<!doctype html><html><head><meta charset=\"utf-8\"></head><body>{html}</body></html>"
+    );
+    let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
+    Ok((headers, Html(page)).into_response())
 }
 
 /// Why a secret is looked at.

@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(show_ticket, change::change_ticket, change::delete_ticket))
         .routes(routes!(change::merge_ticket))
         .routes(routes!(change::unmerge_ticket))
+        .routes(routes!(change::list_merged))
         .routes(routes!(change::split_ticket))
         .routes(routes!(list_ticket_events))
         .routes(routes!(list_words))

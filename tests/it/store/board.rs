@@ -5,10 +5,13 @@ use tributary::model::{Address, Event, Meaning, Priority, Rating, ThreadKey, Tic
 use tributary::store::{By, StatsFilter, TicketFilter, TicketKey, TicketPatch};
 
 use super::ingest::chat;
-use super::{ANNA, BOB, Kit, agent, chat_channel, mail, mail_channel, on_both, start, ticket_of};
+use super::{
+    ANNA, BOB, Kit, agent, chat_channel, days, mail, mail_channel, on_both, start, ticket_of,
+};
 
 on_both! {
     figures_count_what_happened_within_the_span_and_what_is_left_after_it
+    what_was_opened_again_was_no_backlog_while_it_was_solved
     a_judgement_counts_on_its_day_and_for_its_ticket
     the_words_of_tickets_are_listed_once
 }
@@ -127,6 +130,32 @@ async fn a_judgement_counts_on_its_day_and_for_its_ticket(kit: Kit) {
     assert_eq!(board.channels[0].ratings, 3);
     let other = TicketFilter { channel: vec!["mail".to_owned()], ..any() };
     assert_eq!(kit.store.board(span, &other).await.unwrap().total.ratings, 0);
+}
+
+/// A past period shows what stood open then, whatever became of its tickets since.
+async fn what_was_opened_again_was_no_backlog_while_it_was_solved(kit: Kit) {
+    let channel = mail_channel("mail");
+    let ticket = ticket_of(&kit.arrive(&channel, mail(ANNA, "m1")).await);
+    ticket_of(&kit.arrive(&channel, mail(BOB, "m2")).await);
+    let set = async |status, at: i64| {
+        let patch = TicketPatch { status: Some(status), ..TicketPatch::default() };
+        let by = By { actor: agent(), version: None, once: None, now: days(at) };
+        kit.store.change_ticket(ticket, patch, by).await.unwrap();
+    };
+    let backlog = async || {
+        let board = kit.store.board((start(), days(6)), &any()).await.unwrap();
+        board.days.iter().map(|day| day.backlog).collect::<Vec<_>>()
+    };
+    assert_eq!(backlog().await, [2, 2, 2, 2, 2, 2, 2]);
+    set(TicketStatus::Solved, 1).await;
+    let before = backlog().await;
+    assert_eq!(before, [2, 1, 1, 1, 1, 1, 1]);
+    set(TicketStatus::Open, 4).await;
+    assert_eq!(backlog().await, [2, 1, 1, 1, 2, 2, 2]);
+    set(TicketStatus::Solved, 5).await;
+    assert_eq!(backlog().await, [2, 1, 1, 1, 2, 1, 1]);
+    let past = kit.store.board((start(), days(3)), &any()).await.unwrap();
+    assert_eq!(past.total.backlog, 1);
 }
 
 async fn the_words_of_tickets_are_listed_once(kit: Kit) {

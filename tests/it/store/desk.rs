@@ -98,6 +98,9 @@ async fn a_draft_is_kept_for_its_person_replaced_and_forgotten(kit: Kit) {
     let kept = store.draft(person(LENA), ticket).await.unwrap();
     assert_eq!(kept, Some(draft("half an answer, 请稍等")));
     assert_eq!(store.forget_old_drafts(days(29)).await.unwrap(), 0);
+    // Whoever writes is seen by the others, for as long as they go on.
+    assert_eq!(store.drafting(ticket, start()).await.unwrap(), [person(LENA).uuid()]);
+    assert!(store.drafting(ticket, later(1)).await.unwrap().is_empty());
     store.keep_draft(person(LENA), ticket, draft("  ")).await.unwrap();
     assert_eq!(store.draft(person(LENA), ticket).await.unwrap(), None);
     store.keep_draft(person(LENA), ticket, draft("forgotten")).await.unwrap();

@@ -344,6 +344,10 @@ async fn a_joined_contact_is_parted_again(kit: Kit) {
     let since = ticket_of(&kit.arrive_at(&channel, mail(BOB, "3"), later(1)).await);
     let hers = ticket_of(&kit.arrive_at(&channel, mail(ANNA, "4"), later(1)).await);
     assert_eq!(kit.ticket(since).await.contact.id, a.contact.id);
+    let told = kit.store.merged_contacts(anna).await.unwrap();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((told.id, told.tickets), (bob.uuid(), 1));
+    assert_eq!(told.addresses, [BOB]);
     kit.store.unmerge_contact(bob, by()).await.unwrap();
     for (ticket, contact) in [(b.id.into(), bob), (since, bob), (a.id.into(), anna), (hers, anna)] {
         assert_eq!(kit.ticket(ticket).await.contact.id, contact.uuid());

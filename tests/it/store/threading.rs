@@ -19,6 +19,7 @@ on_both! {
     a_stranger_who_names_a_ticket_gets_one_of_his_own
     an_answer_to_a_merged_ticket_reaches_the_survivor
     a_merge_is_undone_without_a_loss
+    what_undoing_a_merge_moves_is_told_before
     after_a_merge_an_answer_goes_to_whoever_wrote_last
     a_copied_person_who_answers_the_customer_stays_in_the_ticket
     a_third_persons_answer_does_not_replace_the_customer
@@ -174,6 +175,22 @@ async fn a_merge_is_undone_without_a_loss(kit: Kit) {
     assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
     let trail = kit.store.ticket_events(bobs.uuid(), 0, 50).await.unwrap();
     assert!(trail.iter().any(|event| event.kind == "ticket.unmerged"));
+}
+
+async fn what_undoing_a_merge_moves_is_told_before(kit: Kit) {
+    let channel = mail_channel("mail");
+    let annas = open(&kit, &channel, ANNA, "a").await;
+    let bobs = open(&kit, &channel, BOB, "b").await;
+    let patch = TicketPatch { tags: Some(vec!["theirs".to_owned()]), ..TicketPatch::default() };
+    kit.store.change_ticket(bobs, patch, by()).await.unwrap();
+    let before = kit.ticket(bobs).await;
+    merge(&kit, bobs, annas).await;
+    let told = kit.store.merged_tickets(annas).await.unwrap();
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((told.id, told.messages, &told.status), (bobs.uuid(), 1, &before.status));
+    assert_eq!(told.tags, ["theirs"]);
+    kit.store.unmerge_ticket(bobs, by()).await.unwrap();
+    assert!(kit.store.merged_tickets(annas).await.unwrap().is_empty());
 }
 
 /// W9: after a merge the answer went to the other customer.

@@ -115,6 +115,17 @@ impl Browser {
         self.post("/url", &json!({ "url": url })).await;
     }
 
+    /// Something that only this browser's own protocol (`DevTools`) can do.
+    pub async fn command(&self, name: &str, parameters: Value) -> Value {
+        self.post("/goog/cdp/execute", &json!({ "cmd": name, "params": parameters })).await
+    }
+
+    /// Loads everything anew from now on.
+    pub async fn without_cache(&self) {
+        self.command("Network.enable", json!({})).await;
+        self.command("Network.setCacheDisabled", json!({ "cacheDisabled": true })).await;
+    }
+
     pub async fn reload(&self) {
         self.post("/refresh", &json!({})).await;
     }
@@ -165,6 +176,21 @@ impl Browser {
             .collect();
         let source = json!({ "type": "key", "id": "keyboard", "actions": keys });
         self.post("/actions", &json!({ "actions": [source] })).await;
+    }
+
+    /// The element that a selector finds, as soon as it is seen.
+    pub async fn seen(&self, selector: &str) -> Element {
+        let script = format!(
+            "const found = document.querySelector(\"{selector}\"); \
+             return found && found.checkVisibility() ? found : null"
+        );
+        self.element(selector, &script).await
+    }
+
+    /// Clicks what a selector finds, as soon as it is seen.
+    pub async fn click_on(&self, selector: &str) {
+        let element = self.seen(selector).await;
+        self.click(&element).await;
     }
 
     /// Another tab of the same browser; returns its handle and makes it the current one.

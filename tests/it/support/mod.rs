@@ -16,6 +16,7 @@ pub mod answers;
 pub mod app;
 pub mod browser;
 pub mod clamav;
+pub mod crowd;
 pub mod daemon;
 pub mod demo;
 pub mod desk;

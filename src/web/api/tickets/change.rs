@@ -1,5 +1,6 @@
 //! What is done to a ticket: changed, merged, split, deleted.
 
+use axum::Json;
 use axum::extract::State as Get;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,13 +10,16 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::super::{Problem, State};
-use super::super::access::{Admin, Agent};
+use super::super::access::{Admin, Agent, Reader};
 use super::super::check;
 use super::super::describe::Errors;
 use super::super::once::{IfMatch, Wish, answered, by, shown};
+use super::super::page::Page;
 use super::super::read::{Body, Id, emptied};
 use crate::model::{ActorKind, Priority, TicketId, TicketStatus};
-use crate::store::{Combined, Principal, StoreError, TicketName, TicketPatch, TicketView};
+use crate::store::{
+    Combined, MergedTicket, Principal, StoreError, TicketName, TicketPatch, TicketView,
+};
 
 /// Longest subject: RFC 5322 lets no line be longer.
 pub(super) const SUBJECT_CHARS_MAX: usize = 500;
@@ -142,6 +146,22 @@ pub(super) async fn merge_ticket(
     let into = named(&state, "into", &value.into).await?;
     let by = by(caller, &version, once, state.engine.clock.now());
     answered(store.merge_ticket(from, into, by).await?, StatusCode::OK)
+}
+
+/// List what was merged into a ticket
+///
+/// With what undoing it would move. Merges of earlier versions, which kept no record, are not in it.
+#[utoipa::path(get, path = "/tickets/{id}/merged", tag = "tickets",
+    params(("id" = String, Path, description = "id or number")),
+    responses((status = 200, body = Page<MergedTicket>), Errors))]
+pub(super) async fn list_merged(
+    Get(state): Get<State>,
+    _: Reader,
+    id: Id,
+) -> Result<Json<Page<MergedTicket>>, Problem> {
+    let store = &state.engine.store;
+    let ticket = store.ticket_id(id.ticket()?).await?;
+    Ok(Json(Page { items: store.merged_tickets(ticket).await?, next_cursor: None }))
 }
 
 /// Undo the merge of a ticket

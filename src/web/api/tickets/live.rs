@@ -1,11 +1,12 @@
-//! What happens in this moment in a ticket whose customer is in a web chat: typing, reading, being there.
-//! None of it is kept in the trail.
+//! What happens in this moment in a ticket: a colleague who writes too; a customer in a web chat who types, reads, is
+//! there. None of it is kept in the trail.
 
 use axum::Json;
 use axum::extract::State as Get;
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::super::super::{Problem, State};
 use super::super::access::{Agent, Reader};
@@ -19,11 +20,16 @@ const TYPING: chrono::Duration = chrono::Duration::seconds(8);
 /// Seen within this time is here; it is noted every 45 seconds.
 const HERE: chrono::Duration = chrono::Duration::seconds(100);
 
-/// Customers who wrote into the ticket by web chat.
+/// Drafts are handed over every few seconds while somebody writes: with none for so long, they stopped.
+const WRITING: chrono::Duration = chrono::Duration::seconds(12);
+
+/// Who is at a ticket.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Live {
-    /// One for each.
+    /// Customers who wrote into it by web chat.
     visitors: Vec<LiveVisitor>,
+    /// Ids of other people of the desk who are writing a reply or a note just now.
+    writing: Vec<Uuid>,
 }
 
 /// A customer in a web chat.
@@ -41,12 +47,12 @@ struct LiveVisitor {
 
 /// See who is there
 ///
-/// For tickets of web chats: is the customer there, and typing?
+/// Who else of the desk writes here just now; and for web chats: is the customer there, and typing?
 #[utoipa::path(get, path = "/tickets/{id}/live", tag = "tickets", params(("id" = String, Path)),
     responses((status = 200, body = Live), Errors))]
 pub(super) async fn show_live(
     Get(state): Get<State>,
-    _: Reader,
+    Reader(caller): Reader,
     id: Id,
 ) -> Result<Json<Live>, Problem> {
     let (store, now) = (&state.engine.store, state.engine.clock.now());
@@ -61,7 +67,9 @@ pub(super) async fn show_live(
             typing: known.typing_until.is_some_and(|until| until > now),
         });
     }
-    Ok(Json(Live { visitors }))
+    let mut writing = store.drafting(ticket, now - WRITING).await?;
+    writing.retain(|one| Some(*one) != caller.actor.id);
+    Ok(Json(Live { visitors, writing }))
 }
 
 /// Show that one is typing

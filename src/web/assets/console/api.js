@@ -62,10 +62,21 @@ export const api = {
   forgetView: (id) => call("DELETE", `/views/${id}`),
   messages: (ticket, cursor) => call("GET", `/tickets/${ticket}/messages${query({ limit: 200, cursor })}`),
   suggestions: (ticket) => call("GET", `/tickets/${ticket}/suggestions`),
-  trail: (ticket) => call("GET", `/tickets/${ticket}/events${query({ limit: 200 })}`),
+  trail: (ticket, cursor) => call("GET", `/tickets/${ticket}/events${query({ limit: 200, cursor })}`),
   change: (ticket, version, patch) => call("PATCH", `/tickets/${ticket}`, { body: patch, version }),
   write: (ticket, message, key, version) =>
     call("POST", `/tickets/${ticket}/messages`, { body: message, key, version }),
+  live: (ticket) => call("GET", `/tickets/${ticket}/live`),
+  typing: (ticket) => call("POST", `/tickets/${ticket}/typing`),
+  macros: () => call("GET", "/macros"),
+  addMacro: (what) => call("POST", "/macros", { body: what }),
+  changeMacro: (id, version, what) => call("PATCH", `/macros/${id}`, { body: what, version }),
+  forgetMacro: (id) => call("DELETE", `/macros/${id}`),
+  useMacro: (ticket, macro, how, key, version) => call("POST", `/tickets/${ticket}/macros/${encodeURIComponent(macro)}`, { body: how, key, version }),
+  merged: (noun, id) => call("GET", `/${noun}/${id}/merged`),
+  unmerge: (noun, id) => call("POST", `/${noun}/${id}/unmerge`, { key: wish() }),
+  joinContact: (contact, into) => call("POST", `/contacts/${contact}/merge`, { body: { into }, key: wish() }),
+  contacts: (filter) => call("GET", `/contacts${query(filter)}`),
   merge: (ticket, into, key) => call("POST", `/tickets/${ticket}/merge`, { body: { into }, key }),
   upload: (file, key) => {
     const form = new FormData();
@@ -75,6 +86,7 @@ export const api = {
   channels: () => call("GET", "/channels"),
   pause: (name) => call("POST", `/channels/${name}/pause`),
   resume: (name) => call("POST", `/channels/${name}/resume`),
+  checkChannel: (name) => call("POST", `/channels/${name}/check`),
   outbox: (filter) => call("GET", `/outbox${query(filter ?? {})}`),
   delivery: (id, action) => call("POST", `/outbox/${id}/${action}`),
   callbacks: (filter) => call("GET", `/callbacks${query({ limit: 100, ...filter })}`),
@@ -104,6 +116,8 @@ export const api = {
 
 /** Where an attachment is. */
 export const attachment = (id) => `${PREFIX}/attachments/${id}`;
+/** Where a message is as its sender formatted it, for a frame. */
+export const formatted = (id, pictures) => `${PREFIX}/messages/${id}/page${pictures ? "?pictures=true" : ""}`;
 /** Where a message is as it came. */
 export const raw = (id) => `${PREFIX}/messages/${id}/raw`;
 
@@ -114,7 +128,7 @@ const KINDS = [
   "ticket.absorbed", "ticket.unmerged", "ticket.released", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",
   "callback.requested", "callback.due", "callback.updated", "callback.refused",
-  "person.mentioned",
+  "person.mentioned", "contact.merged", "contact.unmerged",
 ];
 
 /** Calls for everything that happens; the browser connects again by itself and misses nothing. */

@@ -9,6 +9,8 @@ import { ago, bytes, moment, say } from "./words.js";
 const UNDO_SECONDS = 4;
 /** After so long without a key, the draft is kept. */
 const KEEP_AFTER = 600;
+/** While somebody writes on and on, the draft is handed over so often all the same, and the customer sees that they type. */
+const TELL_EVERY = 4000;
 /** How near the end of a reply window is told. */
 const NEAR = 24 * 3600 * 1000;
 
@@ -34,7 +36,7 @@ export class Composer {
     this.tabs = h("div.tabs", { role: "group", "aria-label": say("kind_of_message") }, ["reply", "note"].map((kind) =>
       h("button.tab", { type: "button", data: { kind }, on: { click: () => this.choose(kind) } }, say(kind))));
     this.text = h("textarea", { rows: 4, dir: "auto", value: begun.text, on: {
-      input: () => { this.known ??= page.ticket.version; this.keep(); this.count(); this.name(); },
+      input: () => { this.known ??= page.ticket.version; this.keep(); this.count(); this.name(); this.tell(); this.slash(); },
       focus: () => { if (!this.text.value) this.known = page.ticket.version; },
       blur: () => this.handOver(),
       keydown: (event) => this.key(event),
@@ -43,6 +45,8 @@ export class Composer {
     this.names = h("div.mentions", { role: "group", "aria-label": say("mention"), hidden: true });
     const pick = h("input", { type: "file", multiple: true, hidden: true, on: { change: () => { this.add(pick.files); pick.value = ""; } } });
     this.listed = h("div.files");
+    this.extra = h("div.files");
+    this.via = h("select.via", { "aria-label": say("by_which"), hidden: true, on: { change: () => this.choose(this.kind) } });
     this.counter = h("span.small.counter", { role: "status" });
     this.later = h("input.later", { type: "datetime-local", "aria-label": say("send_at"), hidden: true });
     this.laterButton = h("button", { type: "button", "aria-expanded": "false", on: { click: () => this.plan(this.later.hidden) } }, say("later"));
@@ -51,11 +55,12 @@ export class Composer {
       dragover: (event) => event.preventDefault(),
       drop: (event) => { event.preventDefault(); this.add(event.dataTransfer.files); },
     } },
-    h("div.bar", null, this.tabs, this.counter), this.names, this.text, this.listed,
-    h("div.bar", null, pick, h("button", { type: "button", on: { click: () => pick.click() } }, say("attach")),
-      this.laterButton, this.later, h("span.small.hint", null, "Ctrl ⏎"), this.button));
+    h("div.bar", null, this.tabs, this.via, this.counter), this.names, this.text, this.extra, this.listed,
+    h("div.bar", null, pick, h("button", { type: "button", title: say("canned"), on: { click: () => this.canned() } }, h("span", { "aria-hidden": true }, "/ "), h("span.wide", null, say("canned"))), h("button", { type: "button", on: { click: () => pick.click() } }, say("attach")),
+      this.laterButton, this.later, h("span.small.hint.wide", null, "Ctrl ⏎"), this.button));
     this.leave = () => this.handOver(true);
     window.addEventListener("pagehide", this.leave);
+    this.drawWays();
     this.choose(this.kind);
   }
 
@@ -70,9 +75,10 @@ export class Composer {
     this.kind = kind;
     const ticket = this.page.ticket;
     const name = ticket.contact.name || ticket.contact.identities[0]?.value || say("customer");
-    this.text.placeholder = kind === "note" ? say("note_hint") : say({ call: "reply_by_call", sms: "reply_by_sms" }[this.channel()?.capabilities.goes_as] ?? "reply_to", { name, channel: ticket.channel });
+    this.text.placeholder = kind === "note" ? say("note_hint") : say({ call: "reply_by_call", sms: "reply_by_sms" }[this.channel()?.capabilities.goes_as] ?? "reply_to", { name, channel: this.channel()?.name ?? ticket.channel });
     this.text.setAttribute("aria-label", this.text.placeholder);
     this.laterButton.hidden = kind === "note";
+    this.via.hidden = kind === "note" || this.via.options.length < 2;
     if (kind === "note") this.plan(false);
     this.button.textContent = kind === "note" ? say("leave_note") : say("send");
     this.element.classList.toggle("note", kind === "note");
@@ -131,11 +137,86 @@ export class Composer {
 
   // ---- how much finds room, and until when ----
 
+  /** By which the reply goes: where the customer wrote, unless another one is chosen. */
   channel() {
-    return this.page.channels.find((one) => one.name === this.page.ticket.channel);
+    return this.page.channels.find((one) => one.name === (this.via.value || this.page.ticket.channel));
+  }
+
+  /** Other channels that reach one of the customer's addresses. */
+  drawWays() {
+    const { channel, contact } = this.page.ticket;
+    const reaches = (one) => contact.identities.some((identity) =>
+      one.capabilities.schemes.includes(identity.scheme) && (!identity.scope || identity.scope === one.name));
+    const others = this.page.channels.filter((one) => one.name !== channel && one.capabilities.sends && reaches(one));
+    const now = this.via.value;
+    fill(this.via, ["", ...others.map((one) => one.name)].map((name) => h("option", { value: name, selected: name === now }, name || channel)));
+  }
+
+  // ---- canned answers and templates ----
+
+  /** A slash where a line begins asks for a canned answer. */
+  slash() {
+    const at = this.text.selectionStart;
+    if (!/(^|\n)\/$/.test(this.text.value.slice(0, at))) return;
+    this.text.setRangeText("", at - 1, at, "end");
+    this.canned(() => this.text.setRangeText("/", at - 1, at - 1, "end"));
+  }
+
+  async canned(none) {
+    const { chooseMacro, deeds } = await import("./macros.js");
+    const back = () => { none?.(); this.text.focus(); };
+    await chooseMacro(this.page.ticket, (macro, text) => {
+      if (text) this.insert(text);
+      this.macro = Object.keys(macro.actions).length ? { id: macro.id, words: `${macro.name}: ${deeds(macro.actions)}` } : null;
+      // With nothing to say there is nothing to wait for.
+      if (!text && this.macro) {
+        this.finish(this.macro);
+        this.macro = null;
+      }
+      this.drawExtra();
+    }, back).catch((problem) => { toast(say("failed", { why: problem.message }), { error: true }); back(); });
+  }
+
+  /** Does what a macro does besides its text. */
+  async finish(macro) {
+    try {
+      await this.page.finish(macro.id);
+      toast(say("done", { what: macro.words }));
+    } catch (problem) {
+      toast(say("failed", { why: problem.message }), { error: true });
+    }
+  }
+
+  /** What goes along with the text. */
+  drawExtra() {
+    const chip = (words, drop) => h("span.file", null, h("span", null, words), h("button.link", { type: "button", "aria-label": `${say("drop")}: ${words}`, on: { click: drop } }, "×"));
+    fill(this.extra,
+      this.macro ? chip(this.macro.words, () => { this.macro = null; this.drawExtra(); }) : null,
+      this.template ? chip(`${say("template")}: ${this.template.name} (${this.template.language})`, () => { this.template = null; this.drawExtra(); }) : null,
+      this.kind === "reply" && !this.template && this.channel()?.capabilities.templates
+        ? h("button.small", { type: "button", on: { click: () => this.askTemplate() } }, `${say("template")}…`) : null);
+  }
+
+  /** Which template, and what goes into its blanks: the service knows whether it fits. */
+  askTemplate() {
+    const field = (name, props) => h("label", null, h("span.small", null, say(`template.${name}`)), h(props?.rows ? "textarea" : "input", { name, ...props }));
+    const box = h("dialog", { "aria-label": say("template") });
+    const form = h("form", { method: "dialog", on: { submit: () => {
+      const { name, language, blanks } = Object.fromEntries(new FormData(form));
+      const texts = blanks.split("\n").map((text) => text.trim()).filter(Boolean);
+      this.template = { name: name.trim(), language: language.trim(),
+        components: texts.length ? [{ type: "body", parameters: texts.map((text) => ({ type: "text", text })) }] : [] };
+      this.drawExtra();
+    } } }, h("h2", null, say("template")), field("name", { required: true }), field("language", { required: true, value: "en_US" }), field("blanks", { rows: 3 }),
+    h("div.choices", null, h("button.primary", null, say("confirm")), h("button", { type: "button", on: { click: () => box.close() } }, say("cancel"))));
+    box.append(form);
+    box.addEventListener("close", () => { box.remove(); this.text.focus(); });
+    document.body.append(box);
+    box.showModal();
   }
 
   count() {
+    this.drawExtra();
     const can = this.channel()?.capabilities;
     if (this.kind === "note" || !can) {
       fill(this.counter);
@@ -159,7 +240,8 @@ export class Composer {
   /** When the channel takes no answer any more; null: never. */
   windowEnds(can) {
     const last = this.page.ticket.last_inbound_at;
-    if (!can.reply_window_seconds || !last) return null;
+    // How long ago they wrote elsewhere says nothing.
+    if (!can.reply_window_seconds || !last || this.via.value) return null;
     return new Date(last).getTime() + can.reply_window_seconds * 1000;
   }
 
@@ -179,6 +261,17 @@ export class Composer {
       this.keep();
       this.text.focus();
     } } }, `@${one.name}`)));
+  }
+
+  // ---- who sees that somebody writes ----
+
+  /** Tells the customer, and by the draft the colleagues. */
+  tell() {
+    const now = Date.now();
+    if (now - (this.told ?? 0) < TELL_EVERY || !this.text.value) return;
+    this.told = now;
+    this.handOver();
+    if (this.kind === "reply") api.typing(this.page.ticket.id).catch(() => {});
   }
 
   // ---- drafts ----
@@ -236,6 +329,7 @@ export class Composer {
   /** With nothing written, there is nothing that could be out of date. */
   ticketChanged() {
     if (!this.text.value) this.known = this.page.ticket.version;
+    this.drawWays();
     this.count();
   }
 
@@ -269,7 +363,13 @@ export class Composer {
 
   send() {
     const text = this.text.value.trim();
-    if ((!text && !this.files.length) || this.files.some((file) => !file.id)) return;
+    if ((!text && !this.files.length && !this.template) || this.files.some((file) => !file.id)) return;
+    if (this.kind === "reply" && this.page.writing.length && !this.warned) {
+      // Two answers to one question are worse than one that waits.
+      this.warned = true;
+      toast(say("writes_stop", { name: this.page.writing.join(", ") }), { error: true, seconds: 8 });
+      return;
+    }
     const message = { kind: this.kind, text, attachments: this.files.map((file) => file.id) };
     const at = this.later.hidden || !this.later.value ? null : new Date(this.later.value);
     if (at && at <= new Date()) {
@@ -277,12 +377,17 @@ export class Composer {
       return;
     }
     if (at) message.send_at = at.toISOString();
-    const before = { kind: this.kind, text: this.text.value, files: this.files, known: this.known, later: this.later.value };
+    if (this.kind === "reply" && this.via.value) message.via = this.via.value;
+    if (this.kind === "reply" && this.template) message.template = this.template;
+    const before = { kind: this.kind, text: this.text.value, files: this.files, known: this.known, later: this.later.value,
+      via: this.via.value, macro: this.macro, template: this.template };
     // Until it is taken, the draft stays with the daemon: whoever closes the page now finds it again.
     this.handOver();
     this.sending = true;
     this.text.value = "";
     this.files = [];
+    this.macro = null;
+    this.template = null;
     this.plan(false);
     this.drawFiles();
     this.count();
@@ -315,6 +420,9 @@ export class Composer {
     this.text.value = since ? `${before.text}\n${since}` : before.text;
     this.files = before.files.concat(this.files);
     this.known = before.known;
+    this.via.value = before.via;
+    this.macro ??= before.macro;
+    this.template ??= before.template;
     this.choose(before.kind);
     if (before.later) {
       this.plan(true);
@@ -331,6 +439,7 @@ export class Composer {
       this.known = this.page.ticket.version;
       this.saved ||= " ";
       await this.handOver();
+      if (before.macro) await this.finish(before.macro);
       this.page.refresh();
     } catch (problem) {
       this.restore(before);

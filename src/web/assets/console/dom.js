@@ -39,6 +39,17 @@ export function fill(parent, ...children) {
   parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
 }
 
+/** Makes these the children of a place; what is among them already is not taken out in between. */
+export function settle(parent, children) {
+  const wanted = new Set(children);
+  for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
+  let at = parent.firstChild;
+  for (const child of children) {
+    if (child === at) at = at.nextSibling;
+    else parent.insertBefore(child, at);
+  }
+}
+
 /** Says something for a while; with an action, offers a button. */
 export function toast(text, { action, label, seconds = 5, error = false } = {}) {
   const box = h("div.toast", { class: error ? "error" : "" }, h("span", null, text));

@@ -3,11 +3,14 @@
 
 import { api, query } from "./api.js";
 import { h, fill, toast } from "./dom.js";
-import { ago, moment, say } from "./words.js";
+import { say, when } from "./words.js";
 
-const PAGE = 50;
+/** Two screens: the first is seen at once, and further ones come before anybody gets there. */
+const PAGE = 30;
 /** As many as the daemon gives at once. */
 const MOST = 200;
+/** So far from the end, in points, the next page is asked for. */
+const AHEAD = 900;
 const SORT = "-updated_at";
 
 export const VIEWS = [
@@ -23,27 +26,21 @@ export const VIEWS = [
   { name: "all", filter: { sort: SORT } },
 ];
 
-/** What a list can be narrowed by, with the values that there are. */
-export function filterBar(filter, words, people, change, save) {
-  const choice = (name, label, values) => h("label", null, h("span.small", null, label),
-    h("select", { name, on: { change: (event) => change(name, event.target.value) } },
-      [["", say("any")], ...values, ...(filter[name] && !values.some(([value]) => value === filter[name]) ? [[filter[name], filter[name]]] : [])]
-        .map(([value, text]) => h("option", { value, selected: value === (filter[name] ?? "") }, text))));
-  const plain = (names) => names.map((name) => [name, name]);
-  return h("div.narrow", { id: "narrow" },
-    choice("status", say("status"), ["open", "pending", "solved", "closed", "spam"].map((one) => [one, say(`status.${one}`)])),
-    choice("priority", say("priority"), ["low", "normal", "high", "urgent"].map((one) => [one, say(`priority.${one}`)])),
-    choice("channel", say("channel"), plain(words.channels)),
-    choice("queue", say("queue"), [["none", say("none")], ...plain(words.queues)]),
-    choice("tag", say("tags"), plain(words.tags)),
-    choice("assignee", say("assignee"), [["me", say("me")], ["none", say("nobody")], ...people.map((one) => [one.id, one.name])]),
-    choice("waiting", say("waiting_for"), [["us", say("waiting.us")], ["customer", say("waiting.customer")]]),
-    h("button.small.save-view", { type: "button", on: { click: save } }, say("save_view")));
+/** The answer that is due, louder when it is late. */
+function due(ticket) {
+  if (!ticket.due_at || !["open", "pending"].includes(ticket.status)) return null;
+  const late = new Date(ticket.due_at) < new Date();
+  return h("span.tag.due", { class: late ? "late" : "" }, when(ticket.due_at, late ? "clock_late" : "clock"));
 }
 
+/** The first page of the first list: it may be asked for before there is a place to show it. */
+export const firstPage = () => api.tickets({ ...VIEWS[0].filter, limit: PAGE });
+
 export class TicketList {
-  constructor(parent, desk) {
+  /** `early`: the first page, on its way. */
+  constructor(parent, desk, early) {
     this.parent = parent;
+    this.early = early;
     this.desk = desk;
     this.view = null;
     this.q = "";
@@ -52,6 +49,8 @@ export class TicketList {
     this.marked = null;
     this.picked = new Set();
     this.turn = 0;
+    // Whoever scrolls meets no end: the next page is there before they are.
+    this.ends = new IntersectionObserver(([end]) => { if (end.isIntersecting) this.further(); }, { root: parent, rootMargin: `0px 0px ${AHEAD}px` });
   }
 
   async show(view, q) {
@@ -72,7 +71,9 @@ export class TicketList {
   async read(limit, cursor, anew) {
     const turn = ++this.turn;
     try {
-      const found = await api.tickets({ ...this.view.filter, q: this.q, limit, cursor });
+      const early = this.early;
+      this.early = null;
+      const found = await (early ?? api.tickets({ ...this.view.filter, q: this.q, limit, cursor }));
       if (turn !== this.turn) return;
       if (anew && found.next_cursor && this.items.length > found.items.length) {
         // Further pages were read before: they stay, as far as they are not at the top now.
@@ -80,8 +81,12 @@ export class TicketList {
         const last = found.items[found.items.length - 1].updated_at;
         this.items = found.items.concat(this.items.filter((ticket) => !seen.has(ticket.id) && ticket.updated_at <= last));
       } else {
-        this.items = anew ? found.items : this.items.concat(found.items);
         this.cursor = found.next_cursor;
+        if (!anew) {
+          this.append(found.items);
+          return;
+        }
+        this.items = found.items;
       }
       this.draw();
     } catch (problem) {
@@ -97,10 +102,36 @@ export class TicketList {
       fill(this.parent, this.empty());
       return;
     }
-    const more = this.cursor &&
-      h("button.more", { type: "button", on: { click: () => this.read(PAGE, this.cursor, false) } }, say("more"));
-    fill(this.parent, this.bulk(), h("ul", { role: "list" }, this.items.map((ticket) => this.row(ticket))), more);
+    fill(this.parent, h("div.bulk-place"), h("ul", { role: "list" }, this.items.map((ticket) => this.row(ticket))), this.end());
+    this.drawBulk();
     this.parent.scrollTop = top;
+  }
+
+  /** A further page below what is there, which stays as it is. */
+  append(items) {
+    const known = new Set(this.items.map((ticket) => ticket.id));
+    const fresh = items.filter((ticket) => !known.has(ticket.id));
+    this.items.push(...fresh);
+    this.parent.querySelector("ul")?.append(...fresh.map((ticket) => this.row(ticket)));
+    this.parent.querySelector(".more")?.remove();
+    const end = this.end();
+    if (end) this.parent.append(end);
+  }
+
+  /** What stands below the last row, if there are more. */
+  end() {
+    this.ends.disconnect();
+    if (!this.cursor) return null;
+    const more = h("button.more", { type: "button", on: { click: () => this.further() } }, say("more"));
+    this.ends.observe(more);
+    return more;
+  }
+
+  async further() {
+    if (this.reading || !this.cursor) return;
+    this.reading = true;
+    await this.read(PAGE, this.cursor, false);
+    this.reading = false;
   }
 
   empty() {
@@ -120,62 +151,32 @@ export class TicketList {
         "aria-current": String(ticket.number) === this.marked ? "true" : null,
       },
       h("span.line", null, h("b.name", null, ticket.unread ? h("span.new", { role: "img", "aria-label": say("unread"), title: say("unread") }) : null, name),
-        h("time", { title: moment(ticket.updated_at) }, ago(ticket.updated_at))),
+        when(ticket.updated_at)),
       h("span.subject", null, ticket.subject || `#${ticket.number}`),
       h("span.line.small", null,
         h("span", null, h("span.dot", { class: ticket.status }), `#${ticket.number} · ${ticket.channel}`),
-        h("span", null,
+        h("span", null, due(ticket),
+          ticket.snoozed_until ? h("span.tag", null, when(ticket.snoozed_until, "snoozed")) : null,
           ticket.priority === "urgent" || ticket.priority === "high" ? h("span.tag", { class: ticket.priority }, say(`priority.${ticket.priority}`)) : null,
-          ticket.tags.slice(0, 2).map((tag) => h("span.tag", null, tag)),
+          ticket.tags.slice(0, ticket.due_at ? 1 : 2).map((tag) => h("span.tag", null, tag)),
           person ? h("span.avatar", { title: person.name }, [...person.name].slice(0, 1).join("")) : null))));
   }
 
   pick(id, picked) {
     if (picked) this.picked.add(id);
     else this.picked.delete(id);
-    const old = this.parent.querySelector(".bulk");
-    const bar = this.bulk();
-    if (old) old.replaceWith(bar);
+    this.drawBulk();
   }
 
-  /** What can be done with all that are marked. Always there, so that nothing jumps. */
-  bulk() {
-    const number = this.picked.size;
-    const act = (words, patch) => h("button.small", { type: "button", on: { click: () => this.change(patch) } }, words);
-    const choice = (label, values, patch) => h("select", { "aria-label": label, on: { change: (event) => this.change(patch(event.target.value)) } },
-      h("option", { value: "", selected: true }, label), values.map(([value, text]) => h("option", { value }, text)));
-    return h("div.bulk", { role: "group", "aria-label": say("picked", { n: number }), hidden: number === 0 },
-      h("span.small", null, say("picked", { n: number })),
-      act(say("take"), () => ({ assignee: "me" })),
-      act(say("solved"), () => ({ status: "solved" })),
-      act(say("spam"), () => ({ status: "spam" })),
-      choice(say("assignee"), [["none", say("nobody")], ...this.desk.people.map((one) => [one.id, one.name])], (value) => () => ({ assignee: value === "none" ? null : value })),
-      choice(say("priority"), ["low", "normal", "high", "urgent"].map((one) => [one, say(`priority.${one}`)]), (priority) => () => ({ priority })),
-      h("button.small", { type: "button", on: { click: () => {
-        const tag = prompt(say("which_tag"))?.trim();
-        if (tag) this.change((ticket) => ({ tags: [...new Set([...ticket.tags, tag])] }));
-      } } }, say("add_tag")),
-      h("button.link", { type: "button", on: { click: () => { this.picked.clear(); this.draw(); } } }, say("pick_none")));
-  }
-
-  /** Changes all that are marked, each as it was seen here; says how many somebody else had changed meanwhile. */
-  async change(patch) {
-    const wanted = this.items.filter((ticket) => this.picked.has(ticket.id));
-    let failed = 0;
-    let why = "";
-    while (wanted.length) {
-      await Promise.all(wanted.splice(0, 4).map(async (ticket) => {
-        try {
-          await api.change(ticket.id, ticket.version, patch(ticket));
-          this.picked.delete(ticket.id);
-        } catch (problem) {
-          failed += 1;
-          why = problem.status === 412 || problem.status === 409 ? say("changed_meanwhile") : problem.message;
-        }
-      }));
+  /** What can be done with all that are marked, while there are any. */
+  async drawBulk() {
+    const place = this.parent.querySelector(".bulk-place");
+    if (!this.picked.size) {
+      if (place) fill(place);
+      return;
     }
-    if (failed) toast(say("bulk_failed", { n: failed, why }), { error: true, seconds: 10 });
-    await this.refresh();
+    const { bulkBar } = await import("./bulk.js");
+    if (place?.isConnected && this.picked.size) fill(place, bulkBar(this));
   }
 
   /** Shows which ticket is open beside the list. */
@@ -204,10 +205,12 @@ export class TicketList {
     this.draw();
   }
 
-  /** Opens the next or the previous ticket. */
-  move(step) {
+  /** Opens the next or the previous ticket; at the end of what was read, the next page is read first. */
+  async move(step) {
     const at = this.items.findIndex((ticket) => String(ticket.number) === this.marked);
-    const next = this.items[at < 0 ? 0 : at + step];
+    const to = at < 0 ? 0 : at + step;
+    if (to >= this.items.length) await this.further();
+    const next = this.items[to];
     if (!next) return;
     location.hash = `#/ticket/${next.number}`;
     this.parent.querySelector(`a.row[data-number="${next.number}"]`)?.scrollIntoView({ block: "nearest" });

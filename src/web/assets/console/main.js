@@ -2,26 +2,27 @@
 
 import { api, follow } from "./api.js";
 import { h, fill, toast } from "./dom.js";
-import { showBoard } from "./board.js";
-import { showCalls, tellEnd } from "./calls.js";
-import { showFirst } from "./first.js";
-import { showAudit, showPeople } from "./people.js";
-import { showChannels, showOutbox, showQuarantine } from "./running.js";
-import { TicketList, VIEWS, asQuery, filterBar } from "./list.js";
-import { TicketPage } from "./ticket.js";
-import { say, switchLanguage } from "./words.js";
+import { TicketList, VIEWS, asQuery, firstPage } from "./list.js";
+import { languageBox, passTime, say } from "./words.js";
 
-const PAGES = { start: showFirst, calls: showCalls, channels: showChannels, outbox: showOutbox, quarantine: showQuarantine, dashboard: showBoard, people: showPeople, audit: showAudit };
+/** Pages beside the list: the module of each, which is loaded when the page is wanted, and what shows it. */
+const PAGES = {
+  start: ["first", "showFirst"], calls: ["calls", "showCalls"], channels: ["running", "showChannels"], outbox: ["running", "showOutbox"],
+  quarantine: ["running", "showQuarantine"], macros: ["macros", "showMacros"], dashboard: ["board", "showBoard"], people: ["people", "showPeople"], audit: ["people", "showAudit"],
+};
 const COUNTED = ["inbox", "mine", "mentions", "unassigned", "urgent", "waiting_us"];
 /** What a list can be narrowed by. */
 const NARROW = ["status", "priority", "channel", "queue", "tag", "assignee", "waiting"];
 
-const desk = { me: null, people: [], views: [] };
+const desk = { me: null, people: [], views: [], home: "#/inbox" };
 const app = document.getElementById("app");
 const counts = new Map();
 let list = null;
 let page = null;
+let turn = 0;
 let online = true;
+/** What the list shows, or is about to: it stays while a ticket is open beside it. */
+let shown = { filter: VIEWS[0].filter, q: "" };
 
 function link(view, words, name) {
   const count = h("span.count");
@@ -29,6 +30,9 @@ function link(view, words, name) {
   // Filled in later, by `count`.
   return h("a.nav", { href: `#/${view}`, data: { view } }, h("span", null, words), name ?? count);
 }
+
+/** Pages that whoever is signed in may open. */
+const pages = () => Object.keys(PAGES).filter((name) => name !== "start" && (name !== "audit" || desk.me.role === "admin"));
 
 function shell() {
   const search = h("input", {
@@ -41,11 +45,11 @@ function shell() {
     VIEWS.map((view) => link(view.name, say(view.name))),
     h("div.own"),
     h("div.head", null, say("desk")),
-    ["calls", "channels", "outbox", "quarantine", "dashboard", "people", ...(desk.me.role === "admin" ? ["audit"] : [])].map((name) => link(name, say(name))),
+    pages().map((name) => link(name, say(name))),
     desk.isNew ? link("start", say("first_steps")) : null,
     h("div.foot", null,
       h("span.who", null, desk.me.name),
-      h("button.link", { type: "button", on: { click: switchLanguage } }, say("language")),
+      languageBox(),
       h("button.link", { type: "button", on: { click: help } }, say("keys")),
       h("form", { method: "post", action: "/console/sign-out" }, h("button.link", null, say("sign_out")))));
   const open = h("button.small.narrow-open", { type: "button", "aria-expanded": "false", "aria-controls": "narrow", on: { click: () => {
@@ -79,23 +83,23 @@ async function readOwn() {
 
 /** The boxes by which the present list is narrowed, while they are open. */
 async function drawNarrow() {
-  const filter = list.view?.filter ?? {};
+  const { filter, q } = shown;
   if (parts.open.getAttribute("aria-expanded") !== "true") {
     fill(parts.narrow);
     return;
   }
   const words = await api.ticketWords().catch(() => ({ channels: [], queues: [], tags: [] }));
-  // What the address says now, not what it said when the boxes were drawn: they may be chosen quickly.
+  const { filterBar } = await import("./narrow.js");
+  // From what is wanted now, not what was when the boxes were drawn: they may be chosen quickly.
   const find = (name, value) => {
-    const [path, given] = location.hash.replace(/^#\/?/, "").split("?");
-    const [view, q] = viewOf(...`${path}/`.split("/", 2), given);
-    location.hash = `#/find?${asQuery({ ...view.filter, [name]: value, q, sort: "-updated_at" })}`;
+    shown = { ...shown, filter: { ...shown.filter, [name]: value } };
+    location.hash = `#/find?${asQuery({ ...shown.filter, q: shown.q, sort: "-updated_at" })}`;
   };
   fill(parts.narrow, filterBar(filter, words, desk.people, find, async () => {
     const name = prompt(say("view_name"))?.trim();
     if (!name) return;
     try {
-      const saved = await api.saveView(name, asQuery({ ...filter, q: list.q }));
+      const saved = await api.saveView(name, asQuery({ ...filter, q }));
       await readOwn();
       location.hash = `#/view/${saved.id}`;
     } catch (problem) {
@@ -121,8 +125,8 @@ function viewOf(name, of, words) {
 
 /** Shows in the navigation where we are. */
 function point() {
-  const [path] = location.hash.replace(/^#\/?/, "").split("?");
-  if (path.startsWith("ticket/")) return;
+  const here = location.hash.startsWith("#/ticket/") ? desk.home : location.hash;
+  const [path] = here.replace(/^#\/?/, "").split("?");
   for (const element of document.querySelectorAll("a.nav")) {
     if (element.dataset.view === (path || "inbox")) element.setAttribute("aria-current", "page");
     else element.removeAttribute("aria-current");
@@ -131,33 +135,48 @@ function point() {
 
 let parts = null;
 
+/** Shows something beside the list, unless something else is wanted by the time it is loaded. */
+async function beside(module, show) {
+  const mine = ++turn;
+  page?.close?.();
+  page = null;
+  try {
+    const loaded = await import(`./${module}.js`);
+    if (mine === turn) page = show(loaded) ?? null;
+  } catch (problem) {
+    if (mine === turn) toast(say("failed", { why: problem.message }), { error: true });
+  }
+}
+
 /** `#/inbox`, `#/all?q=…`, `#/find?tag=…`, `#/view/…`, `#/ticket/12`, `#/channels`. */
 function route() {
   const [path, words] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, of] = (path || "inbox").split("/");
-  page?.close?.();
-  page = null;
   app.dataset.at = name === "ticket" || PAGES[name] ? "page" : "list";
   if (name === "ticket" && of) {
-    page = new TicketPage(parts.main, of, desk);
     list.mark(of);
-    return;
+    point();
+    return beside("ticket", ({ TicketPage }) => new TicketPage(parts.main, of, desk));
   }
   point();
   if (PAGES[name]) {
-    page = PAGES[name](parts.main, desk) ?? null;
-    return;
+    const [module, show] = PAGES[name];
+    return beside(module, (loaded) => loaded[show](parts.main, desk));
   }
   const [view, q] = viewOf(name, of, words);
+  shown = { filter: view.filter, q };
+  desk.home = location.hash || "#/inbox";
   parts.search.value = q;
   parts.title.textContent = VIEWS.includes(view) ? say(view.name) : desk.views.find((own) => own.id === view.name)?.name ?? say("narrow");
   list.show(view, q);
   drawNarrow();
   if (desk.isNew) {
-    page = showFirst(parts.main, desk);
     app.dataset.at = "page";
-    return;
+    return beside("first", ({ showFirst }) => showFirst(parts.main, desk));
   }
+  turn += 1;
+  page?.close?.();
+  page = null;
   fill(parts.main, h("div.blank", null, say("pick")));
 }
 
@@ -190,7 +209,7 @@ async function count() {
 
 function happened(kind, event) {
   if (kind.startsWith("channel.") || kind.startsWith("quarantine.") || kind.startsWith("callback.")) page?.refresh?.();
-  if (kind === "callback.updated") tellEnd(event.data);
+  if (kind === "callback.updated") import("./calls.js").then(({ tellEnd }) => tellEnd(event.data)).catch(() => {});
   if (!event.ticket_id) return;
   desk.isNew = false;
   if (kind === "person.mentioned" && event.data?.id === desk.me.id) {
@@ -207,23 +226,20 @@ function connected(now) {
   if (now) soon();
 }
 
-function help() {
-  const keys = [["j", "key_next"], ["k", "key_prev"], ["Enter", "key_open"], ["r", "key_reply"], ["n", "key_note"],
-    ["e", "key_solve"], ["/", "key_search"], ["x", "key_pick"], ["Ctrl Enter", "key_send"], ["Esc", "key_back"], ["?", "key_help"]];
-  const box = h("dialog", { "aria-label": say("keys") },
-    h("h2", null, say("keys")),
-    h("dl.keys", null, keys.map(([key, words]) => [h("dt", null, h("kbd", null, key)), h("dd", null, say(words))])),
-    h("form", { method: "dialog" }, h("button", null, say("close"))));
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
-}
+const help = () => import("./palette.js").then(({ showKeys }) => showKeys());
+const palette = () => import("./palette.js").then(({ showPalette }) => showPalette(desk, pages(), page));
 
 function key(event) {
+  if (document.querySelector("dialog[open]")) return;
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    palette();
+    return;
+  }
   if (event.key === "Escape") {
     if (typing) typing.blur();
-    else if (app.dataset.at === "page") history.length > 1 ? history.back() : (location.hash = "#/inbox");
+    else if (app.dataset.at === "page") location.hash = desk.home;
     return;
   }
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -239,21 +255,30 @@ function key(event) {
 }
 
 async function start() {
-  desk.me = await api.me();
-  desk.people = (await api.users().catch(() => ({ items: [] }))).items.filter((one) => !one.disabled_at);
+  const none = { items: [] };
+  const early = ["", "#/inbox"].includes(location.hash) ? firstPage() : null;
+  const [me, people, all, views] = await Promise.all([api.me(), api.users().catch(() => none), api.counts([""]).catch(() => null), api.views().catch(() => none)]);
+  desk.me = me;
+  desk.people = people.items.filter((one) => !one.disabled_at);
   // Until the first ticket is there, the steps to it are what an agent sees.
-  desk.isNew = (await api.counts([""]).catch(() => null))?.items[0]?.count === 0;
-  desk.views = (await api.views().catch(() => ({ items: [] }))).items;
+  desk.isNew = all?.items[0]?.count === 0;
+  desk.views = views.items;
   parts = shell();
-  list = new TicketList(parts.rows, desk);
+  list = new TicketList(parts.rows, desk, early);
   desk.seen = (number) => { list.seen(number); count(); };
   drawOwn();
   window.addEventListener("hashchange", route);
   document.addEventListener("keydown", key);
+  app.addEventListener("click", (event) => {
+    // Back is where the list was, whichever that is by now.
+    const back = event.target.closest("a.back");
+    if (back) back.href = desk.home;
+  });
   route();
   if (app.dataset.at === "page") list.show(VIEWS[0], "");
   count();
   follow(happened, connected);
+  setInterval(passTime, 30_000);
 }
 
 start().catch((problem) => toast(say("failed", { why: problem.message }), { error: true, seconds: 60 }));

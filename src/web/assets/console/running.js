@@ -49,7 +49,17 @@ function spark(channel) {
     h("img", { src: at("light"), alt: say("spark", { channel: channel.name }), width: 240, height: 36, loading: "lazy" }));
 }
 
-export function showChannels(parent) {
+/** Tries a channel and says what came of it. */
+async function check(channel) {
+  const { items } = await api.checkChannel(channel.name);
+  const wrong = items.filter((one) => !one.works);
+  if (!items.length) toast(say("check_none", { name: channel.name }));
+  else if (!wrong.length) toast(say("check_good", { name: channel.name }));
+  for (const one of wrong) toast(`${channel.name} · ${say(`part.${one.part}`)}: ${one.error}`, { error: true, seconds: 20 });
+}
+
+export function showChannels(parent, desk) {
+  const may = desk.me.role === "admin";
   return page(parent, say("channels"), async (refresh) => {
     const { items } = await api.channels();
     return h("div.cards", null, items.map((channel) => {
@@ -69,7 +79,9 @@ export function showChannels(parent) {
         channel.last_error && !GOOD.slice(0, 1).includes(channel.state)
           ? h("p.notice", null, channel.last_error, channel.last_error_at ? h("span.small", { title: moment(channel.last_error_at) }, ` · ${ago(channel.last_error_at)}`) : null) : null,
         channel.advice ? h("p.advice", null, channel.advice) : null,
-        channel.paused ? button(say("resume"), () => api.resume(channel.name), refresh) : button(say("pause"), () => api.pause(channel.name), refresh));
+        may ? h("div.choices", null,
+          channel.paused ? button(say("resume"), () => api.resume(channel.name), refresh) : button(say("pause"), () => api.pause(channel.name), refresh),
+          button(say("check"), () => check(channel), refresh)) : null);
     }));
   }, 5);
 }

@@ -1,30 +1,28 @@
 // One ticket: what was said, in order; who the customer is; what can be changed; where to answer.
 
-import { api, attachment, raw, wish } from "./api.js";
-import { callActions, dial } from "./calls.js";
+import { api, wish } from "./api.js";
 import { Composer } from "./composer.js";
-import { h, fill, toast } from "./dom.js";
-import { ago, bytes, moment, say } from "./words.js";
+import { h, fill, settle, toast } from "./dom.js";
+import { drawMerged, drawOthers, side } from "./side.js";
+import { timeline } from "./timeline.js";
+import { say, when } from "./words.js";
 
-const SHOWN_AS_PICTURE = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-const STATUSES = ["open", "pending", "solved", "closed", "spam"];
-const PRIORITIES = ["low", "normal", "high", "urgent"];
-const TROUBLE = ["failed", "unconfirmed", "bounced", "held"];
+/** So often it is asked who else is here. */
+const LOOK_EVERY = 3000;
+/** As much of a very long ticket is read. */
+const MESSAGES_MAX = 2000;
+const EVENTS_MAX = 1000;
 
-// Mail as its sender formatted it was sanitised by the daemon and is shown in a frame without rights: no
-// script runs there and nothing is loaded. This is the only place where markup is handed to the browser.
-const mailPolicy = window.trustedTypes?.createPolicy("tributary-mail", { createHTML: (html) => html });
-
-function frame(html) {
-  const element = h("iframe.mail", { sandbox: "", title: say("formatted"), referrerpolicy: "no-referrer" });
-  element.srcdoc = mailPolicy ? mailPolicy.createHTML(html) : html;
-  return element;
-}
-
-/** A text with its masks set off. The marks are the daemon's own words and stay the same in every language. */
-function marked(text) {
-  return text.split(/(\[(?:seed phrase|private key|keystore|card number|one-time code|password) removed\])/)
-    .map((piece, number) => (number % 2 ? h("mark.masked", null, piece) : piece));
+/** All pages of a list, up to so many items. */
+async function all(read, most) {
+  const items = [];
+  let cursor = null;
+  do {
+    const found = await read(cursor);
+    items.push(...found.items);
+    cursor = found.next_cursor;
+  } while (cursor && items.length < most);
+  return items;
 }
 
 export class TicketPage {
@@ -34,47 +32,63 @@ export class TicketPage {
     this.desk = desk;
     this.ticket = null;
     this.messages = [];
+    this.events = [];
     this.calls = [];
     this.suggestions = [];
     this.channels = [];
+    /** Names of colleagues who write here just now. */
+    this.writing = [];
     this.open = new Set();
     this.unsealed = new Map();
+    /** What stands in the timeline, by what it shows. */
+    this.drawn = new Map();
     this.closed = false;
     fill(parent);
     this.load(true).catch((problem) => {
-      fill(parent, h("div.blank", null, problem.status === 404 ? say("no_hits") : problem.message));
+      if (!this.closed) fill(parent, h("div.blank", null, problem.status === 404 ? say("no_hits") : problem.message));
     });
   }
 
   close() {
     this.closed = true;
+    clearInterval(this.looking);
     this.composer?.close();
   }
 
   async load(first) {
     const ticket = await api.ticket(this.name);
-    const calls = (await api.callbacks({ ticket: ticket.number }).catch(() => null))?.items ?? [];
-    const suggestions = (await api.suggestions(ticket.id).catch(() => null))?.items ?? [];
-    if (first) {
-      // Both are known for as long as the ticket is open.
-      const [kept, channels] = await Promise.all([api.draft(ticket.id).catch(() => null), api.channels().catch(() => null)]);
-      this.draft = kept?.draft ?? null;
-      this.channels = channels?.items ?? [];
-    }
-    const messages = [];
-    let cursor = null;
-    do {
-      const found = await api.messages(ticket.id, cursor);
-      messages.push(...found.items);
-      cursor = found.next_cursor;
-    } while (cursor && messages.length < 2000);
+    const none = { items: [] };
+    // Drafts and channels are known for as long as the ticket is open.
+    const [calls, suggestions, messages, events, kept, channels] = await Promise.all([
+      api.callbacks({ ticket: ticket.number }).catch(() => none), api.suggestions(ticket.id).catch(() => none),
+      all((cursor) => api.messages(ticket.id, cursor), MESSAGES_MAX), all((cursor) => api.trail(ticket.id, cursor), EVENTS_MAX),
+      first ? api.draft(ticket.id).catch(() => null) : null, first ? api.channels().catch(() => none) : null]);
     if (this.closed) return;
-    this.ticket = ticket;
-    this.messages = messages;
-    this.calls = calls;
-    this.suggestions = suggestions;
+    Object.assign(this, { ticket, messages, events, calls: calls.items, suggestions: suggestions.items });
+    if (first) {
+      this.draft = kept?.draft ?? null;
+      this.channels = channels.items;
+    }
     this.draw(first);
     this.read();
+    if (first) {
+      this.look();
+      this.looking = setInterval(() => this.look(), LOOK_EVERY);
+    }
+  }
+
+  /** Who else is here: a colleague who writes too, a customer who types. */
+  async look() {
+    if (document.hidden) return;
+    const live = await api.live(this.ticket.id).catch(() => null);
+    if (this.closed || !live) return;
+    this.writing = live.writing.map((id) => this.desk.people.find((one) => one.id === id)?.name ?? say("somebody"));
+    if (!this.writing.length) this.composer.warned = false;
+    const customer = this.ticket.contact.name || say("customer");
+    const typing = live.visitors.some((one) => one.typing);
+    fill(this.parent.querySelector(".live"),
+      this.writing.length ? h("span.also", null, say("writes_too", { name: this.writing.join(", ") })) : null,
+      typing ? h("span", null, say("types", { name: customer })) : live.visitors.some((one) => one.here) ? h("span", null, say("is_here", { name: customer })) : null);
   }
 
   /** Whoever has the ticket before them has seen it. */
@@ -97,68 +111,49 @@ export class TicketPage {
   }
 
   draw(first) {
-    const body = this.parent.querySelector(".timeline");
-    const atEnd = first || !body || body.scrollHeight - body.scrollTop - body.clientHeight < 80;
-    const timeline = h("div.timeline", { tabindex: 0, "aria-label": this.ticket.subject }, this.messages.map((message) => this.message(message)));
     if (first) {
+      this.body = h("div.timeline", { tabindex: 0, role: "log", "aria-label": say("conversation") });
       this.composer = new Composer(this, this.draft);
-      fill(this.parent, h("div.ticket", null, this.head(), timeline, this.composer.element), this.side());
-      this.others();
+      const closed = this.desk.me.role === "read_only" || this.ticket.merged_into;
+      fill(this.parent, h("div.ticket", null, this.head(), this.body, h("p.live.small", { role: "status" }), closed ? null : this.composer.element), side(this));
+      drawOthers(this);
+      drawMerged(this);
     } else {
-      const top = body.scrollTop;
       this.parent.querySelector(".ticket > header").replaceWith(this.head());
-      body.replaceWith(timeline);
-      const aside = this.parent.querySelector("aside");
-      const known = aside.querySelector(".others");
-      aside.replaceWith(this.side());
-      this.parent.querySelector("aside .others")?.replaceWith(known);
-      timeline.scrollTop = top;
+      this.drawSide();
       this.composer.ticketChanged();
     }
-    if (atEnd) timeline.scrollTop = timeline.scrollHeight;
+    const atEnd = first || this.body.scrollHeight - this.body.scrollTop - this.body.clientHeight < 80;
+    // What did not change stays as it is: a recording plays on, a frame does not load again.
+    settle(this.body, timeline(this).filter(Boolean));
+    if (atEnd) this.body.scrollTop = this.body.scrollHeight;
+  }
+
+  /** Draws what is beside it anew, unless somebody writes there. */
+  drawSide() {
+    const aside = this.parent.querySelector("aside");
+    const at = aside.contains(document.activeElement) ? document.activeElement : null;
+    if (at?.tagName === "INPUT") return;
+    const anew = side(this);
+    for (const kept of [".others", ".merged", ".joined"]) anew.querySelector(kept)?.replaceWith(aside.querySelector(kept));
+    aside.replaceWith(anew);
+    if (at?.name) anew.querySelector(`[name="${at.name}"]`)?.focus();
+    drawMerged(this);
   }
 
   head() {
     const ticket = this.ticket;
+    const late = ticket.due_at && new Date(ticket.due_at) < new Date();
+    const may = this.desk.me.role !== "read_only" && !ticket.merged_into;
     return h("header.top", null,
       h("a.back", { href: "#/inbox", "aria-label": say("key_back") }, "‹"),
       h("div.title", null,
-        h("h1", null, ticket.subject || `#${ticket.number}`),
-        h("div.small", null, `#${ticket.number} · ${ticket.channel} · `, h("time", { title: moment(ticket.created_at) }, ago(ticket.created_at)),
-          ticket.due_at ? h("span", { class: new Date(ticket.due_at) < new Date() ? "trouble" : "" }, " · ", say("due", { when: ago(ticket.due_at) })) : null)),
-      ticket.assignee === this.desk.me.id || this.desk.me.kind !== "agent" ? null
+        h("h1", { title: ticket.subject }, ticket.subject || `#${ticket.number}`),
+        h("div.small", null, `#${ticket.number} · ${ticket.channel} · `, when(ticket.created_at),
+          ticket.due_at && !["solved", "closed", "spam"].includes(ticket.status) ? h("span", { class: late ? "trouble" : "" }, " · ", when(ticket.due_at, late ? "late" : "due")) : null)),
+      !may || ticket.assignee === this.desk.me.id || this.desk.me.kind !== "agent" ? null
         : h("button", { type: "button", on: { click: () => this.change({ assignee: "me" }) } }, say("take")),
-      h("button.primary", { type: "button", hidden: ["solved", "closed"].includes(ticket.status), on: { click: () => this.solve() } }, say("solved")));
-  }
-
-  message(message) {
-    const out = message.direction === "out";
-    const note = message.direction === "internal";
-    const open = this.open.has(message.id);
-    const cut = message.text_full && message.text_full.trim() !== message.text.trim();
-    const toggle = (what, words) => h("button.link", { type: "button", on: { click: () => this.toggle(message.id, what) } }, words);
-    const formatted = this.open.has(`${message.id}html`);
-    const body = formatted ? frame(message.html)
-      : h("div.text", { dir: "auto" }, message.deleted_at ? h("i", null, say("deleted_by")) : marked((open ? message.text_full : message.text) || "—"));
-    return h("article.bubble", { class: `${out ? "out" : note ? "note" : "in"} ${message.kind}` },
-      h("header", null,
-        h("b", null, message.author.name || message.author.address || "–"),
-        message.author.address && message.author.address !== message.author.name ? h("span.small", null, message.author.address) : null,
-        message.language && message.language !== this.ticket.language ? h("span.tag", { title: say("written_in") }, message.language) : null,
-        h("time.small", { title: moment(message.sent_at) }, ago(message.sent_at), message.edited_at ? ` · ${say("edited")}` : "")),
-      message.flags.length ? h("div.flags", null, message.flags.map((flag) => h("span.tag", { class: flag }, say(`flag_${flag}`).replace(/^flag_/, "")))) : null,
-      body,
-      message.attachments.length ? h("div.files", null, message.attachments.map((file) => this.file(file))) : null,
-      h("footer.small", null,
-        out ? this.delivery(message) : null,
-        cut && !formatted ? toggle("", open ? say("less") : say("whole")) : null,
-        message.html ? toggle("html", formatted ? say("plain") : say("formatted")) : null,
-        message.why.length ? toggle("why", say("why")) : null,
-        message.secrets.length && this.desk.me.role === "admin" ? h("button.link", { type: "button", on: { click: () => this.unseal(message.id) } }, say("unseal")) : null,
-        message.direction === "in" ? h("a.link", { href: raw(message.id), download: "" }, say("as_came")) : null),
-      (this.unsealed.get(message.id) ?? []).map((item) => h("pre.unsealed.small", { dir: "auto" },
-        item.words ? Object.values(item.words).flat().join("\n") : say("sealed_file"))),
-      this.open.has(`${message.id}why`) ? h("ul.why.small", null, message.why.map((reason) => h("li", null, reason))) : null);
+      h("button.primary", { type: "button", hidden: !may || ["solved", "closed"].includes(ticket.status), on: { click: () => this.solve() } }, say("solve")));
   }
 
   /** Shows what was masked, until the ticket is left. Who looked, and why, is in the trail. */
@@ -179,33 +174,6 @@ export class TicketPage {
     this.draw(false);
   }
 
-  file(file) {
-    const picture = SHOWN_AS_PICTURE.includes(file.media_type) && file.state === "stored" && file.size < 5e6;
-    return h("a.file", { href: attachment(file.id), download: file.name, title: file.name },
-      picture ? h("img", { src: attachment(file.id), alt: file.name, loading: "lazy" }) : h("span.icon", { "aria-hidden": true }, "📎"),
-      h("span", null, file.name), h("span.small", null, bytes(file.size)));
-  }
-
-  delivery(message) {
-    const delivery = message.delivery;
-    if (!delivery) return null;
-    const act = (action, words) => h("button.link", { type: "button", on: { click: () => this.deliver(delivery.id, action) } }, words);
-    const actions = {
-      unconfirmed: [act("retry", say("resend")), act("cancel", say("leave"))],
-      failed: [act("retry", say("retry"))],
-      bounced: [act("retry", say("retry"))],
-      held: [act("release", say("release")), act("cancel", say("cancel"))],
-      queued: [act("hold", say("hold")), act("cancel", say("cancel"))],
-    }[delivery.status] ?? [];
-    return h("span.delivery", { class: TROUBLE.includes(delivery.status) ? "trouble" : "", title: delivery.error ?? "" },
-      h("span.mark", { "aria-hidden": true }, { sent: "✓", delivered: "✓✓", read: "✓✓" }[delivery.status] ?? ""),
-      say(`delivery.${delivery.status}`),
-      delivery.error ? ` · ${delivery.error}` : "",
-      delivery.status === "queued" && delivery.next_attempt_at && new Date(delivery.next_attempt_at) > new Date()
-        ? ` · ${say("next_try", { when: ago(delivery.next_attempt_at) })}` : "",
-      actions);
-  }
-
   async deliver(id, action) {
     try {
       await api.delivery(id, action);
@@ -213,54 +181,6 @@ export class TicketPage {
     } catch (problem) {
       toast(say("failed", { why: problem.message }), { error: true });
     }
-  }
-
-  side() {
-    const ticket = this.ticket;
-    const choice = (label, values, now, words, set) => h("label", null, h("span", null, label),
-      h("select", { on: { change: (event) => set(event.target.value) } },
-        values.map((value) => h("option", { value, selected: value === now }, words(value)))));
-    const people = ["", ...this.desk.people.map((one) => one.id)];
-    const named = (id) => (id ? this.desk.people.find((one) => one.id === id)?.name ?? id : say("nobody"));
-    const line = (label, now, set) => h("label", null, h("span", null, label),
-      h("input", { value: now, on: { change: (event) => set(event.target.value.trim()) } }));
-    return h("aside", null,
-      ticket.merged_into ? h("p.notice", null, say("merged"), " ", h("a", { href: `#/ticket/${ticket.merged_into}` }, say("go_there"))) : null,
-      choice(say("status"), STATUSES, ticket.status, (value) => say(`status.${value}`), (status) => this.change({ status })),
-      choice(say("priority"), PRIORITIES, ticket.priority, (value) => say(`priority.${value}`), (priority) => this.change({ priority })),
-      choice(say("assignee"), people, ticket.assignee ?? "", named, (assignee) => this.change({ assignee: assignee || null })),
-      line(say("queue"), ticket.queue ?? "", (queue) => this.change({ queue: queue || null })),
-      line(say("tags"), ticket.tags.join(", "), (tags) => this.change({ tags: tags.split(/[,，]/).map((tag) => tag.trim()).filter(Boolean) })),
-      this.calls.length ? h("section.calls", null, h("h2", null, say("calls")), this.calls.map((one) => h("div.card", null,
-        h("p", null, dial(one), " · ", h("time", { title: moment(one.due_at) }, ago(one.due_at))),
-        one.wanted || one.note ? h("p.small", { dir: "auto" }, [one.wanted, one.note].filter(Boolean).join(" · ")) : null,
-        h("p.small", null, say(`call.${one.status}`), one.agent && one.status === "calling" ? ` · ${one.agent}` : ""),
-        h("div.choices", null, callActions(one, () => this.refresh()))))) : null,
-      this.suggestions.length ? h("section.known", null, h("h2", null, say("known")), this.suggestions.map((one) => this.suggestion(one))) : null,
-      h("section", null, h("h2", null, say("customer")),
-        h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–"), ticket.language ? h("span.tag", { title: say("written_in") }, ticket.language) : null),
-        h("ul.plain", null, ticket.contact.identities.map((identity) =>
-          h("li", null, identity.value, " ", h("span.tag", { class: identity.trust }, identity.scheme))))),
-      h("section.others", null, h("h2", null, say("earlier"))));
-  }
-
-  suggestion(one) {
-    const insert = (text) => h("button", { type: "button", on: { click: () => this.composer.insert(text) } }, say("insert"));
-    return h("details.card", { lang: one.language, data: { article: one.article } }, h("summary", null, one.title, one.sure ? " ✓" : ""),
-      h("p.text.small", { dir: "auto" }, one.text),
-      h("div.choices", null, insert(one.text)),
-      one.follow_ups.length ? h("ul.plain.small", null, one.follow_ups.map((next) =>
-        h("li", null, h("button.link", { type: "button", on: { click: () => this.composer.insert(next.text) } }, `${say("insert")}: ${next.title}`)))) : null);
-  }
-
-  async others() {
-    const found = await api.tickets({ contact: this.ticket.contact.id, limit: 11, sort: "-updated_at" }).catch(() => null);
-    const others = (found?.items ?? []).filter((ticket) => ticket.id !== this.ticket.id).slice(0, 10);
-    const section = this.parent.querySelector("aside .others");
-    section?.append(others.length
-      ? h("ul.plain", null, others.map((ticket) => h("li", null, h("span.dot", { class: ticket.status }),
-        h("a", { href: `#/ticket/${ticket.number}` }, `#${ticket.number} ${ticket.subject}`))))
-      : h("p.small", null, say("none")));
   }
 
   async change(patch) {
@@ -272,6 +192,16 @@ export class TicketPage {
       toast(stale ? say("stale") : say("failed", { why: problem.message }), { error: true });
       this.refresh();
     }
+  }
+
+  /** Does what a macro does besides its text. */
+  async finish(macro) {
+    await api.useMacro(this.ticket.id, macro, { apply: true, text: "" }, wish());
+    this.refresh();
+  }
+
+  canned() {
+    this.composer?.canned();
   }
 
   solve() {
@@ -286,6 +216,4 @@ export class TicketPage {
   send(message, key, version) {
     return api.write(this.ticket.id, message, key, version);
   }
-
-  static key = wish;
 }
