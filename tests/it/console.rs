@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tributary::channel::sms::segments::{Encoding, count, economical};
+use tributary::channel::shared::segments::{Encoding, count, economical};
 
 use crate::support::browser::{Browser, Screen};
 use crate::support::daemon::Daemon;

@@ -86,7 +86,7 @@ const fn capabilities(reply: Reply) -> Capabilities {
         text: match reply {
             // What goes along with a call has 4000 characters, of which some are ours.
             Reply::Call => TextLimit { max: 3_000, unit: TextUnit::Chars },
-            Reply::Sms => TextLimit { max: 1_600, unit: TextUnit::Utf16 },
+            Reply::Sms => TextLimit { max: 1_600, unit: TextUnit::Segments },
         },
         media: MediaLimit { bytes_max: 0, count_max: 0, apart: false },
         subject: false,

@@ -12,6 +12,7 @@ use super::settings::{Agent, Reply};
 use super::texts::primary;
 use super::twiml::{Verb, document};
 use crate::channel::shared::look;
+use crate::channel::shared::segments::economical;
 use crate::channel::shared::twilio::rest::Account;
 use crate::channel::{Accepted, AgentLine, Deliver, DeliverError, GoesAs, NoLine};
 use crate::model::{Outbound, RemoteId, Scheme};
@@ -134,10 +135,11 @@ impl Sender {
 
     async fn write(&self, outbound: &Outbound) -> Result<Value, DeliverError> {
         let sms = news(&self.plan, "out/sms", outbound.delivery);
+        let body = economical(&outbound.text);
         let fields = [
             ("To", outbound.to.address.value.as_str()),
             ("From", self.plan.number.as_str()),
-            ("Body", outbound.text.as_str()),
+            ("Body", &*body),
             ("StatusCallback", sms.as_str()),
         ];
         self.account.create("Messages.json", &fields).await

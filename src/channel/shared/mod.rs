@@ -9,6 +9,7 @@ pub mod html;
 pub mod http;
 pub mod look;
 pub mod public_file;
+pub mod segments;
 pub mod sign;
 pub mod tls;
 pub mod twilio;

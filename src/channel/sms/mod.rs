@@ -2,8 +2,7 @@
 //!
 //! What Twilio is for all of its channels is in `shared::twilio`. `hook` takes in what is pushed, `poll` asks for
 //! what could not be; `read` understands both alike (`told` what stands in it, `words` what the customer said,
-//! `status` news of what we sent, `consent` who wants to be written to, `callback` who to be called), `send` answers, `segments` counts what
-//! that costs, `files` fetches what customers sent and knows what of ours can go.
+//! `status` news of what we sent, `consent` who wants to be written to, `callback` who to be called), `send` answers, `files` fetches what customers sent and knows what of ours can go.
 
 mod callback;
 mod consent;
@@ -11,7 +10,6 @@ mod files;
 mod hook;
 mod poll;
 mod read;
-pub mod segments;
 mod send;
 mod settings;
 mod status;

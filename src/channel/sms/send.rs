@@ -12,11 +12,11 @@ use url::Url;
 
 use super::files::Network;
 use super::hook::QUERY;
-use super::segments::economical;
 use super::settings::Own;
 use super::told;
 use crate::channel::shared::look;
 use crate::channel::shared::public_file::{PublicFiles, Shown};
+use crate::channel::shared::segments::economical;
 use crate::channel::shared::twilio::code;
 use crate::channel::shared::twilio::rest::Account;
 use crate::channel::shared::twilio::signature;

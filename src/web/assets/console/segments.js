@@ -1,5 +1,5 @@
 // How many short messages a text is: what the networks carry, and charge. The daemon counts in the same way
-// (src/channel/sms/segments.rs).
+// (src/channel/shared/segments.rs).
 
 const BASIC = new Set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà");
 const EXTENDED = new Set("\f^{}\\[~]|€");

@@ -93,3 +93,43 @@ async fn an_agent_has_their_telephone_rung_and_is_told_how_it_ended() {
     assert_eq!((&done["outcome"], &done["agent"]), (&json!("reached"), &json!("Lena")));
     assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }
+
+/// What a reply becomes is told before it is written: a call that speaks it, or an SMS, whose segments are counted.
+#[tokio::test]
+async fn an_agent_is_told_whether_a_reply_is_spoken_or_sent() {
+    const OTHER: &str = "+15005550007";
+    let exchange = Exchange::start();
+    let written = exchange.settings("reply = 'sms'").replace(NUMBER, OTHER);
+    let hotline = configuration(&exchange);
+    let settings =
+        format!("{}\n{hotline}\n[channels.written]\n{written}", console::configuration());
+    let mails = [console::mail(1, "Jane", "Hello", "a ticket of somebody else")];
+    let desk = Desk::open_with(Screen::Desktop, &settings, &mails).await;
+    let address = base(&desk.daemon);
+    let api = desk.daemon.api();
+    for (channel, goes_as, words) in [
+        ("hotline", "call", "is called by hotline, and hears this…"),
+        ("written", "sms", "as an SMS, by written…"),
+    ] {
+        let hook = format!("/hooks/{channel}");
+        let mut caller = Caller::new(&address, &hook, ("CA01", ANN), &[]);
+        caller.walk(async |told| asked(&desk.daemon, told).await).await;
+        let of_it = |message: &Value| message["channel"] == channel;
+        let ticket = api.wait_message(PATIENCE, of_it).await["ticket_id"].take();
+        let ticket = api.get(&format!("/tickets/{}", ticket.as_str().unwrap())).await;
+        let can = api.get(&format!("/channels/{channel}")).await["capabilities"].take();
+        assert_eq!(can["goes_as"], goes_as);
+        desk.browser
+            .run(&format!("location.hash = '#/ticket/{}'", ticket["number"]), json!([]))
+            .await;
+        let script = format!(
+            "return document.querySelector('.composer textarea')?.placeholder.endsWith('{words}')"
+        );
+        desk.wait(words, &script).await;
+    }
+    let count = "const box = document.querySelector('.composer textarea'); box.value = '“你好”'; \
+                 box.dispatchEvent(new Event('input')); \
+                 return document.querySelector('.composer .counter').textContent.includes('UCS-2')";
+    desk.wait("the segments", count).await;
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}

@@ -63,13 +63,13 @@ async fn a_reply_is_spoken_in_the_language_of_the_text() {
 async fn m19_a_reply_goes_out_as_sms_where_the_channel_says_so() {
     let (rig, exchange) = start("reply = 'sms'").await;
     let ticket = called(&rig).await;
-    rig.reply(ticket, "it is done").await;
+    rig.reply(ticket, "“it’s done”").await;
     rig.wait_deliveries(1, DeliveryStatus::Sent).await;
     let made = exchange.state().messages[0].clone();
     let get = |name: &str| made.1.get(name).unwrap_or_default().to_owned();
     assert_eq!(
         (get("To"), get("From"), get("Body")),
-        (ANN.into(), NUMBER.into(), "it is done".into())
+        (ANN.into(), NUMBER.into(), "\"it's done\"".into())
     );
     assert!(exchange.calls().is_empty());
     news(&rig, &made, &[("MessageStatus", "delivered")]).await;
