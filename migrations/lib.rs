@@ -33,6 +33,8 @@ mod m20261126_000120_composer;
 mod m20261126_000130_bridged_calls;
 mod m20261126_000131_forget;
 mod m20261126_000140_sign_on;
+mod m20261126_000150_notifications;
+mod m20261126_000160_teams;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -64,6 +66,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000130_bridged_calls::Migration),
             Box::new(m20261126_000131_forget::Migration),
             Box::new(m20261126_000140_sign_on::Migration),
+            Box::new(m20261126_000150_notifications::Migration),
+            Box::new(m20261126_000160_teams::Migration),
         ]
     }
 }

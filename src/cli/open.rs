@@ -72,7 +72,15 @@ impl Installation {
         let triage = Arc::new(self.triage()?);
         let callbacks = Arc::new(self.settings().callbacks.policy());
         let known = self.settings().known.clone();
-        Ok(EngineSettings { scanner, callbacks, triage, known, ..EngineSettings::usual() })
+        let notifications = Arc::new(self.settings().notify_settings());
+        Ok(EngineSettings {
+            scanner,
+            callbacks,
+            triage,
+            known,
+            notifications,
+            ..EngineSettings::usual()
+        })
     }
 
     /// The rules.

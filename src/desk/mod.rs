@@ -11,6 +11,7 @@ pub mod faq;
 pub mod language;
 mod mention;
 pub mod macros;
+pub mod notify;
 mod offer;
 mod reply;
 mod route;

@@ -18,6 +18,8 @@ pub const STEPS: &[&str] = &[
     "callback.told",
     "callback.connected",
     "survey.asked",
+    "notify.queued",
+    "agent.replied",
     "close.warned",
     "webhook.queued",
     "lane.begun",

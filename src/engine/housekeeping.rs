@@ -67,6 +67,8 @@ impl Engine {
         self.tend_callbacks().await?;
         self.tend_surveys().await?;
         self.tend_silent().await?;
+        self.tend_notifications().await?;
+        self.tend_agent_answers().await?;
         if self.pulse.borrow().is_multiple_of(FORGET_EVERY_TURNS) {
             self.store.forget_old_keys(now).await?;
             self.store.forget_old_uploads(now).await?;

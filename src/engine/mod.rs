@@ -17,6 +17,7 @@ mod limiter;
 mod listen;
 mod media;
 mod notice;
+mod notify;
 mod pause;
 mod probe;
 mod pull;
@@ -49,6 +50,7 @@ pub use webhook::Webhook;
 
 use crate::channel::Channel;
 use crate::desk::faq::Matcher;
+use crate::desk::notify::NotifySettings;
 use crate::desk::{CallbackPolicy, Triage, Wanted};
 use crate::model::{ChannelName, OwnAddresses, TicketId};
 use crate::store::{IngestChannel, Store};
@@ -74,6 +76,8 @@ pub struct EngineSettings {
     pub triage: Arc<Triage>,
     /// Finds known answers.
     pub known: Arc<Matcher>,
+    /// How people who work here are told of what happens.
+    pub notifications: Arc<NotifySettings>,
 }
 
 impl EngineSettings {
@@ -90,6 +94,7 @@ impl EngineSettings {
             callbacks: Arc::new(CallbackPolicy::usual()),
             triage: Arc::default(),
             known: Arc::default(),
+            notifications: Arc::default(),
         }
     }
 }
@@ -278,6 +283,12 @@ impl Engine {
         if tokio::time::timeout(self.settings.stop_max, self.tasks.wait()).await.is_err() {
             tracing::warn!("loops under way were left");
         }
+    }
+
+    /// Does the desk send mail to people who work here?
+    #[must_use]
+    pub fn mails_people(&self) -> bool {
+        self.settings.notifications.mail.is_some()
     }
 
     /// Finds known answers.

@@ -1,5 +1,12 @@
 //! The kinds of events that the store records, for whoever filters them.
 
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::UnknownWord;
+
 /// Every kind there is. `docs/ARCHITECTURE.md` says when each happens.
 pub const EVENT_KINDS: &[&str] = &[
     "attachment.updated",
@@ -47,3 +54,25 @@ pub const EVENT_KINDS: &[&str] = &[
     "ticket.unmerged",
     "ticket.updated",
 ];
+
+super::ticket::words! {
+    /// What people who work here can be told of.
+    Occasion {
+        /// A ticket was opened.
+        NewTicket = "new_ticket",
+        /// A ticket was given to somebody.
+        Assigned = "assigned",
+        /// A customer wrote in a ticket.
+        CustomerWrote = "customer_wrote",
+        /// A note names somebody.
+        Mentioned = "mentioned",
+        /// An answer will soon be late.
+        DueSoon = "due_soon",
+        /// An answer is late.
+        Overdue = "overdue",
+        /// A customer is to be called.
+        CallbackDue = "callback_due",
+        /// A channel needs a human.
+        ChannelTroubled = "channel_troubled",
+    }
+}

@@ -285,6 +285,8 @@ pub enum Flag {
     Private,
     /// A call in which nobody here spoke with the caller.
     MissedCall,
+    /// Written where people who work here talk among themselves: no customer's.
+    Internal,
     /// A call that somebody here took. In pieces of a call it takes [`Flag::MissedCall`] away, whichever comes first.
     AnsweredCall,
 }

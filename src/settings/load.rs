@@ -15,7 +15,7 @@ use super::layer::{Layer, Layers, parent};
 use super::secret::Reference;
 use super::sections::Sections;
 use super::webhook::{self, WebhookSection};
-use super::{DEFAULTS, Environment, Settings, paths};
+use super::{DEFAULTS, Environment, Settings, notify, paths};
 use crate::channel::shared::sign::Signer;
 use crate::channel::{self, BadChannel, Channel, KINDS, Site, Vault};
 use crate::desk::faq::Matcher;
@@ -170,12 +170,24 @@ impl Loading<'_> {
         let webhooks = self.webhooks(webhooks, &channels, &unresolved);
         let triage = self.triage(&mut root, &names);
         let sections = self.sections(root.into(), &unresolved)?;
+        self.misnamed(&sections, &channels, &webhooks);
         let state_dir = paths::state_dir(sections.state_dir.as_deref(), self.environment);
         let url = paths::store_url(sections.store.url.reveal(), &state_dir, self.environment);
         let mut store = sections.store;
         store.url = Secret::new(url);
         let known = self.known_answers(&sections.faq);
-        let Sections { http, mut log, console, sso, scan, safety, callbacks, .. } = sections;
+        let Sections {
+            http,
+            mut log,
+            console,
+            sso,
+            scan,
+            safety,
+            callbacks,
+            notifications,
+            notify,
+            ..
+        } = sections;
         if log.format == LogFormat::Auto && self.environment.journal {
             log.format = LogFormat::Journald;
         }
@@ -190,11 +202,30 @@ impl Loading<'_> {
             scan,
             safety,
             callbacks,
+            notifications,
+            notify,
             triage,
             known: Arc::new(known),
             channels,
             webhooks,
         })
+    }
+
+    /// Channels and webhooks that are named by what tells people, and are not there.
+    fn misnamed(
+        &mut self,
+        sections: &Sections,
+        channels: &BTreeMap<ChannelName, Value>,
+        webhooks: &BTreeMap<ChannelName, WebhookSection>,
+    ) {
+        let site = checking_site();
+        let build = |name: &ChannelName, table: &Value| {
+            channel::build(name.clone(), table.clone(), &site).ok()
+        };
+        let lanes = webhooks.keys().cloned().collect();
+        let (section, rules) = (&sections.notifications, &sections.notify);
+        let found = notify::misnamed(section, rules, channels, (&lanes, build)).into_iter();
+        self.faults.extend(found.map(|found| place(self.layers, "", found)));
     }
 
     /// The articles of `[faq]`, as far as they can be read.
@@ -394,6 +425,10 @@ fn check_sections(sections: &Sections) -> Result<(), Found> {
     }
     sections.callbacks.check()?;
     sections.faq.check()?;
+    sections.notifications.check()?;
+    for (at, rule) in sections.notify.iter().enumerate() {
+        rule.check(at)?;
+    }
     for (name, provider) in sections.sso.iter().flatten() {
         provider.check(name)?;
     }

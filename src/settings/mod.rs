@@ -10,6 +10,7 @@ mod faq;
 mod fault;
 mod layer;
 mod load;
+mod notify;
 mod paths;
 mod schema;
 mod secret;
@@ -26,6 +27,7 @@ pub use environment::Environment;
 pub use faq::{Answering, FaqSection};
 pub use fault::{Fault, Faults, Place};
 pub use load::{Loaded, load};
+pub use notify::{NotificationSection, NotifySection};
 pub use schema::schema;
 pub use sections::{
     ConsoleSection, HttpSection, Network, SafetySection, ScanSection, StoreSection, WhenDown,
@@ -36,6 +38,7 @@ pub use webhook::WebhookSection;
 use crate::channel::Table;
 use crate::desk::TriageSettings;
 use crate::desk::faq::Matcher;
+use crate::desk::notify::NotifySettings;
 use crate::model::{ChannelName, Secret};
 use crate::store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -65,6 +68,10 @@ pub struct Settings {
     pub safety: SafetySection,
     /// `[callbacks]`.
     pub callbacks: CallbackSection,
+    /// `[notifications]`.
+    pub notifications: NotificationSection,
+    /// `[[notify]]`.
+    pub notify: Vec<NotifySection>,
     /// `[[rules]]`, `[calendars.<name>]`, `[[agents]]`; they compile without a fault.
     pub triage: TriageSettings,
     /// The articles of `[faq]`, each read without a flaw.
@@ -106,6 +113,12 @@ impl Settings {
         self.sso.iter().map(|(name, section)| section.settings(name)).collect()
     }
 
+    /// How people who work here are told of what happens.
+    #[must_use]
+    pub fn notify_settings(&self) -> NotifySettings {
+        notify::settings(&self.notifications, &self.notify, self.public_url())
+    }
+
     /// The sections that differ from `other` and that a reload cannot bring into force.
     #[must_use]
     pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
@@ -118,6 +131,8 @@ impl Settings {
             ("sso", self.sso != other.sso),
             ("scan", self.scan != other.scan),
             ("callbacks", self.callbacks != other.callbacks),
+            ("notifications", self.notifications != other.notifications),
+            ("notify", self.notify != other.notify),
         ];
         differing.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::callbacks::CallbackSection;
 use super::faq::FaqSection;
+use super::notify::{NotificationSection, NotifySection};
 use super::sso::SsoSection;
 use crate::desk::{Advice, Safety, Scanner, SecretSort};
 use crate::model::Secret;
@@ -40,6 +41,10 @@ pub(super) struct Sections {
     pub(super) safety: SafetySection,
     /// When and how customers are called back.
     pub(super) callbacks: CallbackSection,
+    /// How people who work here are told of what happens.
+    pub(super) notifications: NotificationSection,
+    /// Who is told of what, beside those who chose it for themselves.
+    pub(super) notify: Vec<NotifySection>,
     /// Known answers.
     pub(super) faq: FaqSection,
 }

@@ -4,6 +4,7 @@
 //! [`Store::write`], which groups whatever is waiting into one commit; reads use their own connections.
 //! SQLite and PostgreSQL run the same code; `search.rs` and [`now_sql`] hold what differs.
 
+mod agent_answer;
 mod blob;
 mod board;
 mod callback;
@@ -28,6 +29,7 @@ mod media;
 mod merged;
 mod message;
 mod migrate;
+mod notify;
 mod original;
 mod outbox;
 mod parting;
@@ -55,6 +57,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
 
+pub use agent_answer::{AgentAnswer, AnswerKind};
 pub use board::{Board, BoardRow};
 pub use callback::{
     CallNotice, CallNoticeKind, CallbackContact, CallbackFilter, CallbackView, NewCallback,
@@ -80,6 +83,7 @@ pub use merged::{MergedContact, MergedTicket};
 pub use message::{
     AttachmentBytes, AttachmentView, AuthView, Author, DeliveryView, MessageFilter, MessageView,
 };
+pub use notify::{Notified, Ways};
 pub use original::{OriginalWords, SecretCount, Unsealed};
 pub use outbox::{
     Due, NewTicket, OutboxFilter, OutboxRow, Outcome, ReplyFacts, ReplyPlan, Routing,

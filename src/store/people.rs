@@ -5,6 +5,7 @@ mod entry;
 mod second;
 mod secret;
 mod sign_on;
+mod team;
 mod totp;
 
 use sea_orm::{

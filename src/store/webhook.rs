@@ -140,8 +140,14 @@ async fn queue(
         let numbers = take_numbers(tx, "delivery", rows).await?;
         let rows = numbers
             .zip(chosen)
-            .map(|(seq, (event, data))| row(seq, channel, &event, &data, now).into_active_model());
-        delivery::Entity::insert_many(rows).exec_without_returning(tx).await?;
+            .map(|(seq, (event, data))| webhook_row(seq, channel, &event, &data, now));
+        for row in rows {
+            // A rule of `[[notify]]` may have told the endpoint of it before.
+            delivery::Entity::insert(row.into_active_model())
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(tx)
+                .await?;
+        }
     }
     let moved = cursor::ActiveModel {
         channel: Set(channel.as_str().to_owned()),
@@ -152,7 +158,8 @@ async fn queue(
     Ok(QueuedEvents { rows, seen })
 }
 
-fn row(
+/// The row by which an event is posted to an endpoint.
+pub(super) fn webhook_row(
     seq: i64,
     channel: &ChannelName,
     event: &event::Model,
@@ -232,7 +239,7 @@ async fn position<C: ConnectionTrait>(
     row.map(|row| row.value.parse().map_err(database)).transpose()
 }
 
-async fn last_event<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
+pub(super) async fn last_event<C: ConnectionTrait>(db: &C) -> Result<i64, StoreError> {
     let last: Option<i64> = event::Entity::find()
         .select_only()
         .column(event::Column::Seq)

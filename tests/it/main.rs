@@ -28,6 +28,7 @@ mod mail_faults;
 mod mail_handed;
 mod mail_loops;
 mod mail_round_trip;
+mod notify;
 mod safety;
 mod scan;
 mod sending;

@@ -68,7 +68,7 @@ fn build(
         addresses: vec![names::address(bot_id)],
         policy,
         capabilities: capabilities(bot.local_files.is_some()),
-        interpret: Arc::new(read::Reader { bot_id }),
+        interpret: Arc::new(read::Reader { bot_id, desk_chats: settings.desk_chats }),
         pull: Some(pull),
         hook,
         listen: None,

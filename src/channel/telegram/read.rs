@@ -22,6 +22,8 @@ use crate::model::{
 /// Reads what is told to one bot of ours.
 pub(super) struct Reader {
     pub(super) bot_id: i64,
+    /// Groups in which people who work here talk.
+    pub(super) desk_chats: Vec<i64>,
 }
 
 /// Who wrote a message.
@@ -104,6 +106,11 @@ impl Reader {
         }
         inbound.part_of = look::word(message, "/media_group_id").map(|group| place.album(&group));
         inbound.thread.parents = parents(message, &place, id);
+        if self.desk_chats.contains(&place.chat) {
+            inbound.flags.insert(Flag::Internal);
+            let parent = number(message, "/reply_to_message/message_id");
+            inbound.thread.parents.extend(parent.map(|parent| place.message(parent)));
+        }
         if let Some(name) = ours {
             let message = Box::new(inbound);
             return Ok(vec![Event::Echo(Echo { message, delivery: None, by: name })]);
@@ -152,6 +159,10 @@ impl Reader {
     fn edited(&self, message: &Value) -> Read {
         let (place, id) = place_of(message)?;
         self.author(message, &place)?;
+        if self.desk_chats.contains(&place.chat) {
+            // What was sent to a customer is not changed by it.
+            return Err(Nothing::Ignored("people who work here changed what they wrote"));
+        }
         let words = words::of(message);
         Ok(vec![Event::Edit { target: place.message(id), text: words.text }])
     }

@@ -27,6 +27,9 @@ struct Given {
     api_url: Option<String>,
     /// The folder in which a Bot API server on this machine (`--local`) keeps files: they are read from there.
     local_files: Option<PathBuf>,
+    /// Groups in which people who work here talk, by their numbers: nothing that is written there is a customer's.
+    #[serde(default)]
+    desk_chats: Vec<i64>,
 }
 
 /// How messages come.
@@ -50,6 +53,7 @@ pub(super) struct Settings {
     pub(super) bot_id: i64,
     pub(super) mode: Mode,
     pub(super) webhook_secret: Option<Secret>,
+    pub(super) desk_chats: Vec<i64>,
 }
 
 pub(super) fn read(name: &ChannelName, table: Table) -> Result<Settings, BadChannel> {
@@ -72,6 +76,12 @@ pub(super) fn read(name: &ChannelName, table: Table) -> Result<Settings, BadChan
     if given.local_files.as_ref().is_some_and(|folder| !folder.is_absolute()) {
         return Err(at("local_files", "expected the whole path of a folder"));
     }
+    if given.desk_chats.iter().any(|chat| *chat >= 0) {
+        return Err(at(
+            "desk_chats",
+            "expected numbers of groups, which are negative: -1001234567890",
+        ));
+    }
     let api = base_url(given.api_url.as_deref().unwrap_or(API_URL))
         .map_err(|problem| at("api_url", &problem))?;
     Ok(Settings {
@@ -84,6 +94,7 @@ pub(super) fn read(name: &ChannelName, table: Table) -> Result<Settings, BadChan
         bot_id,
         mode: given.mode,
         webhook_secret: given.webhook_secret,
+        desk_chats: given.desk_chats,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::channel::Interpret as _;
 use crate::model::{DedupeKey, Event, Flag, Inbound, Meaning, Raw, Reach, RemoteId, ThreadKey};
 
 const BOT: i64 = 4_839_574_812;
+const DESK: i64 = -1_009_999_999_999;
 
 fn understood(update: &Value) -> Result<Meaning, String> {
     let raw = Raw {
@@ -19,7 +20,7 @@ fn understood(update: &Value) -> Result<Meaning, String> {
         transport: BTreeMap::new(),
         received_at: chrono::DateTime::from_timestamp(1_800_000_010, 0),
     };
-    read::Reader { bot_id: BOT }.interpret(&raw).map_err(|error| {
+    read::Reader { bot_id: BOT, desk_chats: vec![DESK] }.interpret(&raw).map_err(|error| {
         std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default()
     })
 }
@@ -275,4 +276,21 @@ fn html_of_agents_becomes_text_and_marks() {
         [("italic", "you"), ("bold", "😀 you"), ("pre", "x\n  y"), ("text_link", "here")]
     );
     assert_eq!(formatted.entities[3]["url"], "https://a.example/?a=1&b=2");
+}
+
+/// What people who work here write in their group is marked, and names the message that it answers; elsewhere in
+/// groups nobody's answer leads anywhere.
+#[test]
+fn a_group_of_the_desk_is_no_conversation_of_customers() {
+    let in_group = |chat: i64| {
+        json!({ "chat": { "id": chat, "type": "supergroup" }, "text": "yes",
+            "reply_to_message": { "message_id": 5, "from": { "id": BOT } } })
+    };
+    let ours = inbound(&in_group(DESK));
+    assert!(ours.flags.contains(&Flag::Internal));
+    assert_eq!(ours.thread.parents, [RemoteId::new(format!("{DESK}:5"))]);
+    let theirs = inbound(&in_group(DESK - 1));
+    assert!(!theirs.flags.contains(&Flag::Internal) && theirs.thread.parents.is_empty());
+    let edited = json!({ "update_id": 1, "edited_message": message(&in_group(DESK)) });
+    assert!(matches!(understood(&edited), Ok(Meaning::Ignore(_))));
 }

@@ -17,7 +17,7 @@ use super::super::entity::{
 use super::super::idempotency::By;
 use super::super::ingest::ADVISED;
 use super::super::outbox::ERASED;
-use super::super::{Store, StoreError, blob, millis, original, search};
+use super::super::{Store, StoreError, blob, millis, notify, original, search};
 use super::{contact_view, record, take};
 use crate::model::{ContactId, Timestamp};
 
@@ -47,6 +47,7 @@ impl Store {
                     let messages = message::Entity::find().filter(theirs).all(tx).await?;
                     forget_messages(tx, messages, now).await?;
                     forget_ticket(tx, ticket).await?;
+                    notify::forget(tx, ticket).await?;
                 }
                 // What they wrote into tickets of others.
                 let elsewhere = message::Column::Contact.eq(id.uuid());

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "the framework's derive wants public items")]
 
+pub(super) mod agent_answer;
 pub(super) mod attachment;
 pub(super) mod autoreply;
 pub(super) mod blob;
@@ -12,6 +13,7 @@ pub(super) mod close_warning;
 pub(super) mod contact;
 pub(super) mod cursor;
 pub(super) mod delivery;
+pub(super) mod digest;
 pub(super) mod draft;
 pub(super) mod event;
 pub(super) mod faq_answer;
@@ -28,6 +30,7 @@ pub(super) mod node;
 pub(super) mod original;
 pub(super) mod participant;
 pub(super) mod person;
+pub(super) mod preference;
 pub(super) mod recovery_code;
 pub(super) mod saved_view;
 pub(super) mod seal;
@@ -36,6 +39,7 @@ pub(super) mod session;
 pub(super) mod sign_on;
 pub(super) mod suppression;
 pub(super) mod survey;
+pub(super) mod team_member;
 pub(super) mod ticket;
 pub(super) mod ticket_due;
 pub(super) mod ticket_seen;

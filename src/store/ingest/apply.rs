@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::entity::{identity, message, participant, seen, ticket};
+use super::super::entity::{agent_answer, identity, message, participant, seen, ticket};
 use super::super::event::NewEvent;
 use super::super::millis;
 use super::super::original::Sealed;
@@ -69,6 +69,8 @@ pub(super) struct Work {
     pub(super) calls: Vec<Call>,
     /// Addresses whose owners brought a code of ours along.
     pub(super) links: Vec<(Secret, Address)>,
+    /// What agents answered to notifications.
+    pub(super) agent_answers: Vec<agent_answer::Model>,
     /// Calls for agents that are over.
     pub(super) called: Vec<(Called, Arc<CallbackPolicy>)>,
     /// People who were given a ticket.
@@ -120,6 +122,7 @@ impl Work {
             edits: Vec::new(),
             calls: Vec::new(),
             links: Vec::new(),
+            agent_answers: Vec::new(),
             called: Vec::new(),
             given: HashSet::new(),
         }
@@ -135,7 +138,11 @@ impl Work {
         let mut too_early = false;
         for step in &one.steps {
             match step {
-                Step::Message(message) => self.take(one, message, None, &mut result),
+                Step::Message(message) => {
+                    if !self.take_from_agent(one, message, &mut result) {
+                        self.take(one, message, None, &mut result);
+                    }
+                }
                 Step::Echo(echo) => too_early |= !self.echo(one, echo, &mut result),
                 Step::Edit { target, text, original } => {
                     let said = (text.clone(), original.as_deref().cloned());

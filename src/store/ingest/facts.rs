@@ -15,6 +15,7 @@ use super::super::entity::{
 };
 use super::super::millis;
 use super::super::original;
+use super::agent::{self, Notifications};
 use super::answer::{self, Answers};
 use super::judged::{self, Surveys};
 use super::{Prepared, PreparedMessage, Step, asked};
@@ -106,6 +107,8 @@ pub(super) struct Facts {
     pub(super) flags: HashMap<Uuid, BTreeSet<Flag>>,
     /// What customers were asked about tickets.
     pub(super) surveys: Surveys,
+    /// Notifications that the batch answers.
+    pub(super) notifications: Notifications,
 }
 
 /// What a batch mentions.
@@ -230,6 +233,7 @@ pub(super) async fn load(
     asked::load(tx, batch, &mut facts, now).await?;
     answer::load(tx, batch, &mut facts, now).await?;
     judged::load(tx, &mut facts).await?;
+    agent::load(tx, batch, &mut facts).await?;
     Ok(facts)
 }
 

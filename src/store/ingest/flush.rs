@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::super::contact::link;
 use super::super::entity::{
-    attachment, autoreply, contact, delivery, identity, journal, message, participant, person,
-    seal, seen, ticket, ticket_tag,
+    agent_answer, attachment, autoreply, contact, delivery, identity, journal, message,
+    participant, person, seal, seen, ticket, ticket_tag,
 };
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::outbox::{self, NewDelivery};
@@ -83,6 +83,8 @@ impl Work {
         for (called, policy) in self.called.drain(..) {
             callback::called(tx, called, &policy, self.now).await?;
         }
+        insert(tx, active::<agent_answer::Model, _>(std::mem::take(&mut self.agent_answers)))
+            .await?;
         self.end_rows(tx).await?;
         Ok(self.results)
     }

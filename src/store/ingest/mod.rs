@@ -6,6 +6,7 @@
 //! rows over one by one, so that one bad message fails alone.
 
 mod acknowledge;
+mod agent;
 mod answer;
 mod apply;
 mod asked;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::contact::{ContactBrief, briefs};
 use super::desk::waits_for;
-use super::entity::{mention, message, ticket, ticket_tag};
+use super::entity::{mention, message, team_member, ticket, ticket_tag};
 use super::{Store, StoreError, due, millis, moment, search, survey};
 use crate::model::{Priority, TicketId, TicketStatus};
 
@@ -27,6 +27,7 @@ pub(super) use change::{apply, person_of, tag};
 pub use combine::Combined;
 pub(super) use combine::{recount, reload};
 pub use note::NewNote;
+pub(super) use note::write_note;
 
 /// A ticket.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -137,6 +138,8 @@ pub struct TicketFilter {
     pub waiting: Option<Turn>,
     /// Those with a note that names this person, who has not looked since.
     pub mentioned: Option<Uuid>,
+    /// Those of the queues that this person works on.
+    pub team: Option<Uuid>,
     /// Words, all of which one of its messages (or its subject) has.
     pub q: Option<String>,
     /// The order.
@@ -245,6 +248,14 @@ impl Store {
                 .and_where(mention::Column::Person.eq(person))
                 .to_owned();
             all = all.add(Column::Id.in_subquery(named));
+        }
+        if let Some(person) = filter.team {
+            let queues = Query::select()
+                .column(team_member::Column::Queue)
+                .from(team_member::Entity)
+                .and_where(team_member::Column::Person.eq(person))
+                .to_owned();
+            all = all.add(Column::Queue.in_subquery(queues));
         }
         for tag in &filter.tag {
             let tagged = Query::select()

@@ -16,7 +16,7 @@ use super::super::message::{MessageView, message_view};
 use super::super::{Store, StoreError, millis, outbox, search};
 use super::take;
 use crate::desk;
-use crate::model::{Direction, MessageId, MessageKind, TicketId};
+use crate::model::{Direction, Flag, MessageId, MessageKind, TicketId};
 
 /// A note to be written.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl Store {
             let (new, by) = (new.clone(), by.clone());
             Box::pin(async move {
                 let ticket = take(tx, new.ticket.uuid(), by.version).await?;
-                write(tx, id, &new, &ticket, &by).await?;
+                write(tx, id, &new, (&ticket, &[]), &by).await?;
                 message_view(tx, id).await
             })
         })
@@ -47,11 +47,22 @@ impl Store {
     }
 }
 
+/// Writes a note under this id, as a part of something else.
+pub(in crate::store) async fn write_note(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+    (new, flags): (&NewNote, &[Flag]),
+    by: &By,
+) -> Result<(), StoreError> {
+    let ticket = take(tx, new.ticket.uuid(), by.version).await?;
+    write(tx, id, new, (&ticket, flags), by).await
+}
+
 async fn write(
     tx: &DatabaseTransaction,
     id: Uuid,
     new: &NewNote,
-    ticket: &ticket::Model,
+    (ticket, flags): (&ticket::Model, &[Flag]),
     by: &By,
 ) -> Result<(), StoreError> {
     let now = by.now;
@@ -68,6 +79,7 @@ async fn write(
     });
     row.direction = Direction::Internal.as_str().to_owned();
     row.kind = MessageKind::Note.as_str().to_owned();
+    row.flags = json!(flags).to_string();
     row.seq = *take_numbers(tx, "feed", 1).await?.end();
     search::index(tx, &[(row.seq, new.text.clone())]).await?;
     message::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;

@@ -65,6 +65,7 @@ async fn board(state: &State, caller: &Principal, query: BoardQuery) -> Result<B
         updated_after: None,
         waiting: None,
         mentioned: None,
+        team: None,
         q: None,
         key: TicketKey::Created,
         descending: false,

@@ -20,6 +20,7 @@ mod faq;
 mod files;
 mod macros;
 mod messages;
+mod notifications;
 mod once;
 mod outbox;
 mod page;
@@ -64,6 +65,7 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(suggestions::routes())
         .merge(people::routes())
         .merge(account::routes())
+        .merge(notifications::routes())
         .merge(audit::routes());
     OpenApiRouter::with_openapi(describe::frame()).nest(PREFIX, nouns)
 }

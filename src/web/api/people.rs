@@ -1,5 +1,7 @@
 //! `/users`, `/tokens`, `/me`: who may use this, and as what.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::extract::State as Get;
 use axum::http::StatusCode;
@@ -22,6 +24,8 @@ use crate::store::{ApiToken, Person};
 /// How long a sign-in link is good.
 const LINK_VALID: Duration = Duration::days(2);
 const NAME_CHARS_MAX: usize = 200;
+const QUEUES_MAX: usize = 50;
+const QUEUE_CHARS_MAX: usize = 64;
 
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
@@ -76,11 +80,14 @@ struct UserView {
     disabled_at: Option<DateTime<Utc>>,
     /// Since when a code of an authenticator is asked for too.
     second_factor_at: Option<DateTime<Utc>>,
+    /// The queues that they work on.
+    queues: Vec<String>,
 }
 
-impl From<Person> for UserView {
-    fn from(person: Person) -> Self {
+impl UserView {
+    fn of(person: Person, teams: &mut BTreeMap<Uuid, Vec<String>>) -> Self {
         Self {
+            queues: teams.remove(&person.id).unwrap_or_default(),
             id: person.id,
             name: person.name,
             email: person.email,
@@ -98,7 +105,8 @@ impl From<Person> for UserView {
     responses((status = 200, body = Page<UserView>), Errors))]
 async fn list_users(Get(state): Get<State>, _: Reader) -> Result<Json<Page<UserView>>, Problem> {
     let people = state.engine.store.people().await?;
-    let items = people.into_iter().map(UserView::from).collect();
+    let mut teams = state.engine.store.teams().await?;
+    let items = people.into_iter().map(|person| UserView::of(person, &mut teams)).collect();
     Ok(Json(Page { items, next_cursor: None }))
 }
 
@@ -142,7 +150,10 @@ async fn add_user(
     let person = store.add_person((&name, &email), role, None, &caller.0.actor, now).await?;
     let secret = store.sign_in_link(person.id.into(), LINK_VALID, now).await?;
     let sign_in = session::link(&state.settings.public_url, &secret);
-    Ok((StatusCode::CREATED, Json(AddedUser { user: person.into(), sign_in })))
+    Ok((
+        StatusCode::CREATED,
+        Json(AddedUser { user: UserView::of(person, &mut BTreeMap::new()), sign_in }),
+    ))
 }
 
 /// What becomes of somebody.
@@ -151,12 +162,14 @@ async fn add_user(
 #[schema(example = json!({ "role": "admin" }))]
 struct UserPatch {
     /// What they may do from now on.
-    role: Role,
+    role: Option<Role>,
+    /// The queues that they work on from now on: their teams.
+    queues: Option<Vec<String>>,
 }
 
-/// Give somebody another role
+/// Give somebody another role, or other teams
 ///
-/// At once, in all their sessions. The last admin stays one.
+/// A role at once, in all their sessions. The last admin stays one.
 #[utoipa::path(patch, path = "/users/{id}", tag = "people", params(("id" = Uuid, Path)),
     request_body = UserPatch, responses((status = 200, body = UserView), Errors))]
 async fn change_user(
@@ -165,10 +178,24 @@ async fn change_user(
     id: Id,
     body: Body<UserPatch>,
 ) -> Result<Json<UserView>, Problem> {
-    let (who, now) = (id.of("user")?, state.engine.clock.now());
-    let store = &state.engine.store;
-    let changed = store.change_role(who, body.value.role, &caller.0.actor, now).await?;
-    Ok(Json(changed.into()))
+    let (who, now): (UserId, _) = (id.of("user")?, state.engine.clock.now());
+    let (store, by) = (&state.engine.store, &caller.0.actor);
+    let queues = body.value.queues.map(|queues| {
+        if queues.len() > QUEUES_MAX {
+            return Err(Problem::invalid("queues", format!("queues: {QUEUES_MAX} at most")));
+        }
+        let each = queues.iter().map(|queue| line("queues", queue, QUEUE_CHARS_MAX));
+        each.collect::<Result<BTreeSet<String>, Problem>>()
+    });
+    let queues = queues.transpose()?;
+    if let Some(role) = body.value.role {
+        store.change_role(who, role, by, now).await?;
+    }
+    if let Some(queues) = queues {
+        store.set_teams(who, queues, by, now).await?;
+    }
+    let person = person(&state, &id).await?;
+    Ok(Json(UserView::of(person, &mut store.teams().await?)))
 }
 
 /// Take somebody's second factor away
@@ -215,7 +242,7 @@ async fn disable_user(
     let now = state.engine.clock.now();
     let (store, who) = (&state.engine.store, person.id.to_string());
     let disabled = store.disable_person(&who, &caller.0.actor, now).await?;
-    Ok(Json(disabled.into()))
+    Ok(Json(UserView::of(disabled, &mut store.teams().await?)))
 }
 
 /// A link.

@@ -75,6 +75,8 @@ pub(super) struct TicketQuery {
     waiting: Option<Turn>,
     /// `me`: with a note that names whoever is signed in, and at which they have not looked since.
     mentioned: Option<String>,
+    /// `me`: of the queues that whoever is signed in works on.
+    team: Option<String>,
     /// Words, all of which one of its messages (or its subject) has; `word*` is a beginning.
     q: Option<String>,
     /// `created_at`, `updated_at`, `number` or `priority`, with `-` for the largest first. Usual: `-created_at`.
@@ -146,14 +148,8 @@ pub(super) async fn filter_of(
         let text = format!("q: {Q_CHARS_MAX} characters at most");
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
     }
-    let mentioned = match query.mentioned.as_deref() {
-        None => None,
-        Some("me") => Some(person(caller)?.uuid()),
-        Some(_) => {
-            let text = "mentioned: only `me`";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
-        }
-    };
+    let mentioned = oneself("mentioned", query.mentioned.as_deref(), caller)?;
+    let team = oneself("team", query.team.as_deref(), caller)?;
     let order = order_of(key, descending);
     let after = query.cursor.as_deref().map(|cursor| place(cursor, &order)).transpose()?;
     Ok(Some(TicketFilter {
@@ -167,12 +163,25 @@ pub(super) async fn filter_of(
         updated_after: query.updated_after,
         waiting: query.waiting,
         mentioned,
+        team,
         q: query.q.filter(|q| !q.trim().is_empty()),
         key,
         descending,
         after,
         limit: 0,
     }))
+}
+
+/// A filter that takes the word `me` and no other.
+fn oneself(field: &str, given: Option<&str>, caller: &Principal) -> Result<Option<Uuid>, Problem> {
+    match given {
+        None => Ok(None),
+        Some("me") => Ok(Some(person(caller)?.uuid())),
+        Some(_) => {
+            let text = format!("{field}: only `me`");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text))
+        }
+    }
 }
 
 pub(super) fn is_none(word: &str) -> bool {

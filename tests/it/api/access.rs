@@ -67,6 +67,8 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("PATCH", "/users/{id}", Role::Admin),
     ("DELETE", "/users/{id}/second-factor", Role::Admin),
     ("DELETE", "/users/{id}/sign-on", Role::Admin),
+    ("GET", "/me/notifications", Role::ReadOnly),
+    ("PUT", "/me/notifications", Role::ReadOnly),
     ("POST", "/me/second-factor", Role::ReadOnly),
     ("POST", "/me/second-factor/confirm", Role::ReadOnly),
     ("POST", "/me/second-factor/remove", Role::ReadOnly),

@@ -34,6 +34,7 @@ pub(super) fn any() -> TicketFilter {
         updated_after: None,
         waiting: None,
         mentioned: None,
+        team: None,
         q: None,
         key: TicketKey::Created,
         descending: false,

@@ -141,6 +141,7 @@ async fn what_is_due_first_comes_first(kit: Kit) {
         updated_after: None,
         waiting: None,
         mentioned: None,
+        team: None,
         q: None,
         key: TicketKey::Due,
         descending: false,

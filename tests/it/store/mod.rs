@@ -13,6 +13,7 @@ mod language;
 mod lease;
 mod loops;
 mod migrations;
+mod notify;
 mod outbox;
 mod people;
 mod receipts;

@@ -24,6 +24,7 @@ fn filter(q: &str) -> TicketFilter {
         updated_after: None,
         waiting: None,
         mentioned: None,
+        team: None,
         q: Some(q.to_owned()),
         key: TicketKey::Number,
         descending: false,

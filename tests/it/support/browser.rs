@@ -130,6 +130,12 @@ impl Browser {
         self.post("/refresh", &json!({})).await;
     }
 
+    /// The person lets the page show notifications.
+    pub async fn allow_notifications(&self) {
+        let wish = json!({ "descriptor": { "name": "notifications" }, "state": "granted" });
+        self.post("/permissions", &wish).await;
+    }
+
     /// Runs a script's body in the page; `arguments` are its arguments.
     pub async fn run(&self, script: &str, arguments: Value) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": arguments })).await

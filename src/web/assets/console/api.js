@@ -94,6 +94,8 @@ export const api = {
   quarantine: () => call("GET", "/quarantine"),
   retryRaw: (id) => call("POST", `/quarantine/${id}/retry`),
   dropRaw: (id) => call("DELETE", `/quarantine/${id}`),
+  told: () => call("GET", "/me/notifications"),
+  keepTold: (told) => call("PUT", "/me/notifications", { body: told }),
   addUser: (user) => call("POST", "/users", { body: user }),
   changeUser: (id, patch) => call("PATCH", `/users/${id}`, { body: patch }),
   disableUser: (id) => call("POST", `/users/${id}/disable`),
@@ -128,7 +130,7 @@ const KINDS = [
   "ticket.absorbed", "ticket.unmerged", "ticket.released", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",
   "callback.requested", "callback.due", "callback.updated", "callback.refused",
-  "person.mentioned", "contact.merged", "contact.unmerged",
+  "person.mentioned", "contact.merged", "contact.unmerged", "ticket.due_soon", "ticket.overdue",
 ];
 
 /** Calls for everything that happens; the browser connects again by itself and misses nothing. */

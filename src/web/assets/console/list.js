@@ -16,6 +16,7 @@ const SORT = "-updated_at";
 export const VIEWS = [
   { name: "inbox", filter: { status: "open", sort: SORT } },
   { name: "mine", filter: { assignee: "me", status: "open,pending", sort: SORT } },
+  { name: "my_teams", filter: { team: "me", status: "open,pending", sort: SORT } },
   { name: "mentions", filter: { mentioned: "me", sort: SORT } },
   { name: "unassigned", filter: { assignee: "none", status: "open", sort: SORT } },
   { name: "urgent", filter: { priority: "urgent", status: "open,pending", sort: SORT } },

@@ -8,9 +8,9 @@ import { languageBox, passTime, say } from "./words.js";
 /** Pages beside the list: the module of each, which is loaded when the page is wanted, and what shows it. */
 const PAGES = {
   start: ["first", "showFirst"], calls: ["calls", "showCalls"], channels: ["running", "showChannels"], outbox: ["running", "showOutbox"],
-  quarantine: ["running", "showQuarantine"], macros: ["macros", "showMacros"], dashboard: ["board", "showBoard"], people: ["people", "showPeople"], audit: ["people", "showAudit"],
+  quarantine: ["running", "showQuarantine"], macros: ["macros", "showMacros"], dashboard: ["board", "showBoard"], people: ["people", "showPeople"], notifications: ["notify", "showNotifications"], audit: ["people", "showAudit"],
 };
-const COUNTED = ["inbox", "mine", "mentions", "unassigned", "urgent", "waiting_us"];
+const COUNTED = ["inbox", "mine", "my_teams", "mentions", "unassigned", "urgent", "waiting_us"];
 /** What a list can be narrowed by. */
 const NARROW = ["status", "priority", "channel", "queue", "tag", "assignee", "waiting"];
 
@@ -208,6 +208,7 @@ async function count() {
 }
 
 function happened(kind, event) {
+  desk.notifier?.happened(kind, event);
   if (kind.startsWith("channel.") || kind.startsWith("quarantine.") || kind.startsWith("callback.")) page?.refresh?.();
   if (kind === "callback.updated") import("./calls.js").then(({ tellEnd }) => tellEnd(event.data)).catch(() => {});
   if (!event.ticket_id) return;
@@ -278,6 +279,8 @@ async function start() {
   if (app.dataset.at === "page") list.show(VIEWS[0], "");
   count();
   follow(happened, connected);
+  // Only whoever lets the browser show something needs what does it.
+  if (window.Notification?.permission === "granted") import("./notify.js").then(({ notifier }) => notifier(desk)).catch(() => {});
   setInterval(passTime, 30_000);
 }
 

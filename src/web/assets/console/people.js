@@ -83,13 +83,21 @@ function users(people, me, refresh) {
       }
       refresh();
     } } })),
+    h("td", null, one.disabled_at ? one.queues.join(", ") : h("input.teams", { value: one.queues.join(", "), "aria-label": `${say("teams")}: ${one.name}`, on: { change: async (event) => {
+      try {
+        await api.changeUser(one.id, { queues: event.target.value.split(/[,，]/).map((queue) => queue.trim()).filter(Boolean) });
+      } catch (problem) {
+        toast(say("failed", { why: problem.message }), { error: true });
+      }
+      refresh();
+    } } })),
     h("td", null, one.disabled_at ? say("disabled") : one.second_factor_at ? say("with_factor") : one.has_password ? say("with_password") : say("with_link")),
     h("td.actions", null, one.disabled_at ? null : [
       button(say("new_link"), async () => once(say("sign_in_link"), (await api.signInLink(one.id)).sign_in), refresh),
       one.second_factor_at ? button(say("factor_reset"), () => api.resetFactor(one.id), refresh) : null,
       one.id === me.id ? null : button(say("disable"), async () => { if (confirm(say("disable_sure", { name: one.name }))) await api.disableUser(one.id); }, refresh),
     ])));
-  return card("users", say("users"), table([say("name"), say("role"), say("sign_in"), ""], rows),
+  return card("users", say("users"), table([say("name"), say("role"), say("teams"), say("sign_in"), ""], rows),
     form("add-user", [field(say("name"), { name: "name" }), field(say("mail"), { name: "email", type: "email" }), role("agent")], say("add"),
       async (values) => once(say("sign_in_link"), (await api.addUser(values)).sign_in), refresh));
 }

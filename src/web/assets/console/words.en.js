@@ -1,6 +1,15 @@
 // What the console says, in English: the keys of every other language.
 
 export const words = {
+  my_teams: "My teams", teams: "Teams (queues)", flag_internal: "among ourselves",
+  telegram_number: "My number on Telegram, for answers in a group of the desk", notifications: "Notifications", kept: "Kept", allow_browser: "Allow notifications in this browser", with_sound: "With a sound", only_urgent: "Only urgent tickets, but for what is mine",
+  only_queues: "Only these queues, but for what is mine (none: all)", no_mail_told: "Nobody is told by mail here: notifications.mail is not set.", "way.browser": "Browser", "way.mail": "Mail",
+  "browser.default": "This browser has not been asked yet whether it may show notifications.", "browser.granted": "This browser shows notifications while the console is open in it, also in the background.",
+  "browser.denied": "This browser does not allow notifications; its own settings can change that.",
+  "wish.new_ticket": "A ticket was opened", "wish.assigned": "A ticket was given to me", "wish.customer_wrote": "The customer of my ticket wrote, or of one that nobody has", "wish.mentioned": "A note names me",
+  "wish.due_soon": "An answer is due soon", "wish.overdue": "An answer is late", "wish.callback_due": "A customer is to be called", "wish.channel_troubled": "A channel needs somebody",
+  "told.new_ticket": "New ticket", "told.assigned": "{name} gave a ticket to you", "told.customer_wrote": "The customer wrote", "told.mentioned": "{name} names you in a note", "told.due_soon": "An answer is due soon",
+  "told.overdue": "An answer is late", "told.callback_due": "A customer is to be called", "told.channel_troubled": "The channel {channel} needs somebody",
   "plot.known": "Known answers that went out by themselves", "known.shown": "Sent", "known.helped": "Helped", "known.escalated": "Wanted a person", "known.silent": "No word", "known.waiting": "Not yet known",
   nothing_yet: "Nothing yet", first_steps: "First steps", step_test: "Send yourself a test message", step_test_more: "It comes by the web chat, as from a customer, and is a ticket here at once.",
   step_test_none: "No web chat is configured: [channels.web] with kind = \"webchat\".", send_test: "Send a test message", open_chat: "Open the chat as a customer",

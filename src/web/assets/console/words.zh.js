@@ -1,6 +1,15 @@
 // What the console says, in Chinese.
 
 export const words = {
+  my_teams: "我的团队", teams: "团队(队列)", flag_internal: "内部交流",
+  telegram_number: "我的 Telegram 数字 ID(用于在客服群组中答复)", notifications: "通知", kept: "已保存", allow_browser: "允许此浏览器显示通知", with_sound: "播放提示音", only_urgent: "仅紧急工单(与我相关的除外)",
+  only_queues: "仅以下队列(与我相关的除外,不选则为全部)", no_mail_told: "未设置 notifications.mail,不会发送邮件通知。", "way.browser": "浏览器", "way.mail": "邮件",
+  "browser.default": "尚未询问此浏览器是否可以显示通知。", "browser.granted": "控制台打开时,此浏览器会显示通知,后台标签页也会显示。",
+  "browser.denied": "此浏览器不允许显示通知,可在浏览器设置中更改。",
+  "wish.new_ticket": "有新工单", "wish.assigned": "工单分配给我", "wish.customer_wrote": "我的或无人负责的工单有客户新消息", "wish.mentioned": "备注中提到我",
+  "wish.due_soon": "即将超过回复时限", "wish.overdue": "已超过回复时限", "wish.callback_due": "有客户等待回电", "wish.channel_troubled": "渠道需要处理",
+  "told.new_ticket": "新工单", "told.assigned": "{name} 将工单分配给您", "told.customer_wrote": "客户有新消息", "told.mentioned": "{name} 在备注中提到您", "told.due_soon": "即将超过回复时限",
+  "told.overdue": "已超过回复时限", "told.callback_due": "有客户等待回电", "told.channel_troubled": "渠道 {channel} 需要处理",
   "plot.known": "自动发送的常见解答", "known.shown": "已发送", "known.helped": "有帮助", "known.escalated": "转人工", "known.silent": "无回应", "known.waiting": "等待中",
   nothing_yet: "暂无工单", first_steps: "入门", step_test: "给自己发一条测试消息", step_test_more: "它会像客户消息一样通过网页聊天到达，并立即成为工单。",
   step_test_none: "尚未配置网页聊天：[channels.web],kind = \"webchat\"。", send_test: "发送测试消息", open_chat: "以客户身份打开聊天",

@@ -265,3 +265,45 @@ async fn a_second_factor_belongs_to_a_person_and_a_code_follows_the_password() {
     let reset = api.request(Method::DELETE, &format!("/users/{user}/second-factor"));
     assert_eq!(send(reset).await.0.as_u16(), 204);
 }
+
+/// A team is the people who work on a queue; each sees the tickets of theirs.
+#[tokio::test]
+async fn people_work_on_queues_and_list_the_tickets_of_their_teams() {
+    let app = App::start(MAIL).await;
+    let api = app.api(Role::Admin);
+    let new = json!({ "name": "Ann", "email": "ann@example.com", "role": "agent" });
+    let (_, _, added) = send(api.request(Method::POST, "/users").json(&new)).await;
+    let (user, cookie) =
+        (&added["user"]["id"], signed_in(&app, added["sign_in"].as_str().unwrap()).await);
+    let path = format!("/users/{}", user.as_str().unwrap());
+    let queues = |queues: serde_json::Value| {
+        api.request(Method::PATCH, &path).json(&json!({ "queues": queues }))
+    };
+    for (queue, subject) in [(Some("chain"), "one"), (Some("shop"), "two"), (None, "three")] {
+        let to = json!({ "address": "jane@customer.example" });
+        let opened = json!({ "channel": "mail", "to": to, "subject": subject, "queue": queue });
+        let (status, _, ticket) = send(api.request(Method::POST, "/tickets").json(&opened)).await;
+        assert_eq!(status.as_u16(), 201, "{ticket}");
+    }
+    let mine = async || {
+        let (_, _, found) =
+            send(asks(&app, Method::GET, "/tickets?team=me&sort=number", &cookie)).await;
+        let items = found["items"].as_array().unwrap_or_else(|| panic!("{found}")).clone();
+        items.iter().map(|one| one["subject"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(mine().await.is_empty());
+    let (_, _, changed) = send(queues(json!(["shop", " chain ", "shop"]))).await;
+    assert_eq!(
+        (&changed["queues"], &changed["role"]),
+        (&json!(["chain", "shop"]), &json!("agent"))
+    );
+    assert_eq!(mine().await, ["one", "two"]);
+    assert_eq!(send(queues(json!(["shop"]))).await.0.as_u16(), 200);
+    assert_eq!(mine().await, ["two"]);
+    let (_, _, users) = send(api.request(Method::GET, "/users")).await;
+    assert_eq!(users["items"][0]["queues"], json!(["shop"]));
+    refused(queues(json!([""])), 422, "invalid").await;
+    refused(queues(json!(vec!["x"; 51])), 422, "invalid").await;
+    refused(asks(&app, Method::GET, "/tickets?team=ann", &cookie), 400, "bad_query").await;
+    refused(api.request(Method::GET, "/tickets?team=me"), 409, "refused").await;
+}
