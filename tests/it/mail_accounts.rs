@@ -316,6 +316,7 @@ fn found(client: &mut ImapClient, folder: &str, query: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_stored_is_left_marked_moved_or_deleted_even_over_a_kill() {
+    // COMPLAINTS D6: we are gone before the server hears that it may delete, and the mail comes again.
     let cases = [
         ("leave", "after = \"leave\""),
         ("mark", "after = \"mark\"\nmark_as = \"$Ticketed\""),

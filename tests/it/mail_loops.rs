@@ -38,6 +38,11 @@ impl Post {
     }
 
     async fn desk(&self, address: &str, acknowledge: &str) -> Daemon {
+        self.desk_with(address, acknowledge, "").await
+    }
+
+    /// With more behind the channel: rules.
+    async fn desk_with(&self, address: &str, acknowledge: &str, more: &str) -> Daemon {
         let channel = MailChannel::new("desk", address)
             .table("acknowledge", &format!("{ACKNOWLEDGE}{acknowledge}"))
             .imap(self.dovecot.imap_port(), address, WORD, "")
@@ -47,7 +52,7 @@ impl Post {
         } else {
             channel
         };
-        Daemon::start(&format!("{HEAD}{}", channel.text())).await
+        Daemon::start(&format!("{HEAD}{}{more}", channel.text())).await
     }
 
     fn write(&self, number: u32, from: &str, to: &str, cc: &str) {
@@ -192,6 +197,33 @@ async fn a_storm_is_taken_in_whole_and_answered_a_little() {
         .collect();
     let to_angry = out.iter().filter(|one| tickets.contains(&one["ticket_id"])).count();
     assert_eq!(to_angry, 1, "one acknowledgement for one address");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banned_sender_gets_nothing_and_a_lost_answer_no_complaint() {
+    // COMPLAINTS B9, B10: no «ticket denied», no «your update could not be processed».
+    let post = Post::open("banned");
+    let rule = "\n[[rules]]\nname = \"banned\"\nwhen = { senders = [\"@troll.example\"] }\n\
+                then = { status = \"spam\", acknowledge = \"\" }\n";
+    let desk = post.desk_with(DESK, "per_address_hours = 0\n", rule).await;
+    let api = desk.api();
+    for number in 0..3 {
+        post.write(number, &format!("one{number}@troll.example"), DESK, "");
+    }
+    // Answers to what was never sent: one more mail each, as to everybody, and not a word of the fault.
+    let nothing = "<t1.abcdefghijklmnopqrstuvwxyz@example.com>";
+    for number in 3..6 {
+        let lost = Envelope { from: ANNA, to: DESK, cc: "", in_reply_to: nothing };
+        post.dovecot.deliver(DESK, &post.ledger.mail(number, &lost));
+    }
+    let mut follower = Follower::new(api.clone());
+    wait_inbound(&mut follower, 6, LIMIT).await;
+    post.settle(&api, 9, DESK).await;
+    let spam = api.get("/tickets?status=spam").await;
+    assert_eq!(spam["items"].as_array().unwrap().len(), 3, "{spam}");
+    let out = sent(&api).await;
+    assert_eq!(out.len(), 4, "three to Anna, one to the probe: {out:?}");
+    assert!(out.iter().all(|one| one["text"].as_str().unwrap().starts_with("We have it as")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
