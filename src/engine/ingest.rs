@@ -10,8 +10,8 @@ use metrics::{counter, histogram};
 use super::supervisor::describe;
 use super::{Engine, failpoint};
 use crate::channel::Interpret;
-use crate::model::{ChannelName, Meaning, OwnAddresses, Raw};
-use crate::store::{Ending, Ingest, IngestChannel, Ingested, Pending, StoreError};
+use crate::model::{ChannelName, Meaning, OwnAddresses, Raw, RawId};
+use crate::store::{Ending, Ingest, IngestChannel, Ingested, Pending, ReadyBatch, StoreError};
 
 /// The poll is the truth, the notification a hint.
 const POLL: Duration = Duration::from_secs(1);
@@ -19,13 +19,21 @@ const POLL: Duration = Duration::from_secs(1);
 const TRIES_MAX: i32 = 3;
 const TOO_SLOW: &str = "it took too long to understand";
 
+/// A batch of the journal that only has to be written.
+struct Ready {
+    pending: Vec<Pending>,
+    batch: Result<ReadyBatch, StoreError>,
+    /// Behind it there may be more that nothing in it holds up.
+    more: bool,
+}
+
 impl Engine {
     pub(super) async fn run_ingest(self: Arc<Self>) {
-        let mut pause = Duration::ZERO;
+        let (mut pause, mut ahead) = (Duration::ZERO, None);
         loop {
             // Registered before looking, so that nothing that comes meanwhile is overlooked.
             let news = self.journal.notified();
-            match self.drain_some().await {
+            match self.drain_some(&mut ahead).await {
                 Ok(0) => {
                     pause = Duration::ZERO;
                     let wait = async {
@@ -52,40 +60,67 @@ impl Engine {
 
     /// Works off the journal until nothing is due.
     pub async fn drain_journal(&self) -> Result<(), StoreError> {
-        while self.drain_some().await? > 0 {}
+        let mut ahead = None;
+        while self.drain_some(&mut ahead).await? > 0 {}
         Ok(())
     }
 
-    /// One batch. Returns how many rows it had.
-    async fn drain_some(&self) -> Result<usize, StoreError> {
-        let limits = (self.settings.ingest_rows_max, self.settings.ingest_bytes_max);
-        let pending = self.store.pending(limits.0, limits.1, self.clock.now()).await?;
-        if pending.is_empty() {
-            return Ok(0);
-        }
-        let count = pending.len();
-        let own = Arc::new(self.own_addresses());
-        let batch = self.understand(&pending, &own).await?;
+    /// One batch; while it is written, the next one is made ready. Returns how many rows it had.
+    async fn drain_some(&self, ahead: &mut Option<Ready>) -> Result<usize, StoreError> {
+        let ready = match ahead.take() {
+            Some(ready) => ready,
+            None => match self.make_ready(None).await? {
+                Some(ready) => ready,
+                None => return Ok(0),
+            },
+        };
+        let Ready { pending, batch, more } = ready;
+        let (count, last) = (pending.len(), pending.last().map(|last| last.id));
         failpoint::hit("ingest.interpreted");
-        match self.store.ingest(batch, self.clock.now()).await {
-            Ok(ingested) => self.ingested(&pending, &ingested),
+        let next = async {
+            match last.filter(|_| more) {
+                Some(last) => self.make_ready(Some(last)).await,
+                None => Ok(None),
+            }
+        };
+        let write = async { self.store.apply(batch?, self.clock.now()).await };
+        let (written, next) = tokio::join!(write, next);
+        match written {
+            Ok(ingested) => {
+                self.ingested(&pending, &ingested);
+                // Whatever was in its way is met again in the next round.
+                *ahead = next.unwrap_or_default();
+            }
             Err(error) => {
                 tracing::debug!(error = describe(&error), "a batch failed: its rows go one by one");
-                self.one_by_one(pending, &own).await?;
+                self.one_by_one(pending).await?;
             }
         }
         failpoint::hit("ingest.applied");
         Ok(count)
     }
 
-    async fn one_by_one(
-        &self,
-        pending: Vec<Pending>,
-        own: &Arc<OwnAddresses>,
-    ) -> Result<(), StoreError> {
+    /// Reads and understands the next batch: the first, or the one behind a row. `None`: there is nothing.
+    async fn make_ready(&self, behind: Option<RawId>) -> Result<Option<Ready>, StoreError> {
+        let (rows, bytes) = (self.settings.ingest_rows_max, self.settings.ingest_bytes_max);
+        let pending = self.store.pending_behind(behind, rows, bytes, self.clock.now()).await?;
+        if pending.is_empty() {
+            return Ok(None);
+        }
+        let own = Arc::new(self.own_addresses());
+        let batch = self.understand(&pending, &own).await?;
+        // What waits for one that was too slow must not be overtaken.
+        let whole = batch.len() == pending.len();
+        let batch = self.store.make_ready(batch, self.clock.now()).await;
+        let more = whole && batch.is_ok() && pending.len() as u64 == rows;
+        Ok(Some(Ready { pending, batch, more }))
+    }
+
+    async fn one_by_one(&self, pending: Vec<Pending>) -> Result<(), StoreError> {
+        let own = Arc::new(self.own_addresses());
         for one in pending {
             let one = [one];
-            let batch = self.understand(&one, own).await?;
+            let batch = self.understand(&one, &own).await?;
             match self.store.ingest(batch, self.clock.now()).await {
                 Ok(ingested) => self.ingested(&one, &ingested),
                 Err(error) => {

@@ -215,6 +215,18 @@ impl Store {
         bytes_max: i64,
         now: Timestamp,
     ) -> Result<Vec<Pending>, StoreError> {
+        self.pending_behind(None, rows, bytes_max, now).await
+    }
+
+    /// The same for the rows behind one, while that one is being worked off.
+    pub async fn pending_behind(
+        &self,
+        last: Option<RawId>,
+        rows: u64,
+        bytes_max: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Pending>, StoreError> {
+        let behind = last.map(|last| journal::Column::Id.gt(last.uuid()));
         let due = Condition::any()
             .add(journal::Column::RetryAt.is_null())
             .add(journal::Column::RetryAt.lte(millis(now)));
@@ -224,6 +236,7 @@ impl Store {
             .filter(journal::Column::State.eq("pending"))
             .filter(journal::Column::Node.eq(self.node().uuid()))
             .filter(due)
+            .filter(Condition::all().add_option(behind))
             .order_by_asc(journal::Column::Id)
             .limit(rows)
             .into_tuple()

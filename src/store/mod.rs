@@ -75,7 +75,7 @@ pub use draft::Draft;
 pub use event::RecordedEvent;
 pub use faq::AnswerFigures;
 pub use idempotency::{Answer, By, KEY_TTL, Once};
-pub use ingest::{Ingest, IngestChannel, Ingested};
+pub use ingest::{Ingest, IngestChannel, Ingested, ReadyBatch};
 pub use journal::{Appended, Ending, JournalRow, Pending, Placed};
 pub use lease::{Fence, LEASE_TTL};
 pub use media::{Afterwards, DueMedia};

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use self::letters::Script;
 
 /// More of a text says nothing new.
-const CHARS_MAX: usize = 2000;
+const CHARS_MAX: usize = 1000;
 /// Between words, besides spaces.
 const BREAKS: &str = ",;!?()[]{}<>\"「」『』《》、。,;:!?()…";
 

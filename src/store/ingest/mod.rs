@@ -203,6 +203,12 @@ struct PreparedAttachment {
     packed: Packed,
 }
 
+/// A batch that is ready to be written: masked, its files sealed.
+pub struct ReadyBatch {
+    prepared: Vec<Prepared>,
+    safety: Arc<Safety>,
+}
+
 impl Store {
     /// Applies a batch in one transaction, in order. Rows that ended meanwhile (another node took them for
     /// a dead one's) are left as they are, and are not in the answer.
@@ -211,8 +217,38 @@ impl Store {
         batch: Vec<Ingest>,
         now: Timestamp,
     ) -> Result<Vec<Ingested>, StoreError> {
+        let ready = self.make_ready(batch, now).await?;
+        self.apply(ready, now).await
+    }
+
+    /// The first half of [`Store::ingest`], which needs no database and can be done for the next batch while one is
+    /// being written: reads, masks and seals, in two threads where it is much.
+    pub async fn make_ready(
+        &self,
+        mut batch: Vec<Ingest>,
+        now: Timestamp,
+    ) -> Result<ReadyBatch, StoreError> {
         let safety = self.safety();
-        let mut prepared = self.prepare_batch(&safety, batch, now).await?;
+        let rest = batch.split_off(batch.len().div_ceil(2));
+        let part = |batch: Vec<Ingest>| {
+            let (store, safety) = (self.clone(), safety.clone());
+            blob::beside(batch.iter().map(work_bytes).sum(), move || {
+                let prepared = batch.into_iter().map(|one| store.prepare_ingest(&safety, one, now));
+                prepared.collect::<Result<Vec<_>, _>>()
+            })
+        };
+        let (mut prepared, rest) = futures::future::try_join(part(batch), part(rest)).await?;
+        prepared.extend(rest);
+        Ok(ReadyBatch { prepared, safety })
+    }
+
+    /// The second half of [`Store::ingest`].
+    pub async fn apply(
+        &self,
+        ready: ReadyBatch,
+        now: Timestamp,
+    ) -> Result<Vec<Ingested>, StoreError> {
+        let ReadyBatch { mut prepared, safety } = ready;
         let remasked = Arc::new(self.look_back(&safety, &mut prepared, now).await?);
         let prepared = Arc::new(prepared);
         let changes = !remasked.is_empty();
@@ -238,26 +274,6 @@ impl Store {
             self.write_without_trace(|tx| Box::pin(async move { search::scrub(tx).await })).await?;
         }
         Ok(ingested)
-    }
-
-    /// Reads, masks and seals, in two threads where it is much.
-    async fn prepare_batch(
-        &self,
-        safety: &Arc<Safety>,
-        mut batch: Vec<Ingest>,
-        now: Timestamp,
-    ) -> Result<Vec<Prepared>, StoreError> {
-        let rest = batch.split_off(batch.len().div_ceil(2));
-        let part = |batch: Vec<Ingest>| {
-            let (store, safety) = (self.clone(), safety.clone());
-            blob::beside(batch.iter().map(work_bytes).sum(), move || {
-                let prepared = batch.into_iter().map(|one| store.prepare_ingest(&safety, one, now));
-                prepared.collect::<Result<Vec<_>, _>>()
-            })
-        };
-        let (mut prepared, rest) = futures::future::try_join(part(batch), part(rest)).await?;
-        prepared.extend(rest);
-        Ok(prepared)
     }
 
     /// Notes that a row could not be applied although the database is well: after `tries_max` of these it

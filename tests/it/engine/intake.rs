@@ -121,6 +121,34 @@ async fn a_row_that_the_store_refuses_goes_alone_into_the_quarantine_and_heals()
     rig.engine.stop().await;
 }
 
+/// While a batch is written the next one is made ready: what holds one up must hold up those behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_batches_with_bad_rows_between_keep_the_order() {
+    let interpret_max = Duration::from_millis(150);
+    let settings = EngineSettings { interpret_max, ingest_rows_max: 2, ..EngineSettings::usual() };
+    let wanted = Wanted { settings, clock: Clock::from_fn(fast), ..Wanted::usual() };
+    let rig = Rig::start(&wanted).await;
+    rig.kit
+        .execute(
+            "CREATE TRIGGER poison BEFORE INSERT ON message WHEN NEW.text = 'poison'
+             BEGIN SELECT RAISE(ABORT, 'the database chokes on it'); END",
+        )
+        .await;
+    let bad = ["anna poison", "unreadable", "slow"];
+    for (number, letter) in ('a'..='z').enumerate() {
+        rig.service.put(&format!("anna {letter}"));
+        if let Some(bad) = bad.get(number % 7) {
+            rig.service.put(bad);
+        }
+    }
+    let letters = "SELECT count(*) FROM message WHERE length(text) = 1";
+    wait_until("the letters", LIMIT, async || rig.kit.number(letters).await == 26).await;
+    let overtaken = "SELECT count(*) FROM message a JOIN message b ON a.seq < b.seq
+                     AND a.text > b.text AND length(a.text) = 1 AND length(b.text) = 1";
+    assert_eq!(rig.kit.number(overtaken).await, 0);
+    rig.engine.stop().await;
+}
+
 fn request(signed: bool, body: &'static str) -> http::Request<Bytes> {
     let mut request = http::Request::new(Bytes::from_static(body.as_bytes()));
     if signed {
