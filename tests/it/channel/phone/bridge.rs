@@ -85,6 +85,7 @@ fn status(made: &Made) -> String {
     made.1.get("StatusCallback").unwrap().to_owned()
 }
 
+/// M20: the call back stands in the conversation, and so does what became of it.
 #[tokio::test]
 async fn an_agent_is_connected_by_one_button_and_the_end_is_noted() {
     let (rig, exchange) = start("").await;
@@ -103,7 +104,7 @@ async fn an_agent_is_connected_by_one_button_and_the_end_is_noted() {
     assert_eq!(view.agent.as_deref(), Some("Anna"));
     let row = rig.wait_deliveries(1, DeliveryStatus::Delivered).await.remove(0);
     assert_eq!(row.external_id, Some(made.0.clone()));
-    // M20: it stands in the conversation, as a call of ours.
+    // It stands there as a call of ours.
     let ours = says(&rig, "Calls +4915112345678 back.").await;
     assert_eq!((ours.kind.as_str(), ours.direction.as_str()), ("call", "out"));
     assert_eq!(rig.messages().await.len(), 2);
