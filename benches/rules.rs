@@ -35,6 +35,7 @@ fn main() {
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
+        retention: tributary::desk::retention::RetentionSetting::default(),
         macros: Vec::new(),
     };
     let began = Instant::now();
@@ -93,6 +94,7 @@ fn judge(triage: &Triage, text: &str) -> usize {
         status: TicketStatus::Open,
         priority: Priority::Normal,
         tags: BTreeSet::new(),
+        contact_tags: &BTreeSet::new(),
         messages: 1,
         lifted: 0,
         now: chrono::Utc::now(),

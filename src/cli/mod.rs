@@ -19,6 +19,7 @@ mod open;
 mod people;
 mod print;
 mod remote;
+mod retention;
 mod rules;
 mod run;
 mod secret;
@@ -117,6 +118,8 @@ enum Command {
     /// What is decided about messages before a human looks.
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    /// Show which tickets the settings of `[retention]` would erase now. Changes nothing.
+    Retention,
     /// Privacy requests.
     #[command(subcommand)]
     Contact(remote::ContactCommand),
@@ -239,6 +242,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Outbox(command) => remote::outbox(&remote().await?, command).await,
         Command::Quarantine(command) => remote::quarantine(&remote().await?, command).await,
         Command::Rules(command) => rules::run(config.as_deref(), command, json).await,
+        Command::Retention => retention::run(config.as_deref(), json).await,
         Command::Contact(command) => remote::contact(&remote().await?, command).await,
     }
 }

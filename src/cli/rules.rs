@@ -64,6 +64,7 @@ fn judge(triage: &Triage, one: &PastMessage) -> Verdict {
         status: one.status,
         priority: one.priority,
         tags: one.tags.clone(),
+        contact_tags: &one.contact_tags,
         messages: one.messages,
         lifted: 0,
         now: one.at,

@@ -14,6 +14,7 @@ pub mod macros;
 pub mod notify;
 mod offer;
 mod reply;
+pub mod retention;
 mod route;
 mod rules;
 pub mod safety;

@@ -10,6 +10,7 @@ use super::assign::{AgentSetting, Colleague, assign};
 use super::close::CloseSetting;
 use super::impostor::{Protect, ProtectSetting};
 use super::macros::{self, Macro};
+use super::retention::RetentionSetting;
 use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, fold};
 use super::sla::{Awaited, Due, SlaSetting};
 use super::survey::SurveySetting;
@@ -36,14 +37,26 @@ pub struct TriageSettings {
     pub survey: SurveySetting,
     /// What becomes of pending tickets whose customer says nothing.
     pub close: CloseSetting,
+    /// What is erased by itself, and when.
+    pub retention: RetentionSetting,
     /// Canned answers.
     pub macros: Vec<Macro>,
 }
 
 impl TriageSettings {
     /// The keys of the settings file that it takes.
-    pub const KEYS: &[&str] =
-        &["rules", "calendars", "agents", "urgency", "protect", "sla", "survey", "close", "macros"];
+    pub const KEYS: &[&str] = &[
+        "rules",
+        "calendars",
+        "agents",
+        "urgency",
+        "protect",
+        "sla",
+        "survey",
+        "close",
+        "retention",
+        "macros",
+    ];
 }
 
 /// All of it, ready.
@@ -58,6 +71,7 @@ pub struct Triage {
     sla: SlaSetting,
     survey: SurveySetting,
     close: CloseSetting,
+    retention: RetentionSetting,
     macros: Vec<Macro>,
 }
 
@@ -133,6 +147,7 @@ impl Triage {
         faults.extend(settings.survey.faults(channels).into_iter().map(within("survey")));
         faults.extend(macros::faults(&settings.macros));
         faults.extend(settings.close.faults().into_iter().map(within("close")));
+        faults.extend(settings.retention.faults().into_iter().map(within("retention")));
         let protect = Protect::read(&settings.protect).unwrap_or_else(|found| {
             faults.extend(found.into_iter().map(within("protect")));
             Protect::default()
@@ -151,6 +166,7 @@ impl Triage {
                     sla: settings.sla.clone(),
                     survey: settings.survey.clone(),
                     close: settings.close.clone(),
+                    retention: settings.retention.clone(),
                     macros: settings.macros.clone(),
                 })
             }
@@ -263,6 +279,12 @@ impl Triage {
         &self.close
     }
 
+    /// What is erased by itself, and when.
+    #[must_use]
+    pub const fn retention(&self) -> &RetentionSetting {
+        &self.retention
+    }
+
     /// Are answers promised within a time?
     #[must_use]
     pub fn promises(&self) -> bool {
@@ -278,6 +300,12 @@ impl Triage {
     #[must_use]
     pub fn asks_for_tags(&self) -> bool {
         self.rules.ask_for_tags()
+    }
+
+    /// Are the tags of contacts needed?
+    #[must_use]
+    pub fn asks_for_contact_tags(&self) -> bool {
+        self.rules.ask_for_contact_tags()
     }
 
     /// Is it needed how much a contact wrote of late?

@@ -9,11 +9,13 @@ use super::Engine;
 use super::silence::Watch;
 use super::supervisor::describe;
 use crate::model::ChannelName;
-use crate::store::{ChannelNote, StoreError};
+use crate::store::{ChannelNote, EXPIRED_MAX, StoreError};
 
 const TURN: Duration = Duration::from_secs(5);
 /// An hour.
 const FORGET_EVERY_TURNS: u64 = 720;
+/// A minute.
+const ERASE_EVERY_TURNS: u64 = 12;
 /// Keys that are wrapped anew in one turn, after the master key was changed.
 const REWRAP_MAX: u64 = 500;
 
@@ -24,6 +26,8 @@ struct Memory {
     noted: HashMap<ChannelName, ChannelNote>,
     /// No key is left that an older master key wrapped.
     rewrapped: bool,
+    /// There is more whose time is over than was erased at once.
+    expiring: bool,
 }
 
 impl Engine {
@@ -69,7 +73,13 @@ impl Engine {
         self.tend_silent().await?;
         self.tend_notifications().await?;
         self.tend_agent_answers().await?;
-        if self.pulse.borrow().is_multiple_of(FORGET_EVERY_TURNS) {
+        let turn = *self.pulse.borrow();
+        if turn.is_multiple_of(FORGET_EVERY_TURNS)
+            || (memory.expiring && turn.is_multiple_of(ERASE_EVERY_TURNS))
+        {
+            memory.expiring = self.erase_some().await?;
+        }
+        if turn.is_multiple_of(FORGET_EVERY_TURNS) {
             self.store.forget_old_keys(now).await?;
             self.store.forget_old_uploads(now).await?;
             self.store.forget_old_originals(now).await?;
@@ -81,6 +91,35 @@ impl Engine {
         }
         self.health.report(now);
         Ok(())
+    }
+
+    /// Erases what the settings of retention say, a little at a time: it holds up what comes in. `true`: there is more.
+    pub async fn erase_some(&self) -> Result<bool, StoreError> {
+        let (triage, now) = (self.triage(), self.clock.now());
+        let setting = triage.retention();
+        if !setting.enabled {
+            return Ok(false);
+        }
+        let tickets = match self.store.erase_expired(setting, now).await {
+            // A reply to one of them is on its way at this moment.
+            Err(StoreError::Refused(why)) => {
+                tracing::debug!(why, "what is to be erased waits");
+                return Ok(true);
+            }
+            outcome => outcome?,
+        };
+        let raws = match setting.raws_days {
+            0 => 0,
+            days => self.store.forget_old_raws(days, now).await?,
+        };
+        if tickets + raws > 0 {
+            tracing::info!(
+                tickets,
+                raws,
+                "{tickets} tickets and {raws} raws were erased: their time is over"
+            );
+        }
+        Ok(tickets >= EXPIRED_MAX || raws >= EXPIRED_MAX)
     }
 
     /// `true`: nothing is left to do.

@@ -198,7 +198,8 @@ impl Store {
             Some(actor) => rows.filter(acts).filter(event::Column::ActorId.eq(actor)),
             None => rows.filter(
                 acts.or(event::Column::Kind.starts_with("person."))
-                    .or(event::Column::Kind.starts_with("token.")),
+                    .or(event::Column::Kind.starts_with("token."))
+                    .or(event::Column::Kind.is_in(["contact.erased", "ticket.deleted"])),
             ),
         };
         let rows = rows.order_by_desc(event::Column::Seq).limit(limit).all(self.reader()).await?;

@@ -35,6 +35,7 @@ mod outbox;
 mod parting;
 mod past;
 mod people;
+mod retention;
 mod rewrap;
 mod scan;
 mod seal;
@@ -93,6 +94,7 @@ pub use people::{
     Account, Admission, ApiToken, Code, Entry, FailedSignIn, NewFactor, NotAdmitted, Person,
     Principal, SessionView, TOKEN_PREFIX,
 };
+pub use retention::{EXPIRED_MAX, Expired};
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};

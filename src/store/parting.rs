@@ -47,6 +47,9 @@ pub(super) struct MovedTicket {
 pub(super) struct MovedContact {
     pub(super) identities: Vec<Uuid>,
     pub(super) tickets: Vec<Uuid>,
+    /// Tags that the other one did not have.
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
 }
 
 /// Notes what was moved.
@@ -80,6 +83,24 @@ async fn recall<T: DeserializeOwned>(
     let moved =
         serde_json::from_str(&row.moved).map_err(|error| StoreError::Database(error.into()));
     Ok((row.merged_at, moved?))
+}
+
+/// Of these tags of a contact, those that it passed on to the one that it was joined with. The record forgets them.
+pub(super) async fn passed_on(
+    tx: &DatabaseTransaction,
+    gone: Uuid,
+    tags: &[String],
+) -> Result<Vec<String>, StoreError> {
+    let row = merge_record::Entity::find_by_id(gone).one(tx).await?;
+    let Some(row) = row else { return Ok(Vec::new()) };
+    let broken = |error: serde_json::Error| StoreError::Database(error.into());
+    let mut moved: MovedContact = serde_json::from_str(&row.moved).map_err(broken)?;
+    let (back, kept) = moved.tags.into_iter().partition(|tag| tags.contains(tag));
+    moved.tags = kept;
+    let mut row = row.into_active_model();
+    row.moved = Set(serde_json::to_string(&moved).map_err(broken)?);
+    merge_record::Entity::update(row).exec(tx).await?;
+    Ok(back)
 }
 
 impl Store {
@@ -132,13 +153,14 @@ impl Store {
                 if gone.erased_at.is_some() {
                     return Err(StoreError::Refused("the contact was erased".to_owned()));
                 }
-                let Some(into) = gone.merged_into else {
+                let Some(joined) = gone.merged_into else {
                     let text = "the contact is not joined with another one".to_owned();
                     return Err(StoreError::Refused(text));
                 };
-                let into = surviving_contact(tx, into).await?;
+                let into = surviving_contact(tx, joined).await?;
                 let (merged_at, moved) = recall::<MovedContact>(tx, gone.id).await?;
                 part_contacts(tx, (gone.id, into.id), &moved, merged_at).await?;
+                contact::take_back(tx, joined, moved.tags).await?;
                 for (row, merged_into) in [(gone, None), (into.clone(), into.merged_into)] {
                     let version = row.version + 1;
                     let mut row = row.into_active_model();

@@ -9,7 +9,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entity::{attachment, message, ticket, ticket_tag};
-use super::{Store, StoreError, moment};
+use super::{Store, StoreError, contact, moment};
 use crate::model::{Address, Flag, Priority, TicketStatus};
 
 /// Ids in one question: far from both databases' limits of variables.
@@ -49,6 +49,8 @@ pub struct PastMessage {
     pub priority: Priority,
     /// The tags of its ticket.
     pub tags: BTreeSet<String>,
+    /// The tags of its contact.
+    pub contact_tags: BTreeSet<String>,
     /// Messages of its contact within the hour up to it, as far as they were asked for.
     pub messages: u64,
 }
@@ -70,12 +72,15 @@ impl Store {
         let known = self.tickets_of(&tickets).await?;
         let messages: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
         let mut files = self.media_types_of(&messages).await?;
+        let writers: BTreeSet<Uuid> = rows.iter().filter_map(|row| row.contact).collect();
+        let contact_tags = self.contact_tags_of(&writers).await?;
         let mut lately: HashMap<Uuid, Vec<i64>> = HashMap::new();
         let mut past = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(of) = known.get(&row.ticket) else { continue };
             let at = row.received_at.unwrap_or(row.sent_at);
-            let times = lately.entry(row.contact.unwrap_or_default()).or_default();
+            let writer = row.contact.unwrap_or_default();
+            let times = lately.entry(writer).or_default();
             times.retain(|time| at - time < HOUR_MILLIS);
             times.push(at);
             past.push(PastMessage {
@@ -88,6 +93,7 @@ impl Store {
                 status: of.row.status.parse().unwrap_or(TicketStatus::Open),
                 priority: of.row.priority.parse().unwrap_or(Priority::Normal),
                 tags: of.tags.clone(),
+                contact_tags: contact_tags.get(&writer).cloned().unwrap_or_default(),
                 media_types: files.remove(&row.id).unwrap_or_default(),
                 sender: sender(&row),
                 flags: serde_json::from_str(&row.flags).unwrap_or_default(),
@@ -130,6 +136,18 @@ impl Store {
             }
         }
         Ok(known)
+    }
+
+    async fn contact_tags_of(
+        &self,
+        ids: &BTreeSet<Uuid>,
+    ) -> Result<HashMap<Uuid, BTreeSet<String>>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().copied().collect();
+        let mut tags = HashMap::new();
+        for ids in ids.chunks(IDS_MAX) {
+            tags.extend(contact::tags_of(self.reader(), ids.iter().copied()).await?);
+        }
+        Ok(tags)
     }
 
     async fn media_types_of(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<String>>, StoreError> {

@@ -184,8 +184,7 @@ impl Stage {
         }
         if ticket.contact.name != case.name {
             // Some services give no name: the agent asked.
-            let name =
-                ContactPatch { name: Some(case.name.to_owned()), language: None, note: None };
+            let name = ContactPatch { name: Some(case.name.to_owned()), ..ContactPatch::default() };
             let contact = ticket.contact.id.into();
             self.store().change_contact(contact, name, self.by(actor.clone())).await?;
         }

@@ -104,7 +104,9 @@ impl When {
                 now.language.is_some_and(|given| serves(given, wanted))
             })
             && holds_one(self.tags.as_ref(), |tag| now.tags.contains(tag))
-            && !self.no_tags.iter().any(|tag| now.tags.contains(tag));
+            && !self.no_tags.iter().any(|tag| now.tags.contains(tag))
+            && holds_one(self.contact_tags.as_ref(), |tag| now.contact_tags.contains(tag))
+            && !self.no_contact_tags.iter().any(|tag| now.contact_tags.contains(tag));
         let texts = simple
             && !self.no_words.iter().any(|word| hits.word(*word))
             && self.all_words.iter().all(|(word, _)| hits.word(*word))

@@ -47,6 +47,8 @@ struct When {
     senders: Option<Vec<String>>,
     tags: Option<Vec<String>>,
     no_tags: Vec<String>,
+    contact_tags: Option<Vec<String>>,
+    no_contact_tags: Vec<String>,
     new_ticket: Option<bool>,
     status: Option<Vec<TicketStatus>>,
     priority: Option<Vec<Priority>>,
@@ -105,6 +107,8 @@ pub struct Situation<'a> {
     pub priority: Priority,
     /// Its tags.
     pub tags: BTreeSet<String>,
+    /// The tags of whoever wrote.
+    pub contact_tags: &'a BTreeSet<String>,
     /// Messages of the same contact within the last hour, this one among them.
     pub messages: u64,
     /// Other tickets of the contact that are high or urgent, opened within a day.
@@ -178,6 +182,13 @@ impl Rules {
     /// Does one of them ask for the tags of the ticket?
     pub(super) fn ask_for_tags(&self) -> bool {
         self.rules.iter().any(|rule| rule.when.tags.is_some() || !rule.when.no_tags.is_empty())
+    }
+
+    /// Does one of them ask for the tags of whoever wrote?
+    pub(super) fn ask_for_contact_tags(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| rule.when.contact_tags.is_some() || !rule.when.no_contact_tags.is_empty())
     }
 
     /// Does one of them ask how much the sender wrote of late?

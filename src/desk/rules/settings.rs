@@ -46,6 +46,10 @@ pub struct WhenSetting {
     pub tags: Option<Vec<String>>,
     /// The ticket has none of these tags.
     pub no_tags: Option<Vec<String>>,
+    /// Whoever wrote has one of these tags.
+    pub contact_tags: Option<Vec<String>>,
+    /// Whoever wrote has none of these tags.
+    pub no_contact_tags: Option<Vec<String>>,
     /// Did it open the ticket?
     pub new_ticket: Option<bool>,
     /// The ticket stands here.
@@ -190,6 +194,8 @@ impl WhenSetting {
             senders: lower(self.senders),
             tags: self.tags,
             no_tags: self.no_tags.unwrap_or_default(),
+            contact_tags: self.contact_tags,
+            no_contact_tags: self.no_contact_tags.unwrap_or_default(),
             new_ticket: self.new_ticket,
             status: self.status,
             priority: self.priority,

@@ -30,6 +30,7 @@ fn settings(text: &str) -> TriageSettings {
         sla: super::super::sla::SlaSetting { warn_percent: 75, ..Default::default() },
         survey: crate::desk::survey::SurveySetting::default(),
         close: crate::desk::close::CloseSetting::default(),
+        retention: crate::desk::retention::RetentionSetting::default(),
         macros: Vec::new(),
     }
 }
@@ -55,6 +56,15 @@ fn faults(rules: &str) -> Vec<String> {
     }
 }
 
+const NO_TAGS: &BTreeSet<String> = &BTreeSet::new();
+
+/// The tags of somebody who is a «vip».
+fn tagged() -> &'static BTreeSet<String> {
+    static TAGS: std::sync::LazyLock<BTreeSet<String>> =
+        std::sync::LazyLock::new(|| BTreeSet::from(["vip".to_owned()]));
+    &TAGS
+}
+
 /// A Thursday morning in Berlin.
 fn morning() -> Timestamp {
     "2026-11-26T08:30:00Z".parse().unwrap()
@@ -76,6 +86,7 @@ fn situation<'a>(sender: &'a Address, flags: &'a BTreeSet<Flag>) -> Situation<'a
         status: TicketStatus::Open,
         priority: Priority::Normal,
         tags: BTreeSet::new(),
+        contact_tags: NO_TAGS,
         messages: 1,
         lifted: 0,
         now: morning(),
@@ -134,6 +145,8 @@ fn every_condition_can_keep_a_rule_from_firing() {
         ),
         (r#""tags": ["vip"]"#, |s| _ = s.tags.insert("vip".to_owned()), |_| {}),
         (r#""no_tags": ["vip"]"#, |_| {}, |s| _ = s.tags.insert("vip".to_owned())),
+        (r#""contact_tags": ["vip"]"#, |s| s.contact_tags = tagged(), |_| {}),
+        (r#""no_contact_tags": ["vip"]"#, |_| {}, |s| s.contact_tags = tagged()),
         (r#""new_ticket": false"#, |s| s.opens = false, |s| s.opens = true),
         (r#""status": ["pending"]"#, |s| s.status = TicketStatus::Pending, |_| {}),
         (r#""priority": ["high"]"#, |s| s.priority = Priority::High, |_| {}),

@@ -12,14 +12,15 @@ use uuid::Uuid;
 use super::super::callback::forget_callbacks;
 use super::super::entity::{
     attachment, autoreply, contact, delivery, draft, event, idempotency, identity, journal,
-    link_code, mention, message, participant, seal, suppression, ticket, ticket_seen, visitor,
+    link_code, mention, message, participant, seal, suppression, survey, ticket, ticket_seen,
+    visitor,
 };
 use super::super::idempotency::By;
 use super::super::ingest::ADVISED;
 use super::super::outbox::ERASED;
 use super::super::{Store, StoreError, blob, millis, notify, original, search};
-use super::{contact_view, record, take};
-use crate::model::{ContactId, Timestamp};
+use super::{contact_view, record, tags, take};
+use crate::model::{Actor, ContactId, Timestamp};
 
 /// Ids in one question.
 const IDS_MAX: usize = 500;
@@ -35,33 +36,8 @@ impl Store {
             let By { actor, version, now, .. } = by.clone();
             Box::pin(async move {
                 let row = take(tx, id.uuid(), version).await?;
-                let tickets: Vec<Uuid> = ticket::Entity::find()
-                    .select_only()
-                    .column(ticket::Column::Id)
-                    .filter(ticket::Column::Contact.eq(id.uuid()))
-                    .into_tuple()
-                    .all(tx)
-                    .await?;
-                for ticket in tickets {
-                    let theirs = message::Column::Ticket.eq(ticket);
-                    let messages = message::Entity::find().filter(theirs).all(tx).await?;
-                    forget_messages(tx, messages, now).await?;
-                    forget_ticket(tx, ticket).await?;
-                    notify::forget(tx, ticket).await?;
-                }
-                // What they wrote into tickets of others.
-                let elsewhere = message::Column::Contact.eq(id.uuid());
-                let messages = message::Entity::find().filter(elsewhere).all(tx).await?;
-                forget_messages(tx, messages, now).await?;
-                link_code::Entity::delete_many()
-                    .filter(link_code::Column::Contact.eq(id.uuid()))
-                    .exec(tx)
-                    .await?;
-                forget_identities(tx, id.uuid()).await?;
-                forget_joined(tx, id.uuid(), now).await?;
-                forget_person(tx, row, now).await?;
+                erase(tx, row, actor, now).await?;
                 search::scrub(tx).await?;
-                record(tx, "contact.erased", json!({ "id": id }), (actor, now)).await?;
                 contact_view(tx, id.uuid()).await
             })
         })
@@ -69,11 +45,46 @@ impl Store {
     }
 }
 
+/// Erases everything of a contact. What is left of it in the files of SQLite goes with [`search::scrub`] and the log.
+pub(in crate::store) async fn erase(
+    tx: &DatabaseTransaction,
+    row: contact::Model,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let id = row.id;
+    let tickets: Vec<Uuid> = ticket::Entity::find()
+        .select_only()
+        .column(ticket::Column::Id)
+        .filter(ticket::Column::Contact.eq(id))
+        // Of those that were deleted nothing is left but who did it, and why.
+        .filter(ticket::Column::DeletedAt.is_null())
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for ticket in tickets {
+        let theirs = message::Column::Ticket.eq(ticket);
+        let messages = message::Entity::find().filter(theirs).all(tx).await?;
+        forget_messages(tx, messages, now).await?;
+        forget_ticket(tx, ticket).await?;
+    }
+    // What they wrote into tickets of others.
+    let elsewhere = message::Column::Contact.eq(id);
+    let messages = message::Entity::find().filter(elsewhere).all(tx).await?;
+    forget_messages(tx, messages, now).await?;
+    link_code::Entity::delete_many().filter(link_code::Column::Contact.eq(id)).exec(tx).await?;
+    forget_identities(tx, id).await?;
+    forget_joined(tx, id, now).await?;
+    forget_person(tx, row, now).await?;
+    record(tx, "contact.erased", json!({ "id": id }), (actor, now)).await
+}
+
 async fn forget_person(
     tx: &DatabaseTransaction,
     row: contact::Model,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    tags::forget(tx, row.id).await?;
     let version = row.version + 1;
     let mut row = row.into_active_model();
     row.name = Set("erased".to_owned());
@@ -153,6 +164,12 @@ pub(in crate::store) async fn forget_ticket(
     draft::Entity::delete_many().filter(draft::Column::Ticket.eq(id)).exec(tx).await?;
     mention::Entity::delete_many().filter(mention::Column::Ticket.eq(id)).exec(tx).await?;
     forget_callbacks(tx, id).await?;
+    notify::forget(tx, id).await?;
+    survey::Entity::update_many()
+        .col_expr(survey::Column::Comment, Expr::value(Option::<String>::None))
+        .filter(survey::Column::Ticket.eq(id))
+        .exec(tx)
+        .await?;
     // The order of events stays; the words in them go.
     event::Entity::update_many()
         .col_expr(event::Column::Data, Expr::value("{\"erased\":true}"))
@@ -296,7 +313,10 @@ async fn forget_attachments(tx: &DatabaseTransaction, messages: &[Uuid]) -> Resu
     Ok(())
 }
 
-async fn forget_raws(tx: &DatabaseTransaction, raws: &[Uuid]) -> Result<(), StoreError> {
+pub(in crate::store) async fn forget_raws(
+    tx: &DatabaseTransaction,
+    raws: &[Uuid],
+) -> Result<(), StoreError> {
     let rows: Vec<(Uuid, Uuid)> = journal::Entity::find()
         .select_only()
         .columns([journal::Column::Id, journal::Column::Seal])

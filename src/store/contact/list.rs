@@ -7,15 +7,17 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::super::entity::{contact, identity};
+use super::super::entity::{contact, contact_tag, identity};
 use super::super::{Store, StoreError};
-use super::{ContactView, identities, shown};
+use super::{ContactView, identities, shown, tags_of};
 
 /// Which contacts to list.
 #[derive(Debug, Clone, Default)]
 pub struct ContactFilter {
     /// Part of the name or of an address, whatever its case.
     pub q: Option<String>,
+    /// With all of these tags.
+    pub tags: Vec<String>,
     /// The last one of the page before.
     pub before: Option<Uuid>,
     /// At most so many.
@@ -39,6 +41,14 @@ impl Store {
             let found = Condition::any().add(of_name);
             wanted = wanted.add(found.add(contact::Column::Id.in_subquery(of_address)));
         }
+        for tag in &filter.tags {
+            let tagged = Query::select()
+                .column(contact_tag::Column::Contact)
+                .from(contact_tag::Entity)
+                .and_where(contact_tag::Column::Tag.eq(tag))
+                .to_owned();
+            wanted = wanted.add(contact::Column::Id.in_subquery(tagged));
+        }
         let rows = contact::Entity::find()
             .filter(wanted)
             .order_by_desc(contact::Column::Id)
@@ -46,9 +56,11 @@ impl Store {
             .all(self.reader())
             .await?;
         let mut known = identities(self.reader(), rows.iter().map(|row| row.id)).await?;
+        let mut tags = tags_of(self.reader(), rows.iter().map(|row| row.id)).await?;
         let views = rows.into_iter().map(|row| {
             let identities = known.remove(&row.id).unwrap_or_default();
-            shown(row, identities)
+            let tags = tags.remove(&row.id).unwrap_or_default();
+            shown(row, identities, tags)
         });
         Ok(views.collect())
     }

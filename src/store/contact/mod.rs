@@ -4,8 +4,9 @@ mod erase;
 mod export;
 pub(super) mod link;
 mod list;
+mod tags;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
@@ -25,10 +26,11 @@ use super::parting::{self, MovedContact};
 use super::{Store, StoreError, millis, moment};
 use crate::model::{Actor, ContactId, Timestamp};
 
-pub(super) use erase::{forget_messages, forget_ticket};
+pub(super) use erase::{erase, forget_messages, forget_raws, forget_ticket};
 pub use export::ContactExport;
 pub use link::LinkCode;
 pub use list::ContactFilter;
+pub(super) use tags::{tags_of, take_back};
 
 /// One address of a contact.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -53,11 +55,13 @@ pub struct ContactBrief {
     pub name: String,
     /// All known addresses.
     pub identities: Vec<IdentityView>,
+    /// What agents tagged them with, in order.
+    pub tags: BTreeSet<String>,
 }
 
 impl ContactBrief {
     pub(super) fn unknown(id: Uuid) -> Self {
-        Self { id, name: String::new(), identities: Vec::new() }
+        Self { id, name: String::new(), identities: Vec::new(), tags: BTreeSet::new() }
     }
 }
 
@@ -75,6 +79,8 @@ pub struct ContactView {
     pub note: Option<String>,
     /// All known addresses.
     pub identities: Vec<IdentityView>,
+    /// What agents tagged them with, in order.
+    pub tags: BTreeSet<String>,
     /// Grows with each change: for `If-Match`.
     pub version: i64,
     /// When they first wrote or were written to.
@@ -96,6 +102,21 @@ pub struct ContactPatch {
     pub language: Option<Option<String>>,
     /// What agents should know.
     pub note: Option<Option<String>>,
+    /// All of their tags.
+    pub tags: Option<Vec<String>>,
+}
+
+impl ContactPatch {
+    /// The names of what it changes. What is written there is nobody's business but the contact's.
+    fn fields(&self) -> Vec<&'static str> {
+        let given = [
+            ("name", self.name.is_some()),
+            ("language", self.language.is_some()),
+            ("note", self.note.is_some()),
+            ("tags", self.tags.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(field, _)| field).collect()
+    }
 }
 
 impl Store {
@@ -115,6 +136,7 @@ impl Store {
             let (patch, By { actor, version, now, .. }) = (patch.clone(), by.clone());
             Box::pin(async move {
                 let row = take(tx, id.uuid(), version).await?;
+                let data = json!({ "id": id, "fields": patch.fields() });
                 let version = row.version + 1;
                 let mut row = row.into_active_model();
                 if let Some(name) = patch.name {
@@ -128,8 +150,11 @@ impl Store {
                 }
                 row.version = Set(version);
                 row.updated_at = Set(millis(now));
+                if let Some(tags) = &patch.tags {
+                    tags::set(tx, id.uuid(), tags).await?;
+                }
                 contact::Entity::update(row).exec(tx).await?;
-                record(tx, "contact.updated", json!({ "id": id }), (actor, now)).await?;
+                record(tx, "contact.updated", data, (actor, now)).await?;
                 contact_view(tx, id.uuid()).await
             })
         })
@@ -179,8 +204,11 @@ async fn join(
         .column(ticket::Column::Id)
         .filter(ticket::Column::Contact.eq(from))
         .into_tuple();
-    let moved =
-        MovedContact { identities: identities.all(tx).await?, tickets: tickets.all(tx).await? };
+    let moved = MovedContact {
+        identities: identities.all(tx).await?,
+        tickets: tickets.all(tx).await?,
+        tags: tags::lend(tx, from, into).await?,
+    };
     parting::remember(tx, from, &moved, now).await?;
     move_all(tx, from, into).await?;
     let version = gone.version + 1;
@@ -261,16 +289,22 @@ pub(super) async fn contact_view<C: ConnectionTrait>(
     let row = contact::Entity::find_by_id(id).one(db).await?;
     let row = row.ok_or(StoreError::NotFound("contact"))?;
     let identities = identities(db, [id].into_iter()).await?.remove(&id).unwrap_or_default();
-    Ok(shown(row, identities))
+    let tags = tags_of(db, [id]).await?.remove(&id).unwrap_or_default();
+    Ok(shown(row, identities, tags))
 }
 
-fn shown(row: contact::Model, identities: Vec<IdentityView>) -> ContactView {
+fn shown(
+    row: contact::Model,
+    identities: Vec<IdentityView>,
+    tags: BTreeSet<String>,
+) -> ContactView {
     ContactView {
         id: row.id,
         name: row.name,
         language: row.language,
         note: row.note,
         identities,
+        tags,
         version: row.version,
         created_at: moment(row.created_at),
         updated_at: moment(row.updated_at),
@@ -292,9 +326,11 @@ pub(super) async fn briefs<C: ConnectionTrait>(
         .all(db)
         .await?;
     let mut identities = identities(db, rows.iter().map(|row| row.0)).await?;
+    let mut tags = tags_of(db, rows.iter().map(|row| row.0)).await?;
     let briefs = rows.into_iter().map(|(id, name)| {
         let identities = identities.remove(&id).unwrap_or_default();
-        (id, ContactBrief { id, name, identities })
+        let tags = tags.remove(&id).unwrap_or_default();
+        (id, ContactBrief { id, name, identities, tags })
     });
     Ok(briefs.collect())
 }

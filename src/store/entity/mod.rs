@@ -11,6 +11,7 @@ pub(super) mod canned;
 pub(super) mod channel_state;
 pub(super) mod close_warning;
 pub(super) mod contact;
+pub(super) mod contact_tag;
 pub(super) mod cursor;
 pub(super) mod delivery;
 pub(super) mod digest;

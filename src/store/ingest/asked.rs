@@ -8,7 +8,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::super::entity::{message, person, ticket, ticket_tag};
-use super::super::{StoreError, millis};
+use super::super::{StoreError, contact, millis};
 use super::Prepared;
 use super::facts::Facts;
 use crate::desk::{Colleague, Triage};
@@ -23,6 +23,10 @@ pub(super) async fn load(
     let asks = |what: fn(&Triage) -> bool| batch.iter().any(|one| what(&one.channel.triage));
     if asks(Triage::asks_for_tags) {
         load_tags(tx, facts).await?;
+    }
+    if asks(Triage::asks_for_contact_tags) {
+        let contacts: Vec<Uuid> = facts.contacts.keys().copied().collect();
+        facts.contact_tags = contact::tags_of(tx, contacts).await?;
     }
     if asks(Triage::counts_messages) {
         load_recent(tx, facts, now).await?;

@@ -93,6 +93,8 @@ pub(super) struct Facts {
     pub(super) acks_by: HashMap<String, u64>,
     /// Tags of tickets, where a rule asks for them.
     pub(super) tags: HashMap<Uuid, BTreeSet<String>>,
+    /// Tags of contacts, as far as rules ask for them.
+    pub(super) contact_tags: HashMap<Uuid, BTreeSet<String>>,
     /// Tickets of each contact that are high or urgent, opened within a day, where a text alarms.
     pub(super) lifted: HashMap<Uuid, u64>,
     /// How much each contact wrote within the last hour, where a rule asks.

@@ -39,6 +39,8 @@ pub(super) struct Place<'a> {
     pub(super) grown: Option<&'a BTreeSet<Flag>>,
 }
 
+const NO_TAGS: &BTreeSet<String> = &BTreeSet::new();
+
 impl Work {
     /// Applies the rules to a customer's message, before it is kept.
     pub(super) fn triage(
@@ -73,6 +75,7 @@ impl Work {
             status: row.status.parse().unwrap_or(TicketStatus::Open),
             priority: row.priority.parse().unwrap_or(Priority::Normal),
             tags,
+            contact_tags: self.facts.contact_tags.get(&place.contact).unwrap_or(NO_TAGS),
             messages,
             lifted: self.facts.lifted.get(&place.contact).copied().unwrap_or(0),
             now: self.now,

@@ -103,26 +103,47 @@ impl Store {
             let By { actor, version, now, .. } = by.clone();
             Box::pin(async move {
                 let row = take(tx, id.uuid(), version).await?;
-                let messages = message::Entity::find()
-                    .filter(message::Column::Ticket.eq(row.id))
-                    .order_by_asc(message::Column::Seq)
-                    .all(tx)
-                    .await?;
-                contact::forget_messages(tx, messages, now).await?;
-                contact::forget_ticket(tx, row.id).await?;
-                search::scrub(tx).await?;
-                let version = row.version + 1;
-                let mut row = row.into_active_model();
-                row.version = Set(version);
-                row.updated_at = Set(millis(now));
-                row.deleted_at = Set(Some(millis(now)));
-                row.subject = Set(String::new());
-                let row = ticket::Entity::update(row).exec(tx).await?;
-                event::record(tx, vec![NewEvent::of(row.id, "ticket.deleted", actor)], now).await
+                erase(tx, row, (actor, Value::Null), now).await?;
+                search::scrub(tx).await
             })
         })
         .await
     }
+}
+
+/// Destroys what a ticket said, and what is left of those that were merged into it. What it leaves in the files of
+/// SQLite goes with [`search::scrub`] and the log.
+pub(in crate::store) async fn erase(
+    tx: &DatabaseTransaction,
+    row: ticket::Model,
+    (actor, why): (Actor, Value),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut rows = vec![row];
+    while let Some(row) = rows.pop() {
+        let absorbed = ticket::Entity::find()
+            .filter(ticket::Column::MergedInto.eq(row.id))
+            .filter(ticket::Column::DeletedAt.is_null());
+        rows.extend(absorbed.lock_exclusive().all(tx).await?);
+        let messages = message::Entity::find()
+            .filter(message::Column::Ticket.eq(row.id))
+            .order_by_asc(message::Column::Seq)
+            .all(tx)
+            .await?;
+        contact::forget_messages(tx, messages, now).await?;
+        contact::forget_ticket(tx, row.id).await?;
+        let mut event = NewEvent::of(row.id, "ticket.deleted", actor.clone());
+        event.data = why.clone();
+        let version = row.version + 1;
+        let mut row = row.into_active_model();
+        row.version = Set(version);
+        row.updated_at = Set(millis(now));
+        row.deleted_at = Set(Some(millis(now)));
+        row.subject = Set(String::new());
+        ticket::Entity::update(row).exec(tx).await?;
+        event::record(tx, vec![event], now).await?;
+    }
+    Ok(())
 }
 
 /// Changes a ticket and tells of it; nothing is told where nothing changes.

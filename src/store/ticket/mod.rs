@@ -23,7 +23,7 @@ use super::{Store, StoreError, due, millis, moment, search, survey};
 use crate::model::{Priority, TicketId, TicketStatus};
 
 pub use change::TicketPatch;
-pub(super) use change::{apply, person_of, tag};
+pub(super) use change::{apply, erase, person_of, tag};
 pub use combine::Combined;
 pub(super) use combine::{recount, reload};
 pub use note::NewNote;

@@ -36,7 +36,7 @@ struct AuditQuery {
 
 /// List who did what
 ///
-/// What people and programs did, and what was done with people and tokens, newest first.
+/// What people and programs did, what was done with people and tokens, and what was erased, newest first.
 #[utoipa::path(get, path = "/audit", tag = "people", params(AuditQuery),
     responses((status = 200, body = Page<EventView>), Errors))]
 async fn list_acts(

@@ -16,7 +16,7 @@ use super::check;
 use super::describe::Errors;
 use super::once::{IfMatch, Wish, answered, by, shown};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
-use super::read::{Body, Filters, Id, emptied};
+use super::read::{Body, Filters, Id, emptied, list};
 use crate::store::{
     By, ContactExport, ContactFilter, ContactPatch, ContactView, LinkCode, MergedContact,
     StoreError,
@@ -40,6 +40,10 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 struct ContactQuery {
     /// Part of the name or of an address.
     q: Option<String>,
+    /// All of these tags.
+    #[serde(default, deserialize_with = "list")]
+    #[param(value_type = Vec<String>, required = false)]
+    tag: Vec<String>,
     /// Items of a page, 200 at most. Usual: 50.
     #[param(minimum = 1)]
     limit: Option<u32>,
@@ -73,7 +77,7 @@ async fn list_contacts(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query", text));
     }
     let q = query.q.filter(|q| !q.trim().is_empty());
-    let filter = ContactFilter { q, before, limit: and_one(wanted) };
+    let filter = ContactFilter { q, tags: query.tag, before, limit: and_one(wanted) };
     let contacts = state.engine.store.contacts(&filter).await?;
     Ok(Json(Page::cut(contacts, wanted, |last| Cursor::new(LIST, [last.id.to_string()]))))
 }
@@ -102,6 +106,8 @@ struct Patch {
     #[serde(default, deserialize_with = "emptied")]
     #[schema(value_type = Option<String>)]
     note: Option<Option<String>>,
+    /// All of their tags.
+    tags: Option<Vec<String>>,
 }
 
 impl Patch {
@@ -110,7 +116,8 @@ impl Patch {
         let language = self.language.map(|text| check::line_or_none("language", text, 35));
         let note = self.note.map(|note| note.map(|note| check::text("note", note)).transpose());
         let note = note.transpose()?.map(|note| note.filter(|note| !note.trim().is_empty()));
-        Ok(ContactPatch { name, language: language.transpose()?, note })
+        let tags = self.tags.map(|tags| check::tags(&tags)).transpose()?;
+        Ok(ContactPatch { name, language: language.transpose()?, note, tags })
     }
 }
 

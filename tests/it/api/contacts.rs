@@ -74,12 +74,20 @@ async fn a_contact_is_changed_and_joined() {
     for (body, field) in [
         (json!({ "name": "" }), "name"),
         (json!({ "name": "a\nb" }), "name"),
+        (json!({ "tags": ["a,b"] }), "tags"),
         (json!({ "identities": [] }), "identities"),
         (json!({ "erased_at": null }), "erased_at"),
         (json!({ "verified": true }), "verified"),
     ] {
         refused_for(change(body), field).await;
     }
+    let tags = json!({ "tags": ["wallet", "vip", "vip"] });
+    assert_eq!(done(change(tags), 200).await["tags"], json!(["vip", "wallet"]));
+    let tagged = api.get("/contacts?tag=vip,wallet").await;
+    assert_eq!(texts(tagged["items"].as_array().unwrap(), "/id"), [&contacts[0]]);
+    assert_eq!(api.get("/contacts?tag=vip,press").await["items"], json!([]));
+    let ticket = api.get(&format!("/tickets?contact={}", contacts[0])).await["items"][0].clone();
+    assert_eq!(ticket["contact"]["tags"], json!(["vip", "wallet"]));
     let merge = |into: &str| {
         api.request(Method::POST, &format!("{path}/merge")).json(&json!({ "into": into }))
     };

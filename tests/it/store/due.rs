@@ -38,6 +38,7 @@ fn promises() -> Arc<Triage> {
         },
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
+        retention: tributary::desk::retention::RetentionSetting::default(),
         macros: Vec::new(),
     };
     Arc::new(Triage::read(&settings, &[].into()).unwrap())

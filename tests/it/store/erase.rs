@@ -30,7 +30,7 @@ fn by() -> By {
 }
 
 /// A mail in which every field that its writer fills says so. Ids stay: they keep it from coming back.
-fn telling(id: &str) -> Inbound {
+pub(super) fn telling(id: &str) -> Inbound {
     let mut inbound = mail(&format!("{CANARY}.sender@x.example"), id);
     inbound.sender.name = Some(format!("{CANARY} name"));
     inbound.reply_to = Some(party(&format!("{CANARY}.reply@x.example")));
@@ -53,7 +53,7 @@ fn telling(id: &str) -> Inbound {
 }
 
 /// All rows of all tables as text, and on SQLite the bytes of its files.
-async fn traces(kit: &Kit) -> Vec<String> {
+pub(super) async fn traces(kit: &Kit) -> Vec<String> {
     let mut found = Vec::new();
     if kit.is_postgres() {
         let tables = kit.texts("SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'").await;
@@ -84,7 +84,7 @@ fn hex(text: &str) -> String {
 }
 
 /// An answer that the server refused with many words; a bounce; a note; another name.
-async fn talk_about(kit: &Kit, channel: &Arc<IngestChannel>, ticket: TicketId) -> Uuid {
+pub(super) async fn talk_about(kit: &Kit, channel: &Arc<IngestChannel>, ticket: TicketId) -> Uuid {
     kit.reply(ticket, &format!("dear {CANARY}")).await;
     let fence = kit.store.take_lease(&channel.name).await.unwrap().unwrap();
     for due in kit.store.due_deliveries(&channel.name, 10, start()).await.unwrap() {
@@ -103,9 +103,13 @@ async fn talk_about(kit: &Kit, channel: &Arc<IngestChannel>, ticket: TicketId) -
     let patch = ContactPatch {
         name: Some(format!("{CANARY} renamed")),
         note: Some(Some(format!("{CANARY} note"))),
-        language: None,
+        tags: Some(vec![format!("{CANARY} tag")]),
+        ..ContactPatch::default()
     };
     kit.store.change_contact(contact.into(), patch, by()).await.unwrap();
+    let judged = "INSERT INTO survey (ticket, contact, channel, language, message, state, asked_at, score, comment)
+        SELECT id, contact, channel, language, id, 'answered', 0, 2, 'kanarienvogel comment' FROM ticket";
+    kit.execute(judged).await;
     contact
 }
 

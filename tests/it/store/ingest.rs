@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tributary::model::{
     Address, ContactId, Event, Flag, Form, Meaning, Media, MediaSource, RemoteId, Trust,
 };
-use tributary::store::{By, Ending, Ingest, IngestChannel, StoreError};
+use tributary::store::{By, ContactPatch, Ending, Ingest, IngestChannel, StoreError};
 
 use super::{
     ANNA, BOB, DESK, Kit, agent, answer, chat_channel, later, mail, mail_channel, message, name,
@@ -25,6 +25,7 @@ on_both! {
     one_address_is_one_contact_and_a_proof_is_kept
     contacts_are_joined_by_people_only
     a_joined_contact_is_parted_again
+    tags_go_along_and_come_back
     edits_and_deletions_reach_their_message
     a_blocked_sender_is_kept_as_spam
     what_is_ignored_keeps_its_reason
@@ -360,6 +361,37 @@ async fn a_joined_contact_is_parted_again(kit: Kit) {
     assert_eq!(next.contact.id, bob.uuid());
     let outcome = kit.store.unmerge_contact(bob, by()).await;
     assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
+}
+
+/// COMPLAINTS C1: tags, too, go along with a contact and come back with it, over contacts that were joined since.
+async fn tags_go_along_and_come_back(kit: Kit) {
+    let channel = mail_channel("mail");
+    let by = || By { actor: agent(), version: None, once: None, now: start() };
+    let mut people = Vec::new();
+    for (number, tags) in
+        [["vip", "old"], ["old", "wallet"], ["press", "old"]].into_iter().enumerate()
+    {
+        let from = format!("p{number}@customer.example");
+        let ticket = ticket_of(&kit.arrive(&channel, mail(&from, &from)).await);
+        let id: ContactId = kit.ticket(ticket).await.contact.id.into();
+        let tags = Some(tags.map(str::to_owned).to_vec());
+        let patch = ContactPatch { tags, ..ContactPatch::default() };
+        kit.store.change_contact(id, patch, by()).await.unwrap();
+        people.push(id);
+    }
+    let tags = async |id: ContactId| {
+        let tags = kit.store.contact(id).await.unwrap().tags;
+        tags.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    let [a, b, c] = people[..] else { panic!("three people") };
+    kit.store.merge_contact(a, b, by()).await.unwrap();
+    assert_eq!(tags(b).await, "old vip wallet");
+    kit.store.merge_contact(b, c, by()).await.unwrap();
+    assert_eq!(tags(c).await, "old press vip wallet");
+    kit.store.unmerge_contact(a, by()).await.unwrap();
+    assert_eq!((tags(a).await, tags(c).await), ("old vip".into(), "old press wallet".into()));
+    kit.store.unmerge_contact(b, by()).await.unwrap();
+    assert_eq!((tags(b).await, tags(c).await), ("old wallet".into(), "old press".into()));
 }
 
 async fn edits_and_deletions_reach_their_message(kit: Kit) {

@@ -17,6 +17,7 @@ mod notify;
 mod outbox;
 mod people;
 mod receipts;
+mod retention;
 mod rules;
 mod search;
 mod secrets;

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use tributary::desk::{ProtectSetting, RuleSetting, Triage, TriageSettings, UrgencySetting};
 use tributary::model::{Flag, Form, Role};
-use tributary::store::IngestChannel;
+use tributary::store::{By, ContactPatch, IngestChannel};
 
 use super::{
-    ANNA, BOB, Kit, acknowledging, answer, chat_channel, later, mail, mail_channel, on_both, start,
-    ticket_of,
+    ANNA, BOB, Kit, acknowledging, agent, answer, chat_channel, later, mail, mail_channel, on_both,
+    start, ticket_of,
 };
 
 on_both! {
     a_rule_changes_the_ticket_and_says_so
     rules_see_what_stands_in_the_store
+    rules_see_the_tags_of_whoever_wrote
     tickets_go_around_in_turn_and_to_whoever_has_fewest
     an_acknowledgement_of_a_rule_is_guarded_like_every_other
     a_rule_can_close_a_conversation
@@ -40,6 +41,7 @@ fn with_rules(channel: &Arc<IngestChannel>, rules: &str, agents: &str) -> Arc<In
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
+        retention: tributary::desk::retention::RetentionSetting::default(),
         macros: Vec::new(),
     };
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();
@@ -101,6 +103,27 @@ async fn rules_see_what_stands_in_the_store(kit: Kit) {
     // Tags that stand in the store, and the age of the ticket.
     kit.arrive_at(&channel, answer(ANNA, "m4", &["m3"]), later(90)).await;
     assert_eq!(kit.ticket(other).await.tags, ["flood", "new", "old"]);
+}
+
+async fn rules_see_the_tags_of_whoever_wrote(kit: Kit) {
+    let channel = with_rules(
+        &mail_channel("mail"),
+        r#"[{"name": "vip", "when": {"contact_tags": ["vip"]}, "then": {"priority": "high"}},
+            {"name": "others", "when": {"no_contact_tags": ["vip"]}, "then": {"priority": "low"}}]"#,
+        "[]",
+    );
+    let first = kit.ticket(ticket_of(&kit.arrive(&channel, mail(ANNA, "m1")).await)).await;
+    assert_eq!(first.priority, "low", "somebody new has no tags");
+    let vip = ContactPatch { tags: Some(vec!["vip".to_owned()]), ..ContactPatch::default() };
+    let by = By { actor: agent(), version: None, once: None, now: later(1) };
+    kit.store.change_contact(first.contact.id.into(), vip, by).await.unwrap();
+    let hers = ticket_of(&kit.arrive(&channel, mail(ANNA, "m2")).await);
+    assert_eq!(kit.ticket(hers).await.priority, "high");
+    let his = ticket_of(&kit.arrive(&channel, mail(BOB, "b1")).await);
+    assert_eq!(kit.ticket(his).await.priority, "low");
+    let past = kit.store.past_messages(10).await.unwrap();
+    let tags: Vec<bool> = past.iter().map(|one| one.contact_tags.contains("vip")).collect();
+    assert_eq!(tags, [true, true, false], "as they stand today");
 }
 
 /// A piece of a call: its name, and what was noticed in it.

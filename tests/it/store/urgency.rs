@@ -35,6 +35,7 @@ fn guarded(channel: &IngestChannel) -> Arc<IngestChannel> {
         sla: tributary::desk::SlaSetting { warn_percent: 75, ..Default::default() },
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
+        retention: tributary::desk::retention::RetentionSetting::default(),
         macros: Vec::new(),
     };
     let triage = Triage::read(&settings, &[].into()).unwrap();

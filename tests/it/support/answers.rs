@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tributary::desk::close::CloseSetting;
 use tributary::desk::faq::{AnswerPolicy, AnswerTexts, Matcher};
+use tributary::desk::retention::RetentionSetting;
 use tributary::desk::survey::SurveySetting;
 use tributary::desk::{ProtectSetting, SlaSetting, Triage, TriageSettings, UrgencySetting};
 
@@ -45,6 +46,7 @@ pub fn triage(change: impl FnOnce(&mut TriageSettings)) -> Triage {
         sla: SlaSetting { warn_percent: 75, ..Default::default() },
         survey: SurveySetting::default(),
         close: CloseSetting::default(),
+        retention: RetentionSetting::default(),
         macros: Vec::new(),
     };
     change(&mut settings);

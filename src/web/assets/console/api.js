@@ -113,6 +113,8 @@ export const api = {
   unseal: (id, reason) => call("POST", `/messages/${id}/unseal`, { body: { reason } }),
   board: (filter) => call("GET", `/stats/board${query(filter)}`),
   faq: (filter) => call("GET", `/faq${query(filter)}`),
+  contact: (id) => call("GET", `/contacts/${id}`),
+  changeContact: (id, version, patch) => call("PATCH", `/contacts/${id}`, { body: patch, version }),
   ticketWords: () => call("GET", "/tickets/words"),
 };
 

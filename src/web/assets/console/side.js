@@ -9,6 +9,8 @@ import { moment, say, when } from "./words.js";
 const STATUSES = ["open", "pending", "solved", "closed", "spam"];
 const PRIORITIES = ["low", "normal", "high", "urgent"];
 
+const split = (words) => words.split(/[,，]/).map((tag) => tag.trim()).filter(Boolean);
+
 export function side(page) {
   const { ticket, desk } = page;
   const still = desk.me.role === "read_only" || Boolean(ticket.merged_into);
@@ -26,7 +28,7 @@ export function side(page) {
     choice(say("priority"), PRIORITIES, ticket.priority, (value) => say(`priority.${value}`), (priority) => page.change({ priority })),
     choice(say("assignee"), people, ticket.assignee ?? "", named, (assignee) => page.change({ assignee: assignee || null })),
     line(say("queue"), ticket.queue ?? "", (queue) => page.change({ queue: queue || null })),
-    line(say("tags"), ticket.tags.join(", "), (tags) => page.change({ tags: tags.split(/[,，]/).map((tag) => tag.trim()).filter(Boolean) })),
+    line(say("tags"), ticket.tags.join(", "), (tags) => page.change({ tags: split(tags) })),
     still || ["solved", "closed"].includes(ticket.status) ? null : snooze(page),
     still ? null : h("p.small", null, h("button.link.merge", { type: "button", on: { click: () => mergeInto(page) } }, say("merge_into"))),
     page.calls.length ? h("section.calls", null, h("h2", null, say("calls")), page.calls.map((one) => h("div.card", null,
@@ -39,9 +41,20 @@ export function side(page) {
       h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–"), ticket.language ? h("span.tag", { title: say("written_in") }, ticket.language) : null),
       h("ul.plain", null, ticket.contact.identities.map((identity) =>
         h("li", null, identity.value, " ", h("span.tag", { class: identity.trust, title: say(`trust.${identity.trust}`) }, identity.scheme)))),
+      line(say("contact_tags"), ticket.contact.tags.join(", "), (tags) => tagContact(page, split(tags))),
       h("div.joined"),
       still ? null : h("p.small", null, h("button.link.join", { type: "button", on: { click: () => joinWith(page) } }, say("join_with")))),
     h("section.others", null, h("h2", null, say("earlier"))));
+}
+
+async function tagContact(page, tags) {
+  try {
+    const contact = await api.contact(page.ticket.contact.id);
+    await api.changeContact(contact.id, contact.version, { tags });
+  } catch (problem) {
+    toast(say("failed", { why: problem.message }), { error: true });
+  }
+  page.refresh();
 }
 
 // ---- not now ----

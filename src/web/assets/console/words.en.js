@@ -33,7 +33,7 @@ export const words = {
   search: "Search tickets (/)", empty_view: "Nothing here. Well done!", more: "Load more", no_hits: "Nothing found",
   pick: "Choose a ticket, or press j", reply: "Reply", note: "Note", send: "Send", leave_note: "Leave note",
   reply_to: "Reply to {name} by {channel}…", reply_by_call: "{name} is called by {channel}, and hears this…", reply_by_sms: "Goes to {name} as an SMS, by {channel}…", note_hint: "Only agents see this…", attach: "Attach files",
-  status: "Status", priority: "Priority", assignee: "Assignee", queue: "Queue", tags: "Tags", nobody: "Nobody",
+  status: "Status", priority: "Priority", assignee: "Assignee", queue: "Queue", tags: "Tags", contact_tags: "Tags of the customer", nobody: "Nobody",
   "status.open": "Open", "status.pending": "Pending", "status.solved": "Solved", "status.closed": "Closed",
   "status.spam": "Spam", "priority.low": "Low", "priority.normal": "Normal", "priority.high": "High",
   "priority.urgent": "Urgent", customer: "Customer", earlier: "Other tickets", none: "none",

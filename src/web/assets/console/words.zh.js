@@ -33,7 +33,7 @@ export const words = {
   search: "搜索工单 (/)", empty_view: "这里没有工单，干得漂亮！", more: "加载更多", no_hits: "没有找到",
   pick: "选择一个工单，或按 j", reply: "回复", note: "备注", send: "发送", leave_note: "添加备注",
   reply_to: "通过 {channel} 回复 {name}…", reply_by_call: "将通过 {channel} 致电 {name} 并朗读以下内容…", reply_by_sms: "将通过 {channel} 以短信发送给 {name}…", note_hint: "只有客服可以看到…", attach: "添加附件",
-  status: "状态", priority: "优先级", assignee: "负责人", queue: "队列", tags: "标签", nobody: "无人",
+  status: "状态", priority: "优先级", assignee: "负责人", queue: "队列", tags: "标签", contact_tags: "客户标签", nobody: "无人",
   "status.open": "待处理", "status.pending": "等待中", "status.solved": "已解决", "status.closed": "已关闭",
   "status.spam": "垃圾", "priority.low": "低", "priority.normal": "普通", "priority.high": "高",
   "priority.urgent": "紧急", customer: "客户", earlier: "其他工单", none: "无",
