@@ -146,6 +146,7 @@ fn capabilities() -> Capabilities {
         subject: false,
         html: false,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Never,

@@ -15,7 +15,7 @@ use crate::model::{Cause, Secret};
 use crate::settings::{
     self, Environment, Fault, Loaded, MasterKeySource, Place, ScanSection, Settings, WhenDown,
 };
-use crate::store::{Access, BadMasterKey, MasterKeys, Store};
+use crate::store::{Access, BadMasterKey, Links, MasterKeys, Store};
 
 /// Checked settings with an open store.
 pub(super) struct Installation {
@@ -45,6 +45,11 @@ impl Installation {
             store.scan_first();
         }
         guard(&store, &loaded)?;
+        // Without an address that the world knows, customers answer in words and digits alone.
+        if loaded.settings.http.public_url.is_some() {
+            let (base, signer) = (loaded.settings.public_url(), signer.clone());
+            store.link_answers(Links { base, signer });
+        }
         if loaded.settings.store.auto_migrate {
             store.migrate().await?;
         } else if store.pending_migrations().await? > 0 {

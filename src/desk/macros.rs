@@ -115,6 +115,11 @@ pub(super) fn faults(macros: &[Macro]) -> Vec<(String, String)> {
 
 /// The variables of a text, in order. `Err`: one that is not known, or that has no end.
 pub fn variables(text: &str) -> Result<Vec<&str>, String> {
+    variables_among(text, VARIABLES)
+}
+
+/// The same for a text that knows only these.
+pub(super) fn variables_among<'t>(text: &'t str, known: &[&str]) -> Result<Vec<&'t str>, String> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("{{") {
@@ -122,8 +127,8 @@ pub fn variables(text: &str) -> Result<Vec<&str>, String> {
             .split_once("}}")
             .ok_or_else(|| "a variable has no end: expected `}}`".to_owned())?;
         let name = name.trim();
-        if !VARIABLES.contains(&name) {
-            let known = VARIABLES.join(", ");
+        if !known.contains(&name) {
+            let known = known.join(", ");
             return Err(format!("there is no variable `{name}`: expected one of {known}"));
         }
         found.push(name);

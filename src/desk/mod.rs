@@ -18,6 +18,7 @@ pub mod retention;
 mod route;
 mod rules;
 pub mod safety;
+pub mod signature;
 mod secrets;
 mod settle;
 mod sla;

@@ -9,16 +9,32 @@ use crate::model::{Capabilities, Choice, TextLimit};
 pub struct Offer {
     /// The parts, each within the channel's limit.
     pub texts: Vec<String>,
+    /// All of it without the link, if there is one: whoever has that is the customer.
+    pub told: Option<String>,
     /// Buttons below the last part; empty where the answers are told in words.
     pub choices: Vec<Choice>,
+}
+
+impl Offer {
+    /// What people here see of it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        self.told.clone().unwrap_or_else(|| self.texts.join("\n\n"))
+    }
 }
 
 /// Puts `question` with its answers behind `text` (which may be empty).
 ///
 /// Without choices it is the text and the question. A question that is too long for buttons is asked with
-/// digits.
+/// digits. With digits goes the link at which it can be answered too, where texts are long enough for it and
+/// addresses can be pressed.
 #[must_use]
-pub fn offer(text: &str, question: &str, choices: &[Choice], can: &Capabilities) -> Offer {
+pub fn offer(
+    text: &str,
+    question: &str,
+    (choices, link): (&[Choice], Option<&str>),
+    can: &Capabilities,
+) -> Offer {
     let fits = can.choices.filter(|limit| {
         choices.len() <= limit.count
             && choices.iter().all(|choice| choice.label.chars().count() <= limit.label_chars)
@@ -27,7 +43,12 @@ pub fn offer(text: &str, question: &str, choices: &[Choice], can: &Capabilities)
     let Some(limit) = fits.filter(|_| !choices.is_empty()) else {
         let asked = [text, question, &digits(choices)];
         let asked: Vec<&str> = asked.into_iter().filter(|part| !part.is_empty()).collect();
-        return Offer { texts: split(&asked.join("\n\n"), can.text), choices: Vec::new() };
+        let told = asked.join("\n\n");
+        let Some(link) = link.filter(|_| can.html && !choices.is_empty()) else {
+            return Offer { texts: split(&told, can.text), told: None, choices: Vec::new() };
+        };
+        let texts = split(&format!("{told}\n\n{link}"), can.text);
+        return Offer { texts, told: Some(told), choices: Vec::new() };
     };
     let mut texts = if text.is_empty() { Vec::new() } else { split(text, can.text) };
     let with_buttons = TextLimit { max: limit.text.min(can.text.max), ..can.text };
@@ -39,7 +60,7 @@ pub fn offer(text: &str, question: &str, choices: &[Choice], can: &Capabilities)
         }
         None => texts.push(question.to_owned()),
     }
-    Offer { texts, choices: choices.to_vec() }
+    Offer { texts, told: None, choices: choices.to_vec() }
 }
 
 /// `1 = Yes`, a line for each.
@@ -110,14 +131,15 @@ mod tests {
 
     #[test]
     fn buttons_where_they_fit_and_digits_where_not() {
-        let asked = |can: &Capabilities, text: &str| offer(text, "Did it help?", &choices(), can);
+        let asked =
+            |can: &Capabilities, text: &str| offer(text, "Did it help?", (&choices(), None), can);
         let plain = asked(&with(100, None), "It is so.");
         let told = "It is so.\n\nDid it help?\n\n1 = Yes, thanks\n2 = No, a person";
-        assert_eq!(plain, Offer { texts: vec![told.to_owned()], choices: vec![] });
+        assert_eq!(plain, Offer { texts: vec![told.to_owned()], told: None, choices: vec![] });
 
         let buttons = asked(&with(100, Some(BUTTONS)), "It is so.");
         let told = "It is so.\n\nDid it help?";
-        assert_eq!(buttons, Offer { texts: vec![told.to_owned()], choices: choices() });
+        assert_eq!(buttons, Offer { texts: vec![told.to_owned()], told: None, choices: choices() });
 
         // Too long for a message with buttons: the question goes alone.
         let long = "word ".repeat(8);
@@ -133,7 +155,27 @@ mod tests {
             let told = asked(&with(100, Some(limit)), "It is so.");
             assert!(told.choices.is_empty() && told.texts.concat().contains("1 = Yes"), "{told:?}");
         }
-        assert_eq!(offer("", "Did it help?", &choices(), &with(100, Some(BUTTONS))).texts.len(), 1);
+        let buttons = with(100, Some(BUTTONS));
+        assert_eq!(offer("", "Did it help?", (&choices(), None), &buttons).texts.len(), 1);
+    }
+
+    #[test]
+    fn a_link_goes_out_with_digits_and_is_not_told_here() {
+        let link = Some("https://desk.example/say/a1");
+        let asked = |can: &Capabilities| offer("So.", "Did it help?", (&choices(), link), can);
+        let html = Capabilities { html: true, ..with(200, None) };
+        let told = "So.\n\nDid it help?\n\n1 = Yes, thanks\n2 = No, a person";
+        let made = asked(&html);
+        assert_eq!(made.texts, [format!("{told}\n\nhttps://desk.example/say/a1")]);
+        assert_eq!(made.told(), told);
+        for can in [
+            Capabilities { html: false, ..html.clone() },
+            Capabilities { choices: Some(BUTTONS), ..html },
+        ] {
+            let made = asked(&can);
+            assert!(!made.texts.concat().contains("https"), "{made:?}");
+            assert_eq!(made.told(), made.texts.join("\n\n"));
+        }
     }
 
     #[test]
@@ -163,7 +205,7 @@ mod tests {
             text in "[a-z \n]{0,300}", max in 40u32..120, buttons in any::<bool>(),
         ) {
             let can = with(max, buttons.then_some(BUTTONS));
-            let made = offer(&text, "Did it help?", &choices(), &can);
+            let made = offer(&text, "Did it help?", (&choices(), None), &can);
             for part in &made.texts {
                 prop_assert!(part.chars().count() <= max as usize, "{part:?}");
             }

@@ -268,6 +268,7 @@ pub(super) mod tests {
             subject: true,
             html: true,
             copies: false,
+            signs: false,
             edit: Support::No,
             delete: Support::No,
             receipts: Receipts::Never,

@@ -12,6 +12,7 @@ use super::impostor::{Protect, ProtectSetting};
 use super::macros::{self, Macro};
 use super::retention::RetentionSetting;
 use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, fold};
+use super::signature::{self, SignatureSetting};
 use super::sla::{Awaited, Due, SlaSetting};
 use super::survey::SurveySetting;
 use super::urgency::{Alarm, UrgencySetting, alarm};
@@ -39,6 +40,8 @@ pub struct TriageSettings {
     pub close: CloseSetting,
     /// What is erased by itself, and when.
     pub retention: RetentionSetting,
+    /// What stands below the replies of people.
+    pub signatures: Vec<SignatureSetting>,
     /// Canned answers.
     pub macros: Vec<Macro>,
 }
@@ -55,6 +58,7 @@ impl TriageSettings {
         "survey",
         "close",
         "retention",
+        "signatures",
         "macros",
     ];
 }
@@ -72,6 +76,7 @@ pub struct Triage {
     survey: SurveySetting,
     close: CloseSetting,
     retention: RetentionSetting,
+    signatures: Vec<SignatureSetting>,
     macros: Vec<Macro>,
 }
 
@@ -146,6 +151,7 @@ impl Triage {
         faults.extend(settings.sla.faults(&calendars).into_iter().map(within("sla")));
         faults.extend(settings.survey.faults(channels).into_iter().map(within("survey")));
         faults.extend(macros::faults(&settings.macros));
+        faults.extend(signature::faults(&settings.signatures, channels));
         faults.extend(settings.close.faults().into_iter().map(within("close")));
         faults.extend(settings.retention.faults().into_iter().map(within("retention")));
         let protect = Protect::read(&settings.protect).unwrap_or_else(|found| {
@@ -167,6 +173,7 @@ impl Triage {
                     survey: settings.survey.clone(),
                     close: settings.close.clone(),
                     retention: settings.retention.clone(),
+                    signatures: settings.signatures.clone(),
                     macros: settings.macros.clone(),
                 })
             }
@@ -271,6 +278,12 @@ impl Triage {
     #[must_use]
     pub fn macros(&self) -> &[Macro] {
         &self.macros
+    }
+
+    /// What stands below the replies of people.
+    #[must_use]
+    pub fn signatures(&self) -> &[SignatureSetting] {
+        &self.signatures
     }
 
     /// What becomes of pending tickets whose customer says nothing.

@@ -69,6 +69,7 @@ impl Engine {
             automated: false,
             template: None,
             private: false,
+            signature: None,
             bridge: Some(Bridge { agent, until: by.now + AGENT_WAITS }),
             once: None,
         };

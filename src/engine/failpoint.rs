@@ -17,6 +17,7 @@ pub const STEPS: &[&str] = &[
     "reply.queued",
     "callback.told",
     "callback.connected",
+    "advice.told",
     "survey.asked",
     "notify.queued",
     "agent.replied",

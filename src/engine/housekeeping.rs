@@ -69,6 +69,7 @@ impl Engine {
         }
         self.continue_chats().await?;
         self.tend_callbacks().await?;
+        self.tend_advice().await?;
         self.tend_surveys().await?;
         self.tend_silent().await?;
         self.tend_notifications().await?;

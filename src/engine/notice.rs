@@ -1,6 +1,7 @@
 //! What goes out by itself when the time has come: surveys, and warnings before a ticket ends.
 
 use super::{Engine, ReplyError, ReplyRequest, failpoint};
+use crate::channel::shared::sign::Asked;
 use crate::desk::{fill, survey};
 use crate::model::{Actor, ChannelName};
 use crate::store::StoreError;
@@ -38,6 +39,7 @@ impl Engine {
                 let text = fill(&texts.question, notice.number, &notice.subject, "");
                 let request = ReplyRequest {
                     choices: survey::scores(),
+                    link: self.store.link(Asked::Score, notice.ticket),
                     ..ReplyRequest::words(notice.message, notice.ticket, text, Actor::system())
                 };
                 match self.say_by_itself(request).await? {
@@ -49,6 +51,27 @@ impl Engine {
             }
             failpoint::hit("survey.asked");
             self.store.survey_sent(notice.ticket, state, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells customers whose secret came late, in an edit or in a file, what to do now. Any node may; each is told
+    /// once.
+    pub async fn tend_advice(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        while let Some(notice) = self.store.next_advice(now).await? {
+            let mut told = false;
+            if let Some(text) = notice.text.clone() {
+                let request =
+                    ReplyRequest::words(notice.message, notice.ticket, text, Actor::system());
+                let why = self.say_by_itself(request).await?;
+                failpoint::hit("advice.told");
+                told = why.is_none();
+                if let Some(why) = why {
+                    tracing::debug!(ticket.id = %notice.ticket, why, "nobody can be warned");
+                }
+            }
+            self.store.advised(&notice, told, now).await?;
         }
         Ok(())
     }

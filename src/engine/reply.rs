@@ -4,13 +4,14 @@ use uuid::Uuid;
 
 use super::{Engine, failpoint};
 use crate::channel::{Channel, GoesAs};
+use crate::desk::signature::{Signing, signature};
 use crate::desk::{self, CannotReply, Draft};
 use crate::model::{
     Actor, ActorKind, ChannelName, Choice, ContactId, MessageId, OwnAddresses, Party, Priority,
     Template, TicketId, TicketStatus, Timestamp,
 };
 use crate::store::{
-    Answer, MessageView, NewTicket, Once, ReplyFacts, ReplyPlan, StoreError, TicketView,
+    Answer, MessageView, NewTicket, Once, ReplyFacts, ReplyPlan, Routing, StoreError, TicketView,
 };
 
 /// What an agent wants to send into a ticket.
@@ -35,6 +36,8 @@ pub struct ReplyRequest {
     pub private: bool,
     /// Answers to choose from: buttons where the channel has them, else digits below the text.
     pub choices: Vec<Choice>,
+    /// Where the customer can choose as well; people here do not see it.
+    pub link: Option<String>,
     /// Another channel than the customer's.
     pub via: Option<ChannelName>,
     /// Not before this moment.
@@ -105,6 +108,7 @@ impl ReplyRequest {
             template: None,
             private: false,
             choices: Vec::new(),
+            link: None,
             via: None,
             send_at: None,
             held: false,
@@ -120,26 +124,64 @@ impl Engine {
     pub async fn reply(&self, request: ReplyRequest) -> Result<Answer<MessageView>, ReplyError> {
         let facts = self.store.reply_facts(request.ticket).await?;
         let now = self.clock.now();
-        let name = request.via.clone().unwrap_or_else(|| {
-            let of_last = facts.answers.as_ref().map(|(_, channel, _)| channel.clone());
-            of_last.unwrap_or_else(|| facts.channel.clone())
-        });
+        let name = request.via.clone().unwrap_or_else(|| facts.wanted_channel());
         let running = self.running(&name);
         let running = running.filter(|running| running.channel.deliver.is_some());
         let running = running.ok_or_else(|| ReplyError::NoChannel(name.clone()))?;
         if request.actor.kind == ActorKind::System && speaks(&running.channel) {
             return Err(CannotReply::Spoken.into());
         }
+        let signature = self.signed(&request.actor, &facts, &running.channel).await?;
         let own = self.own_addresses();
         let planned = running.clone();
         // Looking for secrets in a long text takes too long for this thread.
-        let plan =
-            tokio::task::spawn_blocking(move || plan(request, facts, &planned.channel, &own, now));
+        let plan = tokio::task::spawn_blocking(move || {
+            plan(request, facts, &planned.channel, signature, (&own, now))
+        });
         let plan = plan.await.map_err(|error| StoreError::Database(error.into()))??;
         let queued = self.store.queue_reply(plan, now).await?;
         failpoint::hit("reply.queued");
         running.outbox.notify_one();
         Ok(queued)
+    }
+
+    /// What would stand below a reply that somebody writes now, by `via` or by the channel on which the customer
+    /// last wrote. `None`: the channel's own signature, if it has one.
+    pub async fn signature(
+        &self,
+        ticket: TicketId,
+        via: Option<ChannelName>,
+        actor: &Actor,
+    ) -> Result<Option<String>, ReplyError> {
+        let facts = self.store.reply_facts(ticket).await?;
+        let name = via.unwrap_or_else(|| facts.wanted_channel());
+        let running = self.running(&name).ok_or_else(|| ReplyError::NoChannel(name.clone()))?;
+        Ok(self.signed(actor, &facts, &running.channel).await?)
+    }
+
+    /// What stands below the words of a person.
+    async fn signed(
+        &self,
+        actor: &Actor,
+        facts: &ReplyFacts,
+        channel: &Channel,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(id) = actor.id.filter(|_| actor.kind == ActorKind::Agent) else { return Ok(None) };
+        let triage = self.triage();
+        let (own, email) = match self.store.signatures(id.into()).await {
+            Err(StoreError::NotFound(_)) => Default::default(),
+            found => found?,
+        };
+        let signing = Signing {
+            channel: channel.name.as_str(),
+            apart: channel.capabilities.signs,
+            queue: facts.queue.as_deref(),
+            language: facts.language.as_deref(),
+            number: facts.number,
+            name: &actor.name,
+            email: &email,
+        };
+        Ok(signature(triage.signatures(), &own, &signing))
     }
 
     /// Opens a ticket towards somebody, with its first message if `first` has one; both or neither.
@@ -172,14 +214,17 @@ impl Engine {
             subject: request.subject.clone(),
             status: TicketStatus::Open,
             channel: name.clone(),
+            queue: request.queue.clone(),
+            language: None,
             last_inbound_at: None,
             answers: None,
             addresses: vec![to.clone()],
             sent: Vec::new(),
         };
+        let signature = self.signed(&request.actor, &facts, &running.channel).await?;
         let own = self.own_addresses();
-        let first =
-            first.map(|first| plan(first, facts, &running.channel, &own, now)).transpose()?;
+        let plan_first = |first| plan(first, facts, &running.channel, signature, (&own, now));
+        let first = first.map(plan_first).transpose()?;
         let new = NewTicket {
             id: request.ticket,
             channel: name,
@@ -201,8 +246,8 @@ fn plan(
     request: ReplyRequest,
     facts: ReplyFacts,
     channel: &Channel,
-    own: &OwnAddresses,
-    now: Timestamp,
+    signature: Option<String>,
+    (own, now): (&OwnAddresses, Timestamp),
 ) -> Result<ReplyPlan, ReplyError> {
     // An answer goes to where its message came from, not to whoever wrote last elsewhere.
     let answers = facts.answers.filter(|(_, by, _)| *by == channel.name);
@@ -214,28 +259,16 @@ fn plan(
         None => facts.addresses.iter().find(|party| suits(party, channel)).cloned(),
     };
     let to = to.ok_or_else(|| ReplyError::NoAddress(channel.name.clone()))?;
-    let copies = channel.policy.reply_all && channel.capabilities.copies;
-    let cc: Vec<Party> = match answers.as_ref().filter(|_| copies) {
-        Some((_, _, routing)) => {
-            let mut cc = routing.recipients.clone();
-            cc.retain(|party| !own.contains(&party.address) && party.address != to.address);
-            cc
-        }
-        None => Vec::new(),
-    };
+    let cc = copies(answers.as_ref().map(|(_, _, routing)| routing), &to, channel, own);
     let automated = request.actor.kind == ActorKind::System;
-    let html = request.html.as_deref().map(ammonia::clean);
     let in_template = request.template.as_ref().map(Template::shown);
     if let Some(secret) = in_template.as_deref().and_then(desk::never_sent) {
         return Err(CannotReply::Secret(secret).into());
     }
-    let shown = request.template.as_ref().filter(|_| request.text.trim().is_empty());
-    let text = shown.map_or(request.text, Template::shown);
-    let offered = (!request.choices.is_empty())
-        .then(|| desk::offer("", &text, &request.choices, &channel.capabilities));
-    let text = offered.as_ref().map_or(text, |offered| offered.texts.join("\n\n"));
+    let signature = signature.filter(|_| request.template.is_none());
+    let Worded { goes_out, told, html, choices } = worded(&request, signature.as_deref(), channel);
     let draft = Draft {
-        text: text.clone(),
+        text: goes_out,
         html: html.clone(),
         attachments: request.uploads.iter().map(|(_, size)| *size).collect(),
         copies: cc.len(),
@@ -244,10 +277,10 @@ fn plan(
         private: request.private,
     };
     // What is planned for later has to find the window open then.
-    let goes_out = request.send_at.map_or(now, |at| at.max(now));
-    let mut parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, goes_out)?;
-    if let Some((last, offered)) = parts.last_mut().zip(offered) {
-        last.choices = offered.choices;
+    let goes_at = request.send_at.map_or(now, |at| at.max(now));
+    let mut parts = desk::parts(&draft, &channel.capabilities, facts.last_inbound_at, goes_at)?;
+    if let Some(last) = parts.last_mut() {
+        last.choices = choices;
     }
     Ok(ReplyPlan {
         message: request.message,
@@ -256,7 +289,8 @@ fn plan(
         channel: channel.name.clone(),
         realm: channel.realm.clone(),
         actor: request.actor,
-        text,
+        text: told,
+        signature: signature.filter(|_| channel.capabilities.signs),
         html,
         parts,
         uploads: request.uploads.into_iter().map(|(id, _)| id).collect(),
@@ -273,6 +307,47 @@ fn plan(
         bridge: None,
         once: request.once,
     })
+}
+
+/// Who else gets it.
+fn copies(
+    answered: Option<&Routing>,
+    to: &Party,
+    channel: &Channel,
+    own: &OwnAddresses,
+) -> Vec<Party> {
+    let copies = channel.policy.reply_all && channel.capabilities.copies;
+    let Some(routing) = answered.filter(|_| copies) else { return Vec::new() };
+    let mut cc = routing.recipients.clone();
+    cc.retain(|party| !own.contains(&party.address) && party.address != to.address);
+    cc
+}
+
+/// The words of a reply.
+struct Worded {
+    /// With the link, and with a signature that is not set apart.
+    goes_out: String,
+    /// What people here see of it.
+    told: String,
+    html: Option<String>,
+    choices: Vec<Choice>,
+}
+
+fn worded(request: &ReplyRequest, signature: Option<&str>, channel: &Channel) -> Worded {
+    let can = &channel.capabilities;
+    let mut html = request.html.as_deref().map(ammonia::clean);
+    let shown = request.template.as_ref().filter(|_| request.text.trim().is_empty());
+    let mut text = shown.map_or_else(|| request.text.clone(), Template::shown);
+    if let Some(signature) = signature.filter(|_| !can.signs && !text.trim().is_empty()) {
+        text = format!("{}\n\n{signature}", text.trim_end());
+        html = html.map(|html| format!("{html}<br><br>{}", desk::signature::as_html(signature)));
+    }
+    if request.choices.is_empty() {
+        return Worded { goes_out: text.clone(), told: text, html, choices: Vec::new() };
+    }
+    let offered = desk::offer("", &text, (&request.choices, request.link.as_deref()), can);
+    let (told, goes_out) = (offered.told(), offered.texts.join("\n\n"));
+    Worded { goes_out, told, html, choices: offered.choices }
 }
 
 /// Does a reply make a telephone ring?

@@ -15,6 +15,8 @@ pub struct Capabilities {
     pub html: bool,
     /// May several people get one reply?
     pub copies: bool,
+    /// Is a signature set apart from the words? Elsewhere it would stand among them.
+    pub signs: bool,
     /// Can a sent message be changed?
     pub edit: Support,
     /// Can a sent message be taken back?

@@ -34,6 +34,8 @@ pub struct Outbound {
     pub subject: Option<String>,
     /// Plain text, signature not yet added.
     pub text: String,
+    /// What stands below it, where the channel sets such a thing apart. Absent: the channel's own, if it has one.
+    pub signature: Option<String>,
     /// HTML of the agent, already sanitised. Absent: the adapter makes it from `text` if it needs any.
     pub html: Option<String>,
     /// Attachments, with their bytes.

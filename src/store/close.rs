@@ -45,6 +45,7 @@ impl Store {
         setting: &CloseSetting,
         now: Timestamp,
     ) -> Result<Vec<CloseNotice>, StoreError> {
+        self.note_queued_warnings().await?;
         let before = millis(now) - i64::from(setting.warn_days.max(1)) * DAY_MILLIS;
         let due = silent(self.reader(), before).await?;
         if due.is_empty() {
@@ -75,18 +76,26 @@ impl Store {
         .await
     }
 
+    /// A node may have died between queueing a warning and noting that: what was queued was said.
+    async fn note_queued_warnings(&self) -> Result<(), StoreError> {
+        if queued(self.reader()).await?.is_empty() {
+            return Ok(());
+        }
+        self.write(move |tx| {
+            Box::pin(async move {
+                for (ticket, at) in queued(tx).await? {
+                    note_warned(tx, ticket, at).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// The warning was queued.
     pub async fn close_warned(&self, ticket: TicketId, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
-            Box::pin(async move {
-                let warned = close_warning::ActiveModel {
-                    ticket: Set(ticket.uuid()),
-                    warned_at: Set(Some(millis(now))),
-                    ..Default::default()
-                };
-                close_warning::Entity::update(warned).exec(tx).await?;
-                Ok(())
-            })
+            Box::pin(async move { note_warned(tx, ticket.uuid(), millis(now)).await })
         })
         .await
     }
@@ -156,6 +165,26 @@ async fn warned<C: ConnectionTrait>(db: &C, before: i64) -> Result<Vec<Uuid>, St
     let statement = Statement::from_sql_and_values(backend, sql, [before.into()]);
     let rows = db.query_all_raw(statement).await?;
     Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
+}
+
+async fn note_warned(tx: &DatabaseTransaction, ticket: Uuid, at: i64) -> Result<(), StoreError> {
+    let warned = close_warning::ActiveModel {
+        ticket: Set(ticket),
+        warned_at: Set(Some(at)),
+        ..Default::default()
+    };
+    close_warning::Entity::update(warned).exec(tx).await?;
+    Ok(())
+}
+
+/// Warnings that were queued and not noted, with when that was.
+async fn queued<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    let sql = "SELECT w.ticket, m.sent_at FROM close_warning w JOIN message m ON m.id = w.message
+         WHERE w.warned_at IS NULL LIMIT 100";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    let read =
+        |row: &sea_orm::QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    rows.iter().map(read).collect()
 }
 
 async fn note(tx: &DatabaseTransaction, ticket: Uuid) -> Result<Uuid, StoreError> {

@@ -80,7 +80,10 @@ impl Store {
         let masked = blob::beside(work, move || Ok(safety.mask_file("", &given))).await?;
         let of = (None, Some(id.uuid()));
         let original = masked.as_ref().map(|(_, found)| self.seal_original(of, bytes, found, now));
-        let original = original.transpose()?;
+        let mut original = original.transpose()?;
+        if let Some(original) = &mut original {
+            original.row.untold = true;
+        }
         let bytes = masked.as_ref().map_or(bytes, |(masked, _)| masked.as_slice());
         let (key, seal) = self.keys().fresh()?;
         let mut packed = blob::pack(&key, id.uuid(), bytes)?;

@@ -4,6 +4,7 @@
 //! [`Store::write`], which groups whatever is waiting into one commit; reads use their own connections.
 //! SQLite and PostgreSQL run the same code; `search.rs` and [`now_sql`] hold what differs.
 
+mod advice;
 mod agent_answer;
 mod blob;
 mod board;
@@ -37,6 +38,7 @@ mod past;
 mod people;
 mod retention;
 mod rewrap;
+mod said;
 mod scan;
 mod seal;
 mod search;
@@ -50,7 +52,7 @@ mod webhook;
 mod write;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::TimeZone as _;
@@ -58,6 +60,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, DbErr,
 };
 
+pub use advice::AdviceNotice;
 pub use agent_answer::{AgentAnswer, AnswerKind};
 pub use board::{Board, BoardRow};
 pub use callback::{
@@ -95,6 +98,7 @@ pub use people::{
     Principal, SessionView, TOKEN_PREFIX,
 };
 pub use retention::{EXPIRED_MAX, Expired};
+pub use said::{Links, Question};
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
@@ -174,6 +178,8 @@ struct Inner {
     scans: AtomicBool,
     /// What is masked in what comes in.
     safety: RwLock<Arc<Safety>>,
+    /// How customers reach the pages on which they answer.
+    links: OnceLock<Links>,
 }
 
 /// What another program may do to the same SQLite file meanwhile.
@@ -199,8 +205,8 @@ impl Store {
         let writer = Writer::open(&settings.url).await?;
         let reader = Database::connect(reader_options(settings)).await?;
         let (node, scans) = (NodeId::new(), AtomicBool::new(false));
-        let safety = RwLock::default();
-        Ok(Self(Arc::new(Inner { reader, writer, keys, node, sqlite_lock, scans, safety })))
+        let (safety, links) = (RwLock::default(), OnceLock::new());
+        Ok(Self(Arc::new(Inner { reader, writer, keys, node, sqlite_lock, scans, safety, links })))
     }
 
     /// Can it be read and written? Used by `/readyz` and the watchdog.

@@ -91,6 +91,7 @@ impl Store {
             attachment,
             found: json!(found).to_string(),
             kept_at: millis(now),
+            untold: false,
             seal: seal.id,
             sealed: packed.inline.take(),
         };
@@ -348,7 +349,7 @@ fn together(rows: &[original::Model]) -> Result<Found, StoreError> {
     Ok(all)
 }
 
-fn found(row: &original::Model) -> Result<Found, StoreError> {
+pub(super) fn found(row: &original::Model) -> Result<Found, StoreError> {
     read(&row.found)
 }
 

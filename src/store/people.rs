@@ -8,6 +8,8 @@ mod sign_on;
 mod team;
 mod totp;
 
+use std::collections::BTreeMap;
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -114,6 +116,42 @@ impl Store {
                     .await?;
                 event::record(tx, vec![acted("person.added", row.id, &by)], now).await?;
                 person_view(row)
+            })
+        })
+        .await
+    }
+
+    /// The signatures of somebody who works here, by language, and the address that they sign in with.
+    pub async fn signatures(
+        &self,
+        who: UserId,
+    ) -> Result<(BTreeMap<String, String>, String), StoreError> {
+        let row = person::Entity::find_by_id(who.uuid()).one(self.reader()).await?;
+        let row = row.ok_or(StoreError::NotFound("person"))?;
+        let texts = serde_json::from_str(&row.signatures);
+        Ok((texts.map_err(|error| StoreError::Database(error.into()))?, row.email))
+    }
+
+    /// Changes them: these and no others.
+    pub async fn set_signatures(
+        &self,
+        who: UserId,
+        texts: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let texts =
+            serde_json::to_string(texts).map_err(|error| StoreError::Database(error.into()))?;
+        self.write(move |tx| {
+            let texts = texts.clone();
+            Box::pin(async move {
+                let changed = person::Entity::update_many()
+                    .set(person::ActiveModel { signatures: Set(texts), ..Default::default() })
+                    .filter(person::Column::Id.eq(who.uuid()))
+                    .exec(tx)
+                    .await?;
+                if changed.rows_affected == 0 {
+                    return Err(StoreError::NotFound("person"));
+                }
+                Ok(())
             })
         })
         .await
@@ -359,6 +397,7 @@ fn new_person(
         second_step: 0,
         second_failures: 0,
         second_failed_at: 0,
+        signatures: "{}".to_owned(),
     })
 }
 

@@ -186,6 +186,7 @@ pub(super) fn webhook_row(
         choices: Vec::new(),
         language: None,
         bridge: None,
+        signature: None,
     };
     let mut row = delivery_row(NewDelivery {
         id: DeliveryId::new().uuid(),

@@ -9,10 +9,12 @@ mod console;
 mod docs;
 mod error;
 mod files;
+mod form;
 mod headers;
 mod health;
 mod hooks;
 mod plot;
+mod say;
 mod session;
 mod sso;
 
@@ -150,6 +152,7 @@ pub fn router(state: State) -> Router {
     let chat = chat::routes(state.clone());
     let mut all = Router::new().merge(hooks).merge(health).merge(api).merge(chat);
     all = all.merge(docs::routes()).merge(files::routes());
+    all = all.merge(form::routes()).merge(say::routes());
     if state.settings.console {
         all = all.merge(console::routes()).merge(session::routes()).merge(sso::routes());
     }

@@ -19,7 +19,7 @@ use super::api::access::{cookie, cookie_name, is_same_origin};
 use super::{Problem, State, WebSettings, client};
 use crate::model::Secret;
 use crate::store::{Code, Entry, FailedSignIn};
-use page::{Asked, Language, STYLE, Why, page};
+use page::{Asked, Language, Why, page};
 
 /// As long as the store keeps a session at most: seven days.
 const COOKIE_SECONDS: u64 = 7 * 24 * 3600;
@@ -29,10 +29,6 @@ pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/console/sign-in", get(show).post(sign_in))
         .route("/console/sign-out", post(sign_out))
-        .route(
-            "/console/sign-in.css",
-            get(|| async { ([(header::CONTENT_TYPE, "text/css")], STYLE) }),
-        )
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 

@@ -5,13 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 use tributary::channel::shared::webhook::WebhookKeys;
 use tributary::desk::{Advice, Safety, Scanner, SecretSort};
 use tributary::model::{Role, Secret};
+use tributary::store::Afterwards;
 
 use crate::support::app::App;
 use crate::support::daemon::Daemon;
+use crate::support::postgres::Postgres;
 use crate::support::receiver::Receiver;
 use crate::support::visitor::Visitor;
 use crate::support::wait_until;
@@ -234,6 +237,52 @@ async fn an_edit_is_masked_and_so_is_the_event_that_tells_of_it() {
     assert_eq!(unsealed["items"][0]["words"]["text"], format!("it is {KEY}"));
 }
 
+/// What was masked in an edit or in a file that came later is answered, too, and not twice within the hour.
+#[tokio::test]
+async fn a_secret_that_comes_late_is_answered_once() {
+    let app = app().await;
+    let told = async |ticket: uuid::Uuid| {
+        for _ in 0..2 {
+            app.engine.tend_advice().await.unwrap();
+        }
+        answers(&ticket_messages(&app, ticket).await)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let placed = app.receive("crm", entry("m1", "please help me with my wallet")).await;
+    assert_eq!(told(placed.ticket).await, [""; 0]);
+    for text in [format!("my words are {PHRASE}"), format!("and the key is {KEY}")] {
+        let edit = json!({ "type": "edit", "id": "m1", "text": text });
+        app.take("crm", edit.to_string()).await;
+        app.engine.drain_journal().await.unwrap();
+    }
+    assert_eq!(told(placed.ticket).await, ["en: move your funds"]);
+    // They were told: what comes with a message of theirs now is not answered again.
+    app.receive("crm", entry("m2", &format!("again {KEY}"))).await;
+    assert_eq!(told(placed.ticket).await.len(), 1);
+
+    let late = json!({ "id": "f1", "conversation": "files", "sender": { "id": "u2" },
+        "text": "here is the file that you wanted, thank you",
+        "attachments": [{ "name": "backup.txt", "url": "https://files.example/backup.txt" }] });
+    let placed = app.receive("crm", late.to_string()).await;
+    assert_eq!(told(placed.ticket).await, [""; 0]);
+    let now = app.engine.clock.now();
+    for media in app.store.take_due_media(5, now).await.unwrap() {
+        let file = (PHRASE.as_bytes(), Afterwards::Stay);
+        assert!(app.store.keep_media(&media, file, now).await.unwrap());
+    }
+    assert_eq!(told(placed.ticket).await, ["en: move your funds"]);
+    // A machine is told nothing, and neither is anybody about what one of ours wrote.
+    let machine = json!({ "id": "a1", "conversation": "auto", "sender": { "id": "u3" },
+        "text": "I am away", "automated": true });
+    let placed = app.receive("crm", machine.to_string()).await;
+    let edit = json!({ "type": "edit", "id": "a1", "text": PHRASE });
+    app.take("crm", edit.to_string()).await;
+    app.engine.drain_journal().await.unwrap();
+    assert_eq!(told(placed.ticket).await, [""; 0]);
+}
+
 #[tokio::test]
 async fn the_customer_is_told_at_once_in_their_language_and_once_an_hour() {
     let app = app().await;
@@ -296,9 +345,9 @@ const SENT: &[(&str, &[&str])] = &[
     ("739154 is your verification code", &["739154"]),
 ];
 
-fn configuration(hook: &str) -> String {
+fn configuration(hook: &str, store: &str) -> String {
     format!(
-        "{CHANNELS}\n[channels.web]\nkind = \"webchat\"\n\n[log]\nlevel = \"trace\"\n\n\
+        "{store}\n{CHANNELS}\n[channels.web]\nkind = \"webchat\"\n\n[log]\nlevel = \"trace\"\n\n\
          [webhooks.all]\nurl = \"{hook}\"\nsecret = \"{SECRET}\"\nevents = [\"*\"]\nallow_private_network = true\n"
     )
 }
@@ -353,11 +402,40 @@ async fn send_all(daemon: &Daemon, visitor: &Visitor) {
     assert_eq!(refused, 422);
 }
 
-/// 1. A secret comes by each way. 2. Everything that the daemon wrote anywhere is looked through.
+/// What a masked phrase looks like: whoever finds none looks in the wrong place.
+const MARK: &[u8] = b"[seed phrase removed]";
+
 #[tokio::test]
-async fn no_file_no_log_no_figure_and_no_webhook_ever_holds_a_secret() {
+async fn no_file_no_log_no_figure_no_webhook_and_no_backup_ever_holds_a_secret() {
+    // As docs/OPERATING.md says: never the file alone.
+    let backup = async |daemon: &Daemon| {
+        let file = daemon.folder().join("backup.db");
+        let url = format!("sqlite://{}", daemon.state_folder().join("tributary.db").display());
+        let db = sea_orm::Database::connect(url).await.unwrap();
+        db.execute_unprepared(&format!("VACUUM INTO '{}'", file.display())).await.unwrap();
+        db.close().await.unwrap();
+        std::fs::read(file).unwrap()
+    };
+    no_secret_anywhere("", None, backup).await;
+}
+
+#[tokio::test]
+async fn no_table_no_log_of_writes_and_no_dump_of_postgresql_ever_holds_a_secret() {
+    let server = Postgres::start();
+    let database = server.database();
+    let store = format!("[store]\nurl = \"{}\"\n", database.url());
+    let backup = async |_: &Daemon| database.dump().into_bytes();
+    no_secret_anywhere(&store, Some(server.folder()), backup).await;
+}
+
+/// 1. A secret comes by each way. 2. Everything that the daemon, or its database, wrote anywhere is looked through.
+async fn no_secret_anywhere(
+    store: &str,
+    database: Option<&Path>,
+    backup: impl AsyncFn(&Daemon) -> Vec<u8>,
+) {
     let hook = Receiver::answering(200);
-    let mut daemon = Daemon::start(&configuration(&hook.url("/"))).await;
+    let mut daemon = Daemon::start(&configuration(&hook.url("/"), store)).await;
     let api = daemon.api();
     let mut events = api.events(Some("0")).await;
     let visitor = Visitor::new(daemon.port(), "web").await;
@@ -403,21 +481,34 @@ async fn no_file_no_log_no_figure_and_no_webhook_ever_holds_a_secret() {
     ));
     seen.push_str(&format!("{:?}{:?}", api.all("/quarantine").await, api.all("/outbox").await));
     look("what was told", seen.as_bytes());
+    let kept = backup(&daemon).await;
+    look("the backup", &kept);
+    assert!(holds(&kept, MARK), "the backup holds no message at all");
     // While it runs: the database, its log, the log of the daemon; then what is left of them.
     for round in ["running", "stopped"] {
-        let mut found = Vec::new();
-        files(daemon.folder(), &mut found);
-        assert!(found.iter().any(|path| path.ends_with("tributary.db")), "{found:?}");
-        for path in found {
-            look(
-                &format!("{} ({round})", path.display()),
-                &std::fs::read(&path).unwrap_or_default(),
-            );
-        }
+        look_through(&daemon, database, round);
         if round == "running" {
             assert_eq!(daemon.stop(), Some(0));
         }
     }
+}
+
+/// All files of the daemon and of its database.
+fn look_through(daemon: &Daemon, database: Option<&Path>, round: &str) {
+    let mut found = Vec::new();
+    files(daemon.folder(), &mut found);
+    database.into_iter().for_each(|folder| files(folder, &mut found));
+    let mut marked = false;
+    for path in found {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        marked |= holds(&bytes, MARK) && !path.ends_with("backup.db");
+        look(&format!("{} ({round})", path.display()), &bytes);
+    }
+    assert!(marked, "none of the files is the database");
+}
+
+fn holds(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|window| window == words)
 }
 
 fn look(place: &str, bytes: &[u8]) {

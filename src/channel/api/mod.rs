@@ -147,6 +147,7 @@ fn capabilities(at_once: u16) -> Capabilities {
         subject: true,
         html: true,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Read,

@@ -1,7 +1,5 @@
 //! An entry → what happened. Pure.
 
-use std::collections::BTreeSet;
-
 use sha2::{Digest as _, Sha256};
 
 use super::THREAD;
@@ -11,9 +9,9 @@ use crate::channel::shared::sign::hex;
 use crate::channel::shared::words;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
-    Address, ChannelName, DeliveryId, Event, Form, Inbound, Meaning, Media, MediaRef, MediaSource,
-    Raw, Receipt, ReceiptState, RemoteId, Scheme, Sender, ThreadHint, ThreadKey, Timestamp, Trust,
-    Wishes,
+    Address, ChannelName, DeliveryId, Event, Flag, Form, Inbound, Meaning, Media, MediaRef,
+    MediaSource, Raw, Receipt, ReceiptState, RemoteId, Scheme, Sender, ThreadHint, ThreadKey,
+    Timestamp, Trust, Wishes,
 };
 
 /// Longest reason of a failure that is kept, in characters.
@@ -75,7 +73,8 @@ impl Reader {
             text,
             html,
             media,
-            flags: BTreeSet::new(),
+            // Kept with the message: what follows later must know it, too.
+            flags: message.automated.then_some(Flag::AutoReply).into_iter().collect(),
             auth: None,
             automated: message.automated.then_some("the sender says so"),
             wishes: Wishes::default(),

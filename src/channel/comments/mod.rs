@@ -150,6 +150,7 @@ const fn capabilities(product: &Product) -> Capabilities {
         subject: false,
         html: false,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Never,

@@ -133,6 +133,7 @@ const fn capabilities(product: &Product, human_agent: bool) -> Capabilities {
         subject: false,
         html: false,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Read,

@@ -86,6 +86,7 @@ fn capabilities(send: Option<&Submission>) -> Capabilities {
         subject: true,
         html: true,
         copies: true,
+        signs: true,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Failures,

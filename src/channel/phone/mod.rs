@@ -92,6 +92,7 @@ const fn capabilities(reply: Reply) -> Capabilities {
         subject: false,
         html: false,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Delivered,

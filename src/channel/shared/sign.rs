@@ -9,10 +9,28 @@ use sha1::Sha1;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, TicketId};
 
 /// Bytes of HMAC in a token: 128 bits cannot be guessed.
 const MAC_BYTES: usize = 16;
+
+/// What a customer is asked by a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Whether a known answer helped.
+    Helped,
+    /// For a score.
+    Score,
+}
+
+impl Asked {
+    const fn letter(self) -> &'static str {
+        match self {
+            Self::Helped => "a",
+            Self::Score => "s",
+        }
+    }
+}
 
 /// Makes and checks tokens. Every installation has its own keys, so tokens of another tributary are
 /// worth nothing here.
@@ -51,8 +69,22 @@ impl Signer {
     #[must_use]
     pub fn read_delivery(&self, token: &str) -> Option<DeliveryId> {
         let payload = self.read("d", token)?;
-        let bytes = BASE32_NOPAD.decode(payload.to_ascii_uppercase().as_bytes()).ok()?;
-        uuid::Uuid::from_slice(&bytes).ok().map(DeliveryId::from)
+        uuid_of(&payload).map(DeliveryId::from)
+    }
+
+    /// `<what><uuid in base32>.<mac>`: for the link by which a customer answers one question about a ticket.
+    #[must_use]
+    pub fn question(&self, asked: Asked, ticket: TicketId) -> String {
+        self.sign(asked.letter(), &base32(ticket.uuid().as_bytes()))
+    }
+
+    /// The question in a token, if one of our keys signed it.
+    #[must_use]
+    pub fn read_question(&self, token: &str) -> Option<(Asked, TicketId)> {
+        [Asked::Helped, Asked::Score].into_iter().find_map(|asked| {
+            let payload = self.read(asked.letter(), token)?;
+            Some((asked, uuid_of(&payload)?.into()))
+        })
     }
 
     /// Keys for another purpose, current first: who knows one cannot find the others.
@@ -91,6 +123,11 @@ impl Signer {
         });
         known.then(|| payload.to_owned())
     }
+}
+
+fn uuid_of(payload: &str) -> Option<uuid::Uuid> {
+    let bytes = BASE32_NOPAD.decode(payload.to_ascii_uppercase().as_bytes()).ok()?;
+    uuid::Uuid::from_slice(&bytes).ok()
 }
 
 fn mac(key: &[u8; 32], what: &str, payload: &str) -> String {
@@ -179,6 +216,20 @@ mod tests {
         assert_eq!(new.read_ticket(&old.ticket(42).to_uppercase()), Some(42));
         assert_eq!(new.read_delivery(&old.delivery(delivery)), Some(delivery));
         assert_eq!(old.read_ticket(&new.ticket(42)), None, "a key that we do not have");
+    }
+
+    #[test]
+    fn a_question_is_one_question_about_one_ticket() {
+        let signer = Signer::new(vec![[1; 32]]);
+        let ticket = TicketId::new();
+        let token = signer.question(Asked::Score, ticket);
+        assert_eq!(signer.read_question(&token.to_uppercase()), Some((Asked::Score, ticket)));
+        let other = signer.question(Asked::Helped, ticket);
+        assert_eq!(signer.read_question(&other), Some((Asked::Helped, ticket)));
+        assert_eq!(signer.read_question(&other.replacen('a', "s", 1)), None);
+        assert_eq!(signer.read_question(&signer.delivery(DeliveryId::new())), None);
+        assert_eq!(Signer::new(vec![[2; 32]]).read_question(&token), None);
+        assert_eq!(signer.read_question("s."), None);
     }
 
     #[test]

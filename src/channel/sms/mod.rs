@@ -103,6 +103,7 @@ fn capabilities(
         subject: false,
         html: false,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: if whatsapp { Receipts::Read } else { Receipts::Delivered },

@@ -91,6 +91,7 @@ const fn capabilities(local: bool) -> Capabilities {
         subject: false,
         html: true,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Never,

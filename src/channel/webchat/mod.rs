@@ -80,6 +80,7 @@ const fn capabilities() -> Capabilities {
         subject: false,
         html: false,
         copies: false,
+        signs: false,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Read,

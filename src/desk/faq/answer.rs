@@ -153,6 +153,19 @@ pub enum Said {
     Other,
 }
 
+/// What becomes of a known answer of which something is said: its outcome, and the event that tells of it. `None`:
+/// nothing new.
+#[must_use]
+pub fn answered(outcome: &str, said: Said) -> Option<(&'static str, &'static str)> {
+    match (outcome, said) {
+        ("shown" | "silent", Said::Helped) => Some(("helped", "faq.helped")),
+        ("shown", Said::Person | Said::Other) | ("helped", Said::Person) => {
+            Some(("escalated", "faq.escalated"))
+        }
+        _ => None,
+    }
+}
+
 /// The words of people whom it helped.
 const HELPED: &[&str] = &[
     "yes",

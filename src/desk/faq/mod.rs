@@ -8,6 +8,6 @@ pub mod article;
 mod matcher;
 mod words;
 
-pub use answer::{AnswerFacts, AnswerPolicy, AnswerTexts, Said, may_answer};
+pub use answer::{AnswerFacts, AnswerPolicy, AnswerTexts, Said, answered, may_answer};
 pub use article::{Answer, Article, Flaw};
 pub use matcher::{Hit, Matcher};

@@ -31,6 +31,7 @@ fn settings(text: &str) -> TriageSettings {
         survey: crate::desk::survey::SurveySetting::default(),
         close: crate::desk::close::CloseSetting::default(),
         retention: crate::desk::retention::RetentionSetting::default(),
+        signatures: Vec::new(),
         macros: Vec::new(),
     }
 }

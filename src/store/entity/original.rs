@@ -12,6 +12,7 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub found: String,
     pub kept_at: i64,
+    pub untold: bool,
     pub seal: Uuid,
     pub sealed: Option<Vec<u8>>,
 }

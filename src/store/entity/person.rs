@@ -23,6 +23,8 @@ pub struct Model {
     pub second_step: i64,
     pub second_failures: i32,
     pub second_failed_at: i64,
+    #[sea_orm(column_type = "Text")]
+    pub signatures: String,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

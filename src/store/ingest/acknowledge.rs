@@ -39,6 +39,8 @@ pub(super) struct Asks {
     pub(super) question: String,
     pub(super) choices: Vec<Choice>,
     pub(super) can: Capabilities,
+    /// Where it can be answered as well.
+    pub(super) link: Option<String>,
 }
 
 /// What is answered.
@@ -55,7 +57,7 @@ pub(super) enum About {
 /// As a scheme of addresses: answers about secrets are counted apart from acknowledgements.
 pub(in crate::store) const ADVISED: &str = "secret";
 
-fn advised_channel(channel: &str) -> String {
+pub(in crate::store) fn advised_channel(channel: &str) -> String {
     format!("{ADVISED}:{channel}")
 }
 
@@ -65,10 +67,18 @@ pub(super) fn advised(ack: &Ack, now: Timestamp) -> Vec<autoreply::ActiveModel> 
         return Vec::new();
     }
     let address = ack.asked_by.as_ref().unwrap_or(&ack.to.address);
-    let both = [
-        (advised_channel(&ack.channel), ack.ticket.to_string()),
-        (String::new(), address.value.clone()),
-    ];
+    advised_rows(&ack.channel, ack.ticket, &address.value, now)
+}
+
+/// The same for whoever tells them later.
+pub(in crate::store) fn advised_rows(
+    channel: &str,
+    ticket: Uuid,
+    address: &str,
+    now: Timestamp,
+) -> Vec<autoreply::ActiveModel> {
+    let both =
+        [(advised_channel(channel), ticket.to_string()), (String::new(), address.to_owned())];
     let rows = both.into_iter().map(|(channel, value)| autoreply::ActiveModel {
         id: Set(Uuid::now_v7()),
         channel: Set(channel),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::super::entity::faq_answer;
 use super::super::event::NewEvent;
 use super::super::outbox::Routing;
+use super::super::said::listens;
 use super::super::{StoreError, millis};
 use super::acknowledge::{About, Ack, Asks};
 use super::apply::Work;
@@ -19,8 +20,9 @@ use super::facts::{Facts, Kept};
 use super::flush::insert;
 use super::triage::{Place, Triaged};
 use super::{Prepared, PreparedMessage};
+use crate::channel::shared::sign::Asked;
 use crate::desk::faq::answer::{ANSWERED, ESCALATED};
-use crate::desk::faq::{AnswerFacts, AnswerTexts, Said, may_answer};
+use crate::desk::faq::{AnswerFacts, AnswerTexts, Said, answered, may_answer};
 use crate::desk::{self};
 use crate::model::{Actor, Address, Form, MessageId, Party, TicketStatus, Timestamp};
 
@@ -92,10 +94,7 @@ impl Work {
         let row = &self.facts.answers.rows.get(&ticket)?.row;
         let status = &self.facts.tickets.get(&ticket)?.row;
         let inbound = &prepared.inbound;
-        let listens = matches!(row.outcome.as_str(), "shown" | "silent" | "helped")
-            && matches!(status.status.as_str(), "open" | "pending" | "solved")
-            && status.first_response_at.is_none();
-        if !listens || inbound.automated.is_some() || inbound.form != Form::Message {
+        if !listens(row, status) || inbound.automated.is_some() || inbound.form != Form::Message {
             return None;
         }
         if prepared.has_files() {
@@ -112,13 +111,7 @@ impl Work {
         (ticket, said): (Uuid, Said),
     ) {
         let Some(kept) = self.facts.answers.rows.get_mut(&ticket) else { return };
-        let (outcome, kind) = match (kept.row.outcome.as_str(), said) {
-            ("shown" | "silent", Said::Helped) => ("helped", "faq.helped"),
-            ("shown", Said::Person | Said::Other) | ("helped", Said::Person) => {
-                ("escalated", "faq.escalated")
-            }
-            _ => return,
-        };
+        let Some((outcome, kind)) = answered(&kept.row.outcome, said) else { return };
         outcome.clone_into(&mut kept.row.outcome);
         kept.row.ended_at = Some(millis(self.now));
         kept.changed = true;
@@ -212,6 +205,7 @@ impl Work {
             question: texts.question.clone(),
             choices: texts.choices(),
             can: one.channel.can.clone(),
+            link: self.pages.as_ref().map(|links| links.of(Asked::Helped, place.ticket.into())),
         };
         let Some(message) = self.send_by_itself(one, prepared, place.ticket, (text, Some(asks)))
         else {

@@ -10,6 +10,7 @@ use super::super::entity::{agent_answer, identity, message, participant, seen, t
 use super::super::event::NewEvent;
 use super::super::millis;
 use super::super::original::Sealed;
+use super::super::said::Links;
 use super::acknowledge::Ack;
 use super::facts::{Facts, Kept};
 use super::judged::Heard;
@@ -44,6 +45,8 @@ pub(super) struct Work {
     pub(super) facts: Facts,
     pub(super) now: Timestamp,
     pub(super) safety: Arc<Safety>,
+    /// Makes the links by which customers answer, if there are any.
+    pub(super) pages: Option<Links>,
     pub(super) results: Vec<Ingested>,
     /// Rows that wait for something that may still come.
     pub(super) postponed: Vec<Uuid>,
@@ -97,11 +100,16 @@ pub(super) struct Edit {
 }
 
 impl Work {
-    pub(super) fn new(facts: Facts, safety: Arc<Safety>, now: Timestamp) -> Self {
+    pub(super) fn new(
+        facts: Facts,
+        (safety, pages): (Arc<Safety>, Option<Links>),
+        now: Timestamp,
+    ) -> Self {
         Self {
             facts,
             now,
             safety,
+            pages,
             results: Vec::new(),
             postponed: Vec::new(),
             messages: Vec::new(),

@@ -146,10 +146,12 @@ impl Work {
         let name = ack.to.name.clone().unwrap_or_default();
         let text = desk::fill(&ack.template, number, &subject, &name);
         let made = match &ack.asks {
-            Some(asks) => desk::offer(&text, &asks.question, &asks.choices, &asks.can),
-            None => Offer { texts: vec![text], choices: Vec::new() },
+            Some(asks) => {
+                desk::offer(&text, &asks.question, (&asks.choices, asks.link.as_deref()), &asks.can)
+            }
+            None => Offer { texts: vec![text], told: None, choices: Vec::new() },
         };
-        let (text, message) = (made.texts.join("\n\n"), ack.message);
+        let (text, message) = (made.told(), ack.message);
         self.messages.push(outbox::message_row(&outbox::NewMessage {
             id: message,
             ticket: ack.ticket,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::super::entity::survey;
 use super::super::event::NewEvent;
+use super::super::said::is_open;
 use super::super::stats::DAY_MILLIS;
 use super::super::{StoreError, millis};
 use super::apply::{Wakes, Work};
@@ -54,10 +55,7 @@ impl Work {
     fn judged(&self, one: &Prepared, prepared: &PreparedMessage, ticket: Uuid) -> Option<Judged> {
         let row = &self.facts.surveys.get(&ticket)?.row;
         let inbound = &prepared.inbound;
-        let since = millis(self.now) - row.asked_at;
-        let open = one.channel.triage.surveys().open_days;
-        let asked = matches!(row.state.as_str(), "asked" | "answered")
-            && since < i64::from(open.max(1)) * DAY_MILLIS;
+        let asked = is_open(row, one.channel.triage.surveys().open_days, self.now);
         if !asked || inbound.automated.is_some() || inbound.form != Form::Message {
             return None;
         }

@@ -74,7 +74,9 @@ impl Store {
         if found.is_empty() {
             return Ok((text, None));
         }
-        let original = self.seal_words(None, &words, &found, now)?;
+        let mut original = self.seal_words(None, &words, &found, now)?;
+        // Nothing is answered to an edit itself.
+        original.row.untold = true;
         Ok((text, Some(Box::new(original))))
     }
 }

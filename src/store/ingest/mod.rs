@@ -48,7 +48,7 @@ use crate::model::{
     ThreadHint, ThreadKey, TicketId, Timestamp, Trust, Wishes,
 };
 
-pub(in crate::store) use acknowledge::ADVISED;
+pub(in crate::store) use acknowledge::{ADVISED, advised_channel, advised_rows};
 use mask::Masking;
 
 /// A receipt may come before we have noted what it is about; it is tried again for this long.
@@ -252,16 +252,17 @@ impl Store {
         let remasked = Arc::new(self.look_back(&safety, &mut prepared, now).await?);
         let prepared = Arc::new(prepared);
         let changes = !remasked.is_empty();
+        let links = self.links().cloned();
         let ingested = self
             .write(move |tx| {
                 let (prepared, remasked) = (prepared.clone(), remasked.clone());
-                let safety = safety.clone();
+                let (safety, links) = (safety.clone(), links.clone());
                 Box::pin(async move {
                     for one in remasked.iter() {
                         look_back::write(tx, one).await?;
                     }
                     let facts = facts::load(tx, &prepared, now).await?;
-                    let mut work = apply::Work::new(facts, safety, now);
+                    let mut work = apply::Work::new(facts, (safety, links), now);
                     for one in prepared.iter() {
                         work.apply(one);
                     }

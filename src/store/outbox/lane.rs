@@ -251,6 +251,7 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
             references: stored.references,
             subject: stored.subject,
             text: stored.text,
+            signature: stored.signature,
             html: stored.html,
             media: Vec::new(),
             author: stored.author,

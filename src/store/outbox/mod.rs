@@ -72,6 +72,7 @@ impl Routing {
             references,
             subject,
             text: text.to_owned(),
+            signature: None,
             html: None,
             attachments: Vec::new(),
             author: None,
@@ -110,6 +111,9 @@ pub(super) struct StoredOutbound {
     pub(super) references: Vec<RemoteId>,
     pub(super) subject: Option<String>,
     pub(super) text: String,
+    /// Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) signature: Option<String>,
     pub(super) html: Option<String>,
     pub(super) attachments: Vec<Uuid>,
     pub(super) author: Option<String>,

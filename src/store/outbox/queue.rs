@@ -37,6 +37,10 @@ pub struct ReplyFacts {
     pub status: TicketStatus,
     /// The channel it came by.
     pub channel: ChannelName,
+    /// Its queue.
+    pub queue: Option<String>,
+    /// The customer's language.
+    pub language: Option<String>,
     /// When the customer last wrote.
     pub last_inbound_at: Option<Timestamp>,
     /// The message that a reply answers: the customer's last one, with what it says about answers.
@@ -45,6 +49,15 @@ pub struct ReplyFacts {
     pub addresses: Vec<Party>,
     /// Ids of what we sent before in this ticket, oldest first: the chain of an outbound-first ticket.
     pub sent: Vec<crate::model::RemoteId>,
+}
+
+impl ReplyFacts {
+    /// The channel on which the customer last wrote.
+    #[must_use]
+    pub fn wanted_channel(&self) -> ChannelName {
+        let of_last = self.answers.as_ref().map(|(_, channel, _)| channel);
+        of_last.unwrap_or(&self.channel).clone()
+    }
 }
 
 /// A reply, complete.
@@ -64,6 +77,8 @@ pub struct ReplyPlan {
     pub actor: Actor,
     /// The whole text.
     pub text: String,
+    /// What stands below it, apart from the words.
+    pub signature: Option<String>,
     /// Sanitised.
     pub html: Option<String>,
     /// What goes out, in order.
@@ -163,6 +178,8 @@ impl Store {
             subject: row.subject,
             status: row.status.parse().map_err(database)?,
             channel: row.channel.parse().map_err(database)?,
+            queue: row.queue,
+            language: row.language,
             last_inbound_at: row.last_inbound_at.map(moment),
             answers,
             addresses,
@@ -363,6 +380,7 @@ async fn write_deliveries(
             to: plan.to.clone(),
             cc: plan.cc.clone(),
             text: part.text.clone(),
+            signature: plan.signature.clone(),
             html: part.html.clone(),
             attachments: part
                 .attachments

@@ -409,6 +409,7 @@ async fn write_message(
                 template: check::template("template", value.template)?,
                 private: value.private,
                 choices: Vec::new(),
+                link: None,
                 via: value.via,
                 send_at: value.send_at,
                 held: value.held,

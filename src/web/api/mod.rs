@@ -27,6 +27,7 @@ mod page;
 mod people;
 mod quarantine;
 mod read;
+mod signature;
 mod stats;
 mod suggestions;
 mod tickets;
@@ -65,6 +66,7 @@ fn routes(upload_bytes_max: usize) -> OpenApiRouter<State> {
         .merge(suggestions::routes())
         .merge(people::routes())
         .merge(account::routes())
+        .merge(signature::routes())
         .merge(notifications::routes())
         .merge(audit::routes());
     OpenApiRouter::with_openapi(describe::frame()).nest(PREFIX, nouns)

@@ -1,20 +1,10 @@
 //! The sign-in page, in the languages that we have, and what somebody is told who is not let in.
 
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 
 use super::super::sso::Refused;
-use super::super::{Problem, SsoSettings};
-
-/// No script at all, nothing of another site, and forms go to us.
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
-    frame-ancestors 'none'; base-uri 'none'";
-pub(super) const STYLE: &str = "body { font: 1rem/1.5 system-ui, sans-serif; max-width: 22rem; \
-    margin: 20vh auto 0; padding: 0 1rem } label { display: block; margin: .75rem 0 } \
-    input { display: block; width: 100%; box-sizing: border-box; font: inherit; padding: .4rem } \
-    button, a.sso { font: inherit; padding: .5rem 1.25rem; margin-top: .5rem } \
-    a.sso { display: block; text-align: center; color: inherit; text-decoration: none; \
-    border: 1px solid; border-radius: .3rem }";
+use super::super::{Problem, SsoSettings, form};
 
 /// What the page is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,35 +144,26 @@ pub(in super::super) fn page(language: Language, asked: Asked<'_>, why: Option<W
         Asked::Password(providers) => providers.iter().map(link).collect(),
         Asked::Button(_) | Asked::Code(_) => String::new(),
     };
-    let said =
-        why.as_ref().map(|why| format!("<p role=\"alert\">{}</p>", escaped(why.words(language))));
+    let said = why
+        .as_ref()
+        .map(|why| format!("<p role=\"alert\">{}</p>", form::escape(why.words(language))));
     let status = why.map_or(StatusCode::OK, |why| why.problem().status);
     let title = language.pick("Sign in", "登录");
-    let html = format!(
-        "<!doctype html><html lang=\"{}\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{title} – tributary</title><link rel=\"stylesheet\" \
-         href=\"/console/sign-in.css\"><h1>{title}</h1>{}<form method=\"post\" \
-         action=\"/console/sign-in\">{fields}<button>{title}</button></form>{providers}</html>",
-        language.pick("en", "zh"),
+    let body = format!(
+        "<h1>{title}</h1>{}<form method=\"post\" action=\"/console/sign-in\">{fields}\
+         <button>{title}</button></form>{providers}",
         said.unwrap_or_default(),
     );
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // The form must say where it comes from, and nobody else may see the token in the address.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::VARY, "accept-language"),
-    ];
-    (status, headers, Html(html)).into_response()
+    let tag = language.pick("en", "zh");
+    let mut response = form::page(status, tag, &format!("{title} – tributary"), &body);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-language"));
+    response
 }
 
 /// A link, not a form: a policy for forms would hold for where the provider sends them too.
 fn link(provider: &SsoSettings) -> String {
-    let (name, label) = (&provider.name, escaped(&provider.label));
+    let (name, label) = (&provider.name, form::escape(&provider.label));
     format!("<a class=\"sso\" href=\"/console/sso/{name}\">{label}</a>")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod by_link;
 mod callbacks;
 mod contacts;
 mod files;
@@ -9,6 +10,7 @@ mod lists;
 mod macros;
 mod messages;
 mod once;
+mod signatures;
 mod suggestions;
 mod surveys;
 mod tickets;

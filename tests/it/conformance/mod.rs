@@ -111,6 +111,7 @@ impl Fixture {
             choices: Vec::new(),
             language: None,
             bridge: None,
+            signature: None,
             begun_at: chrono::DateTime::UNIX_EPOCH,
             tried_since: None,
             customer_wrote_at: None,

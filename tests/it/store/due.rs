@@ -39,6 +39,7 @@ fn promises() -> Arc<Triage> {
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
         retention: tributary::desk::retention::RetentionSetting::default(),
+        signatures: Vec::new(),
         macros: Vec::new(),
     };
     Arc::new(Triage::read(&settings, &[].into()).unwrap())

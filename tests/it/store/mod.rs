@@ -227,6 +227,7 @@ pub(crate) fn plan(facts: ReplyFacts, text: &str) -> ReplyPlan {
         template: None,
         private: false,
         bridge: None,
+        signature: None,
         once: None,
     }
 }
@@ -378,6 +379,7 @@ pub(crate) const fn capabilities(resend: Resend) -> Capabilities {
         subject: true,
         html: true,
         copies: true,
+        signs: true,
         edit: Support::No,
         delete: Support::No,
         receipts: Receipts::Failures,

@@ -42,6 +42,7 @@ fn with_rules(channel: &Arc<IngestChannel>, rules: &str, agents: &str) -> Arc<In
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
         retention: tributary::desk::retention::RetentionSetting::default(),
+        signatures: Vec::new(),
         macros: Vec::new(),
     };
     let triage = Triage::read(&settings, &["mail".to_owned()].into()).unwrap();

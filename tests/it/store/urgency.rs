@@ -36,6 +36,7 @@ fn guarded(channel: &IngestChannel) -> Arc<IngestChannel> {
         survey: tributary::desk::survey::SurveySetting::default(),
         close: tributary::desk::close::CloseSetting::default(),
         retention: tributary::desk::retention::RetentionSetting::default(),
+        signatures: Vec::new(),
         macros: Vec::new(),
     };
     let triage = Triage::read(&settings, &[].into()).unwrap();

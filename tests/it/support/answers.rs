@@ -47,6 +47,7 @@ pub fn triage(change: impl FnOnce(&mut TriageSettings)) -> Triage {
         survey: SurveySetting::default(),
         close: CloseSetting::default(),
         retention: RetentionSetting::default(),
+        signatures: Vec::new(),
         macros: Vec::new(),
     };
     change(&mut settings);

@@ -100,6 +100,7 @@ pub fn outbound(to: &str, text: &str) -> Outbound {
         choices: Vec::new(),
         language: None,
         bridge: None,
+        signature: None,
         begun_at: chrono::DateTime::UNIX_EPOCH,
         tried_since: None,
         customer_wrote_at: None,

@@ -6,7 +6,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,6 +52,11 @@ impl Database {
     /// Runs a statement in the database and returns the rows, fields separated by `|`.
     pub fn sql(&self, statement: &str) -> String {
         sql(&self.url(), statement)
+    }
+
+    /// Everything in it, as `pg_dump` writes it.
+    pub fn dump(&self) -> String {
+        output(Command::new("pg_dump").arg("--inserts").arg(self.url()))
     }
 
     fn create(server: &str) -> Self {
@@ -105,6 +110,11 @@ impl Postgres {
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where its tables, its log of writes and its own log are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts it again after `stop` or `kill`, on the same port with the same data.

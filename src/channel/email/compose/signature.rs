@@ -1,4 +1,4 @@
-//! What stands below the text, and in front of the address: templates of the admin.
+//! What stands below the text, and in front of the address: templates of the admin, or what the desk chose.
 
 use super::headers::one_line;
 use super::{Letterhead, NAME_CHARS_MAX, Outbound};
@@ -11,6 +11,10 @@ pub(super) struct Signature {
 
 impl Signature {
     pub(super) fn of(letterhead: &Letterhead, outbound: &Outbound) -> Self {
+        if let Some(given) = &outbound.signature {
+            let html = super::body::html_of(given);
+            return Self { text: Some(given.clone()), html: Some(html) };
+        }
         let words = Words::of(letterhead, outbound);
         let text = letterhead.signature.as_deref().map(|template| words.fill(template));
         let html = match &letterhead.signature_html {

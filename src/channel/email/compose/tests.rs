@@ -41,6 +41,7 @@ fn outbound() -> Outbound {
         choices: Vec::new(),
         language: None,
         bridge: None,
+        signature: None,
         begun_at: chrono::DateTime::UNIX_EPOCH,
         tried_since: None,
         customer_wrote_at: None,
@@ -91,6 +92,18 @@ fn text_and_html_say_the_same_and_end_with_the_signature() {
     let link = r#"<a href="https://track.test/?a=1&amp;b=2">https://track.test/?a=1&amp;b=2</a>."#;
     assert!(html.contains(link), "{html}");
     assert!(html.contains("Bob<br>"), "{html}");
+}
+
+#[test]
+fn what_the_desk_chose_stands_below_instead_of_the_channels_own() {
+    let signature = Some("Ann <x>\nChain team".to_owned());
+    let mail = compose(&letterhead(), &Outbound { signature, ..outbound() }).unwrap();
+    let mail = MessageParser::new().parse(&mail.bytes).unwrap();
+    let text = mail.body_text(0).unwrap().replace("\r\n", "\n");
+    assert!(text.trim_end().ends_with("\n\n-- \nAnn <x>\nChain team"), "{text}");
+    let html = mail.body_html(0).unwrap();
+    assert!(html.contains("Ann &lt;x&gt;<br>"), "{html}");
+    assert!(!text.contains("case 42") && !html.contains("case 42"));
 }
 
 #[test]

@@ -286,6 +286,7 @@ fn outbound(text: String) -> Outbound {
         choices: Vec::new(),
         language: None,
         bridge: None,
+        signature: None,
         begun_at: chrono::DateTime::UNIX_EPOCH,
         tried_since: None,
         customer_wrote_at: None,

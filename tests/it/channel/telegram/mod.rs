@@ -1,5 +1,6 @@
 //! Telegram: a bot's customers and ours, through the whole program.
 
+mod by_itself;
 mod inbound;
 mod killed;
 mod outbound;

@@ -1,0 +1,235 @@
+//! What customers say by a link: to a known answer that went out by itself, and to a survey.
+//!
+//! The same follows as from words in a message; a page shows what is said back, so nothing is sent.
+
+use sea_orm::{
+    ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QuerySelect as _,
+};
+use serde_json::json;
+
+use super::entity::{contact, faq_answer, survey, ticket};
+use super::event::{self, NewEvent};
+use super::stats::DAY_MILLIS;
+use super::ticket::{TicketPatch, apply, tag};
+use super::{Store, StoreError, millis};
+use crate::channel::shared::sign::{Asked, Signer};
+use crate::desk::faq::answer::ESCALATED;
+use crate::desk::faq::{Said, answered};
+use crate::desk::survey::{LOW, is_low, needs_human};
+use crate::model::{Actor, ActorKind, TicketId, TicketStatus, Timestamp};
+
+/// Makes the links by which customers answer, where the settings say how the world reaches us.
+#[derive(Clone)]
+pub struct Links {
+    /// What the world calls us, without a slash at the end.
+    pub base: String,
+    /// Signs them.
+    pub signer: Signer,
+}
+
+impl Links {
+    pub(super) fn of(&self, asked: Asked, ticket: TicketId) -> String {
+        format!("{}/say/{}", self.base, self.signer.question(asked, ticket))
+    }
+
+    /// The question that a token is about.
+    #[must_use]
+    pub fn read(&self, token: &str) -> Option<(Asked, TicketId)> {
+        self.signer.read_question(token)
+    }
+}
+
+/// What was asked, as a page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The customer's language.
+    pub language: Option<String>,
+    /// The ticket's number.
+    pub number: u64,
+    /// What it is about.
+    pub subject: String,
+    /// Can it still be answered?
+    pub open: bool,
+    /// The score that was given.
+    pub score: Option<u8>,
+    /// Was a remark given, too?
+    pub remarked: bool,
+}
+
+impl Store {
+    /// From now on, questions by mail have a link.
+    pub fn link_answers(&self, links: Links) {
+        drop(self.0.links.set(links));
+    }
+
+    /// Makes links, if it may.
+    #[must_use]
+    pub fn links(&self) -> Option<&Links> {
+        self.0.links.get()
+    }
+
+    /// The link that asks about a ticket, if there are any.
+    #[must_use]
+    pub fn link(&self, asked: Asked, ticket: TicketId) -> Option<String> {
+        self.links().map(|links| links.of(asked, ticket))
+    }
+
+    /// What was asked in a ticket. `None`: nothing, or the ticket was erased.
+    pub async fn question(
+        &self,
+        asked: Asked,
+        id: TicketId,
+        open_days: u32,
+        now: Timestamp,
+    ) -> Result<Option<Question>, StoreError> {
+        let db = self.reader();
+        let of = ticket::Entity::find_by_id(id.uuid()).one(db).await?;
+        let Some(of) = of.filter(|of| of.deleted_at.is_none()) else { return Ok(None) };
+        let number = u64::try_from(of.number).unwrap_or_default();
+        let subject = of.subject.clone();
+        Ok(match asked {
+            Asked::Helped => faq_answer::Entity::find_by_id(id.uuid()).one(db).await?.map(|row| {
+                let open = listens(&row, &of) && row.outcome != "helped";
+                let language = Some(row.language);
+                Question { language, number, subject, open, score: None, remarked: false }
+            }),
+            Asked::Score => {
+                survey::Entity::find_by_id(id.uuid()).one(db).await?.map(|row| Question {
+                    number,
+                    subject,
+                    open: is_open(&row, open_days, now),
+                    score: row.score.and_then(|score| u8::try_from(score).ok()),
+                    remarked: row.comment.is_some(),
+                    language: row.language,
+                })
+            }
+        })
+    }
+
+    /// Whether a known answer helped, said by the link in it. `false`: it is too late, or was said before.
+    pub async fn answer_by_link(
+        &self,
+        id: TicketId,
+        said: Said,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let Some(of) = taken(tx, id).await? else { return Ok(false) };
+                let row =
+                    faq_answer::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+                let Some(row) = row.filter(|row| listens(row, &of)) else { return Ok(false) };
+                let Some((outcome, kind)) = answered(&row.outcome, said) else { return Ok(false) };
+                let (helped, actor) = (said == Said::Helped, customer(tx, &of).await?);
+                let mut event = NewEvent::of(of.id, kind, actor);
+                event.channel = Some(of.channel.clone());
+                event.data =
+                    json!({ "article": row.article, "why": "the customer says so, by the link" });
+                event::record(tx, vec![event], now).await?;
+                if !helped {
+                    tag(tx, of.id, ESCALATED).await?;
+                }
+                let status = if helped { TicketStatus::Solved } else { TicketStatus::Open };
+                let patch = TicketPatch {
+                    status: Some(status),
+                    snoozed_until: Some(None),
+                    ..TicketPatch::default()
+                };
+                apply(tx, of, patch, Actor::system(), now).await?;
+                let mut row = row.into_active_model();
+                row.outcome = Set(outcome.to_owned());
+                row.ended_at = Set(Some(millis(now)));
+                faq_answer::Entity::update(row).exec(tx).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// A score from 1 to 5, or a remark behind one, given by the link of a survey. `false`: it is too late, or
+    /// was said before.
+    pub async fn judge_by_link(
+        &self,
+        id: TicketId,
+        (score, remark): (Option<u8>, String),
+        open_days: u32,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut remark = remark;
+        self.safety().mask(&mut remark);
+        self.write(move |tx| {
+            let remark = remark.clone();
+            Box::pin(async move {
+                let Some(of) = taken(tx, id).await? else { return Ok(false) };
+                let row = survey::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+                let row = row.filter(|row| is_open(row, open_days, now));
+                let Some(row) = row else { return Ok(false) };
+                let score = score.map(i32::from).or(row.score);
+                let Some(score) = score else { return Ok(false) };
+                if row.score == Some(score) && (remark.is_empty() || row.comment.is_some()) {
+                    return Ok(false);
+                }
+                judge(tx, (of, row), (score, remark), now).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+}
+
+async fn judge(
+    tx: &DatabaseTransaction,
+    (of, row): (ticket::Model, survey::Model),
+    (score, remark): (i32, String),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let comment = Some(remark.clone()).filter(|remark| !remark.is_empty()).or(row.comment.clone());
+    let mut event = NewEvent::of(of.id, "ticket.rated", customer(tx, &of).await?);
+    event.channel = Some(of.channel.clone());
+    event.data = json!({ "score": score, "comment": comment.clone().unwrap_or_default() });
+    event::record(tx, vec![event], now).await?;
+    let small = u8::try_from(score).unwrap_or(5);
+    if is_low(small) {
+        tag(tx, of.id, LOW).await?;
+    }
+    if needs_human(small, &remark) && of.status == "solved" {
+        let patch = TicketPatch { status: Some(TicketStatus::Open), ..TicketPatch::default() };
+        apply(tx, of, patch, Actor::system(), now).await?;
+    }
+    let mut row = row.into_active_model();
+    row.state = Set("answered".to_owned());
+    row.score = Set(Some(score));
+    row.comment = Set(comment);
+    row.answered_at = Set(Some(millis(now)));
+    row.update(tx).await?;
+    Ok(())
+}
+
+async fn taken(
+    tx: &DatabaseTransaction,
+    id: TicketId,
+) -> Result<Option<ticket::Model>, StoreError> {
+    let row = ticket::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+    Ok(row.filter(|row| row.deleted_at.is_none() && row.merged_into.is_none()))
+}
+
+/// Whoever has the link is the customer.
+async fn customer(tx: &DatabaseTransaction, of: &ticket::Model) -> Result<Actor, StoreError> {
+    let row = contact::Entity::find_by_id(of.contact).one(tx).await?;
+    let name = row.map(|row| row.name).unwrap_or_default();
+    Ok(Actor { kind: ActorKind::Contact, id: Some(of.contact), name })
+}
+
+/// Is it still the known answer's turn?
+pub(super) fn listens(row: &faq_answer::Model, of: &ticket::Model) -> bool {
+    matches!(row.outcome.as_str(), "shown" | "silent" | "helped")
+        && matches!(of.status.as_str(), "open" | "pending" | "solved")
+        && of.first_response_at.is_none()
+}
+
+/// Can the survey be answered?
+pub(super) fn is_open(row: &survey::Model, open_days: u32, now: Timestamp) -> bool {
+    matches!(row.state.as_str(), "asked" | "answered")
+        && millis(now) - row.asked_at < i64::from(open_days.max(1)) * DAY_MILLIS
+}

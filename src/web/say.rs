@@ -1,0 +1,175 @@
+//! `/say/{token}`: the page behind the link in a known answer or a survey.
+//!
+//! Mail programs fetch links to look at them, so opening one says nothing: only what a button posts counts, and
+//! once. Whoever has the link is the customer; it is good for that one question.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Form, Path, State as Get};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::form::{escape, page};
+use super::{Problem, State};
+use crate::channel::shared::sign::Asked;
+use crate::desk::faq::{AnswerTexts, Said};
+use crate::desk::fill;
+use crate::desk::survey::{SurveyTexts, scores};
+use crate::model::TicketId;
+use crate::store::Question;
+
+const BODY_BYTES_MAX: usize = 32 * 1024;
+/// Longest remark, in characters.
+const REMARK_CHARS_MAX: usize = 4000;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/say/{token}", get(show).post(say))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// What a page is about, and its words.
+struct Asking {
+    what: Words,
+    ticket: TicketId,
+    token: String,
+    question: Question,
+    open_days: u32,
+}
+
+enum Words {
+    Helped(AnswerTexts),
+    Score(SurveyTexts),
+}
+
+async fn asking(state: &State, token: String) -> Result<Asking, Problem> {
+    let gone = || Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page");
+    let store = &state.engine.store;
+    let read = store.links().and_then(|links| links.read(&token));
+    let (asked, ticket) = read.ok_or_else(gone)?;
+    let (triage, known) = (state.engine.triage(), state.engine.known_answers());
+    let open_days = triage.surveys().open_days;
+    let now = state.engine.clock.now();
+    let question = store.question(asked, ticket, open_days, now).await?.ok_or_else(gone)?;
+    let language = question.language.as_deref();
+    let what = match asked {
+        Asked::Helped => known.policy().texts(language).cloned().map(Words::Helped),
+        Asked::Score => triage.surveys().texts(language).cloned().map(Words::Score),
+    };
+    Ok(Asking { what: what.ok_or_else(gone)?, ticket, token, question, open_days })
+}
+
+/// The page. Says nothing, however often it is fetched.
+async fn show(Get(state): Get<State>, Path(token): Path<String>) -> Result<Response, Problem> {
+    let asking = asking(&state, token).await?;
+    Ok(match &asking.what {
+        Words::Helped(texts) => asking.helped(texts, None),
+        Words::Score(texts) => asking.score(texts),
+    })
+}
+
+#[derive(Deserialize)]
+struct Given {
+    said: Option<String>,
+    score: Option<u8>,
+    remark: Option<String>,
+}
+
+/// What a button posts.
+async fn say(
+    Get(state): Get<State>,
+    Path(token): Path<String>,
+    Form(given): Form<Given>,
+) -> Result<Response, Problem> {
+    let mut asking = asking(&state, token).await?;
+    let (store, now) = (&state.engine.store, state.engine.clock.now());
+    let bad = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "press a button");
+    match &asking.what {
+        Words::Helped(texts) => {
+            let said = match given.said.as_deref() {
+                Some("yes") => Said::Helped,
+                Some("no") => Said::Person,
+                _ => return Err(bad()),
+            };
+            store.answer_by_link(asking.ticket, said, now).await?;
+            Ok(asking.helped(texts, Some(said)))
+        }
+        Words::Score(texts) => {
+            let remark = given.remark.unwrap_or_default().trim().replace('\0', "");
+            let remark: String = remark.chars().take(REMARK_CHARS_MAX).collect();
+            if given.score.is_some_and(|score| !(1..=5).contains(&score))
+                || (given.score.is_none() && remark.is_empty())
+            {
+                return Err(bad());
+            }
+            let days = asking.open_days;
+            store.judge_by_link(asking.ticket, (given.score, remark), days, now).await?;
+            let after = store.question(Asked::Score, asking.ticket, days, now).await?;
+            asking.question = after.unwrap_or(asking.question.clone());
+            Ok(asking.score(texts))
+        }
+    }
+}
+
+impl Asking {
+    fn language(&self) -> &str {
+        self.question.language.as_deref().unwrap_or("en")
+    }
+
+    fn form(&self, fields: &str) -> String {
+        format!("<form method=\"post\" action=\"/say/{}\">{fields}</form>", escape(&self.token))
+    }
+
+    /// `said`: what was pressed just now.
+    fn helped(&self, texts: &AnswerTexts, said: Option<Said>) -> Response {
+        let button = |value: &str, label: &str| {
+            let label = escape(label);
+            format!("<button class=\"wide\" name=\"said\" value=\"{value}\">{label}</button>")
+        };
+        let body = match said {
+            Some(Said::Helped) => format!("<h1>✓ {}</h1>", escape(&texts.yes)),
+            Some(Said::Person | Said::Other) => {
+                let (no, person) = (escape(&texts.no), escape(&texts.person));
+                format!("<h1>✓ {no}</h1><p class=\"said\">{person}</p>")
+            }
+            None if self.question.open => {
+                let buttons = button("yes", &texts.yes) + &button("no", &texts.no);
+                format!("<h1>{}</h1>{}", escape(&texts.question), self.form(&buttons))
+            }
+            None => format!("<h1>{}</h1><p>✓</p>", escape(&texts.question)),
+        };
+        page(StatusCode::OK, self.language(), &texts.question, &body)
+    }
+
+    fn score(&self, texts: &SurveyTexts) -> Response {
+        let question = fill(&texts.question, self.question.number, &self.question.subject, "");
+        let mut body = format!("<h1>{}</h1>", escape(&question));
+        let stars = |(score, label): (usize, &str)| {
+            format!("<button class=\"wide\" name=\"score\" value=\"{score}\">{label}</button>")
+        };
+        let choices = scores();
+        let labels = || choices.iter().map(|choice| choice.label.as_str());
+        match self.question.score {
+            Some(score) => {
+                let given = labels().nth(usize::from(score).saturating_sub(1)).unwrap_or_default();
+                body.push_str(&format!("<p>✓ {given}</p>"));
+                if self.question.open && !self.question.remarked && !texts.thanks.is_empty() {
+                    let field = format!(
+                        "<label>{}<textarea name=\"remark\" rows=\"4\" \
+                         maxlength=\"{REMARK_CHARS_MAX}\" required></textarea></label>\
+                         <button>✓</button>",
+                        escape(&texts.thanks)
+                    );
+                    body.push_str(&self.form(&field));
+                }
+            }
+            None if self.question.open => {
+                let buttons: String = (1..).zip(labels()).map(stars).collect();
+                body.push_str(&self.form(&buttons));
+            }
+            None => body.push_str("<p>✓</p>"),
+        }
+        page(StatusCode::OK, self.language(), &question, &body)
+    }
+}

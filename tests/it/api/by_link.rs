@@ -1,0 +1,196 @@
+//! «Did this help?» and surveys answered by the link in a mail, on both databases.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tributary::channel::shared::sign::Signer;
+use tributary::desk::survey::{SurveySetting, SurveyTexts};
+use tributary::model::Role;
+use tributary::store::Links;
+
+use super::CHANNELS;
+use super::answers::{asks, on_both, stands, ticket};
+use crate::support::answers::{answering, triage};
+use crate::support::app::App;
+use crate::support::daemon::{Api, client};
+
+const BASE: &str = "https://help.desk.test";
+
+async fn start(postgres: bool) -> (App, Api) {
+    let app =
+        if postgres { App::start_on_postgres(CHANNELS).await } else { App::start(CHANNELS).await };
+    let texts = |question: &str, thanks: &str| SurveyTexts {
+        question: question.to_owned(),
+        thanks: thanks.to_owned(),
+    };
+    let survey = SurveySetting {
+        enabled: true,
+        after_minutes: 0,
+        per_contact_days: 0,
+        open_days: 14,
+        channels: Vec::new(),
+        texts: [
+            ("en".to_owned(), texts("How was ticket {number}?", "Tell us <more>.")),
+            ("zh".to_owned(), texts("工单 {number} 满意吗？", "请补充。")),
+        ]
+        .into(),
+    };
+    app.engine.change_triage(Arc::new(triage(|settings| settings.survey = survey)));
+    let signer = Signer::new(vec![[7; 32]]);
+    app.store.link_answers(Links { base: BASE.to_owned(), signer });
+    let api = app.api(Role::Admin);
+    (app, api)
+}
+
+/// The link in what goes out last; what people see of it in the ticket has none.
+async fn link(app: &App, api: &Api, ticket: &str) -> String {
+    let now = app.engine.clock.now();
+    let due = app.store.due_deliveries(&"mail".parse().unwrap(), 10, now).await.unwrap();
+    let mut texts = due.into_iter().map(|due| due.delivery.outbound.text);
+    let last = texts.rfind(|text| text.contains(BASE)).expect("no link goes out");
+    let (_, rest) = last.split_once(BASE).unwrap();
+    for message in api.ticket_messages(ticket).await {
+        assert!(!message["text"].as_str().unwrap().contains("/say/"), "{message}");
+    }
+    rest.split_whitespace().next().unwrap().to_owned()
+}
+
+/// A question that a known answer surely fits.
+async fn fees(app: &App) -> String {
+    app.engine.change_known_answers(Arc::new(answering(true)));
+    asks(app, "ann", "How much are the fees?").await
+}
+
+async fn get(app: &App, path: &str) -> (u16, String) {
+    let answer = client().get(format!("{}{path}", app.base)).send().await.unwrap();
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(!answer.headers().contains_key("set-cookie"));
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn post(app: &App, path: &str, form: &[(&str, &str)]) -> (u16, String) {
+    let request = client().post(format!("{}{path}", app.base)).form(form);
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn outcomes(api: &Api) -> Value {
+    let page = api.get("/faq").await;
+    let shown = page["items"].as_array().unwrap().iter().find(|item| item["shown"] != 0).unwrap();
+    json!([shown["shown"], shown["helped"], shown["escalated"]])
+}
+
+async fn kinds(api: &Api, id: &str) -> Vec<String> {
+    let events = api.all(&format!("/tickets/{id}/events")).await;
+    events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn a_link_that_is_only_looked_at_says_nothing_and_a_button_counts_once(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = fees(&app).await;
+    let path = link(&app, &api, &id).await;
+    for _ in 0..3 {
+        let (status, page) = get(&app, &path).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("Did this help?") && page.contains("Yes, thanks"), "{page}");
+        assert!(!page.contains("<script"), "{page}");
+    }
+    assert_eq!(stands(&ticket(&api, &id).await).0, "pending");
+    assert_eq!(outcomes(&api).await, json!([1, 0, 0]));
+    assert_eq!(post(&app, &path, &[]).await.0, 422);
+    for _ in 0..2 {
+        let (status, page) = post(&app, &path, &[("said", "yes")]).await;
+        assert!(status == 200 && page.contains("✓ Yes, thanks"), "{page}");
+    }
+    assert_eq!(stands(&ticket(&api, &id).await).0, "solved");
+    assert_eq!(outcomes(&api).await, json!([1, 1, 0]));
+    let helped = kinds(&api, &id).await.into_iter().filter(|kind| kind == "faq.helped");
+    assert_eq!(helped.count(), 1);
+}
+
+async fn whoever_thinks_again_gets_a_person_and_a_person_ends_the_link(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = fees(&app).await;
+    let path = link(&app, &api, &id).await;
+    post(&app, &path, &[("said", "yes")]).await;
+    let (_, page) = post(&app, &path, &[("said", "no")]).await;
+    assert!(page.contains("A person will come."), "{page}");
+    let (status, tags) = {
+        let one = ticket(&api, &id).await;
+        (one["status"].clone(), one["tags"].to_string())
+    };
+    assert!(status == "open" && tags.contains("faq_escalated"), "{tags}");
+    // Once one has answered, the link is over.
+    api.reply(&id, "Hello", "k").await;
+    post(&app, &path, &[("said", "yes")]).await;
+    assert_eq!(stands(&ticket(&api, &id).await).0, "open");
+}
+
+async fn a_survey_is_answered_by_link_with_a_remark(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = asks(&app, "bo", "转账什么时候到？").await;
+    api.reply(&id, "好了。", "k").await;
+    for reply in api.all("/outbox").await {
+        let path = format!("/outbox/{}/cancel", reply["id"].as_str().unwrap());
+        assert!(api.post(&path, &Value::Null, "").await.unwrap().status.is_success());
+    }
+    solved(&app, &api, &id).await;
+    let path = link(&app, &api, &id).await;
+    let (status, page) = get(&app, &path).await;
+    assert!(status == 200 && page.contains("工单 1 满意吗？") && page.contains("★★★★★"), "{page}");
+    assert_eq!(ticket(&api, &id).await["rating"], Value::Null);
+    let (status, page) = post(&app, &path, &[("score", "2")]).await;
+    assert!(status == 200 && page.contains("✓ ★★") && page.contains("<textarea"), "{page}");
+    post(&app, &path, &[("score", "2")]).await;
+    let now = ticket(&api, &id).await;
+    assert_eq!((&now["rating"], &now["status"]), (&json!(2), &json!("solved")));
+    let secret = "letter advice cage absurd amount doctor acoustic avoid letter advice cage above";
+    let (_, page) = post(&app, &path, &[("remark", &format!("没有人回复 <b> {secret}"))]).await;
+    assert!(!page.contains("<textarea") && !page.contains("acoustic"), "{page}");
+    let now = ticket(&api, &id).await;
+    assert_eq!(now["rating_comment"], "没有人回复 <b> [seed phrase removed]");
+    assert_eq!(stands(&now), ("open", vec!["rated_low"]));
+    let rated = kinds(&api, &id).await.into_iter().filter(|kind| kind == "ticket.rated");
+    assert_eq!(rated.count(), 2, "a score, and a remark");
+    let ratings = api.get("/stats").await["ratings"]["total"].clone();
+    assert_eq!((&ratings["count"], &ratings["each"]), (&json!(1), &json!([0, 1, 0, 0, 0])));
+}
+
+async fn solved(app: &App, api: &Api, id: &str) {
+    let version = ticket(api, id).await["version"].clone();
+    let body = json!({ "status": "solved" });
+    assert!(api.patch(&format!("/tickets/{id}"), &version, &body).await.status.is_success());
+    app.engine.tend_surveys().await.unwrap();
+}
+
+async fn a_link_is_good_for_one_question_and_nobody_makes_one(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = fees(&app).await;
+    let path = link(&app, &api, &id).await;
+    let token = path.strip_prefix("/say/").unwrap();
+    for bad in [("said", "maybe"), ("score", "0"), ("score", "6"), ("score", "x")] {
+        assert_eq!(post(&app, &path, &[bad]).await.0, 422, "{bad:?}");
+    }
+    let (sort, rest) = token.split_at(1);
+    assert_eq!(sort, "a");
+    let mut forged = token.to_owned();
+    forged.replace_range(token.len() - 1.., if token.ends_with('a') { "b" } else { "a" });
+    for wrong in [format!("s{rest}"), forged, "a".to_owned(), "%00".to_owned()] {
+        assert_eq!(get(&app, &format!("/say/{wrong}")).await.0, 404, "{wrong}");
+        assert_eq!(post(&app, &format!("/say/{wrong}"), &[("said", "yes")]).await.0, 404);
+    }
+    // Deleted: there is nothing to ask about any more.
+    let id = ticket(&api, &id).await["id"].as_str().unwrap().to_owned();
+    let delete = api.request(Method::DELETE, &format!("/tickets/{id}"));
+    assert!(api.send(delete).await.unwrap().status.is_success());
+    assert_eq!(post(&app, &path, &[("said", "yes")]).await.0, 404);
+}
+
+on_both! {
+    a_link_that_is_only_looked_at_says_nothing_and_a_button_counts_once
+    whoever_thinks_again_gets_a_person_and_a_person_ends_the_link
+    a_survey_is_answered_by_link_with_a_remark
+    a_link_is_good_for_one_question_and_nobody_makes_one
+}
