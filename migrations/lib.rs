@@ -35,6 +35,7 @@ mod m20261126_000131_forget;
 mod m20261126_000140_contact_tags;
 mod m20261126_000140_sign_on;
 mod m20261126_000141_untold;
+mod m20261126_000142_due;
 mod m20261126_000150_notifications;
 mod m20261126_000160_teams;
 
@@ -70,6 +71,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000140_contact_tags::Migration),
             Box::new(m20261126_000140_sign_on::Migration),
             Box::new(m20261126_000141_untold::Migration),
+            Box::new(m20261126_000142_due::Migration),
             Box::new(m20261126_000150_notifications::Migration),
             Box::new(m20261126_000160_teams::Migration),
         ]

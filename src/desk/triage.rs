@@ -237,6 +237,7 @@ impl Triage {
             assign: of_rules.assign,
             status: of_rules.status,
             acknowledge: acknowledge.or(verdict.acknowledge),
+            offer_call: of_rules.offer_call,
             faq: of_rules.faq,
             announced: of_rules.announced,
             ..verdict

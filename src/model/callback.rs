@@ -72,9 +72,33 @@ pub fn phone_number(text: &str) -> Option<String> {
     Address::typed(Scheme::Tel, None, &international).map(|address| address.value)
 }
 
+/// The first telephone number within a text, in comparable form: with its country code, as one would write it.
+#[must_use]
+pub fn number_in(text: &str) -> Option<String> {
+    let part = |c: char| c.is_ascii_digit() || "+ ()-./\u{a0}".contains(c);
+    let folded: String = text.chars().map(|c| if c == '＋' { '+' } else { c }).collect();
+    let runs = folded.split(|c: char| !part(c)).map(str::trim);
+    runs.filter(|run| run.starts_with('+') || run.starts_with("00"))
+        .find_map(|run| phone_number(run.trim_end_matches(['.', '-', '/', '(', ' '])))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_found_among_words() {
+        for (text, expected) in [
+            ("yes, +44 20 7946 0958 please.", Some("+442079460958")),
+            ("请打 ＋86 138-0013-8000。", Some("+8613800138000")),
+            ("0086 138 0013 8000", Some("+8613800138000")),
+            ("I sent +0.5 ETH and 138 0013 8000 more", None),
+            ("call me", None),
+            ("", None),
+        ] {
+            assert_eq!(number_in(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn numbers_become_comparable() {

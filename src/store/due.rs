@@ -71,10 +71,13 @@ impl Store {
 
 /// Tickets that changed since it was worked out, or that wait no more.
 async fn changed<C: ConnectionTrait>(db: &C) -> Result<Vec<Uuid>, StoreError> {
+    // Each half has an index of its own: what is open, and what is due. Tickets that ended long ago are not looked at.
     let sql = "SELECT t.id FROM ticket t LEFT JOIN ticket_due d ON d.ticket = t.id
-        WHERE t.deleted_at IS NULL AND (
-            (t.status = 'open' AND t.merged_into IS NULL AND (d.ticket IS NULL OR d.version <> t.version))
-            OR (d.due_at IS NOT NULL AND (t.status <> 'open' OR t.merged_into IS NOT NULL)))
+        WHERE t.status = 'open' AND t.merged_into IS NULL AND t.deleted_at IS NULL
+            AND (d.ticket IS NULL OR d.version <> t.version)
+        UNION SELECT d.ticket FROM ticket_due d JOIN ticket t ON t.id = d.ticket
+        WHERE d.due_at IS NOT NULL
+            AND (t.status <> 'open' OR t.merged_into IS NOT NULL OR t.deleted_at IS NOT NULL)
         LIMIT 200";
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
@@ -94,7 +97,7 @@ async fn work_out(tx: &DatabaseTransaction, id: Uuid, triage: &Triage) -> Result
         return Ok(());
     };
     let before = ticket_due::Entity::find_by_id(id).one(tx).await?;
-    let waits = row.status == "open" && row.merged_into.is_none();
+    let waits = row.status == "open" && row.merged_into.is_none() && row.deleted_at.is_none();
     let since = if waits { waiting_since(tx, id).await? } else { None };
     let awaited = if row.first_response_at.is_some() { Awaited::Next } else { Awaited::First };
     let priority = row.priority.parse().unwrap_or(Priority::Normal);

@@ -52,6 +52,7 @@ impl Then {
         verdict.assign = self.assign.clone().or(verdict.assign.take());
         verdict.faq = self.faq.or(verdict.faq);
         verdict.acknowledge = self.acknowledge.clone().or(verdict.acknowledge.take());
+        verdict.offer_call = self.offer_call.clone().or(verdict.offer_call.take());
     }
 }
 
@@ -69,6 +70,7 @@ impl Rule {
         effects.extend(then.tags.iter().map(|tag| format!("tag {tag}")));
         effects.extend(then.assign.as_ref().map(|_| "given to somebody".to_owned()));
         effects.extend(then.acknowledge.as_ref().map(|_| "its own acknowledgement".to_owned()));
+        effects.extend(then.offer_call.as_ref().map(|_| "a call offered".to_owned()));
         effects.extend(then.faq.map(|on| match on {
             true => "a known answer may go out".to_owned(),
             false => "no known answer goes out".to_owned(),

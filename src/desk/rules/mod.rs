@@ -71,6 +71,7 @@ struct Then {
     assign: Option<Assign>,
     status: Option<TicketStatus>,
     acknowledge: Option<Texts>,
+    offer_call: Option<Texts>,
     faq: Option<bool>,
     webhook: bool,
 }
@@ -132,6 +133,8 @@ pub struct Verdict {
     pub status: Option<TicketStatus>,
     /// Sent at once, if the loop guard allows; empty: nothing is.
     pub acknowledge: Option<Texts>,
+    /// Offers to call them, besides what else is sent at once.
+    pub offer_call: Option<Texts>,
     /// May a known answer go out by itself? `None`: as the settings of known answers say.
     pub faq: Option<bool>,
     /// That is an answer that keeps somebody from harm: it is guarded apart from acknowledgements.
@@ -181,7 +184,11 @@ impl Rules {
 
     /// Does one of them ask for the tags of the ticket?
     pub(super) fn ask_for_tags(&self) -> bool {
-        self.rules.iter().any(|rule| rule.when.tags.is_some() || !rule.when.no_tags.is_empty())
+        self.rules.iter().any(|rule| {
+            let tags = rule.when.tags.is_some() || !rule.when.no_tags.is_empty();
+            // A tag says that it was offered.
+            tags || rule.then.offer_call.is_some()
+        })
     }
 
     /// Does one of them ask for the tags of whoever wrote?
@@ -203,7 +210,8 @@ impl Rules {
 
     /// Does one of them send something?
     pub(super) fn acknowledge(&self) -> bool {
-        self.rules.iter().any(|rule| rule.then.acknowledge.is_some())
+        let sends = |then: &Then| then.acknowledge.is_some() || then.offer_call.is_some();
+        self.rules.iter().any(|rule| sends(&rule.then))
     }
 }
 

@@ -97,6 +97,8 @@ pub struct ThenSetting {
     pub status: Option<TicketStatus>,
     /// Sent at once instead of the channel's acknowledgement, as far as its loop guard allows; `""`: nothing is.
     pub acknowledge: Option<Texts>,
+    /// Offers a call, below what else is sent at once: who answers with a telephone number is called. Once a ticket.
+    pub offer_call: Option<Texts>,
     /// May a known answer go out by itself (`true`, also where `[faq]` only suggests), or may it not?
     pub faq: Option<bool>,
     /// Is it announced as event `rule.fired`, for webhooks and the stream of events? Default: no.
@@ -118,7 +120,7 @@ impl RuleSetting {
         let nothing = self.then.as_ref().is_none_or(|then| *then == ThenSetting::default());
         if nothing && self.stop != Some(true) {
             let reason = "the rule does nothing: give it one of priority, tags, queue, assignee, assign, \
-                status, acknowledge, faq, webhook, or `stop = true`";
+                status, acknowledge, offer_call, faq, webhook, or `stop = true`";
             faults.push(("then".to_owned(), reason.to_owned()));
         }
         let when = self.when.clone().unwrap_or_default().compile(collector, known, faults);
@@ -243,6 +245,7 @@ impl ThenSetting {
             assign: one.or(self.assign.map(Assign::Among)),
             status: self.status,
             acknowledge: self.acknowledge,
+            offer_call: self.offer_call,
             faq: self.faq,
             webhook: self.webhook.unwrap_or(false),
         }

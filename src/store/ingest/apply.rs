@@ -277,15 +277,14 @@ impl Work {
             None => self.known_answer(one, prepared, place, &triaged),
             Some(_) => None,
         };
-        decision.why.extend(triaged.why);
+        decision.why.extend(triaged.why.iter().cloned());
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
         self.heed_all(one, prepared, ticket, heard);
         match known {
             Some(Ok(fit)) => self.send_known(one, prepared, place, fit),
             Some(Err(_)) | None if ours.is_none() => {
-                let own = (triaged.acknowledge.as_ref(), triaged.safety);
-                self.acknowledge(one, inbound, place, own);
+                self.acknowledge_and_offer(one, prepared, place, &triaged);
             }
             Some(Err(_)) | None => {}
         }

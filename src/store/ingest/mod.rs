@@ -19,6 +19,7 @@ mod judged;
 mod look_back;
 mod mask;
 mod moved;
+mod offer;
 mod part;
 mod reach;
 mod receipt;

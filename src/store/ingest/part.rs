@@ -124,7 +124,8 @@ impl Work {
         by: &Actor,
     ) {
         let policy = &one.channel.callbacks;
-        self.calls.extend(inbound.wishes.call.clone().map(|wish| Call {
+        let wish = inbound.wishes.call.clone().or_else(|| self.accepted(inbound, ticket));
+        self.calls.extend(wish.map(|wish| Call {
             wish,
             ticket,
             message,

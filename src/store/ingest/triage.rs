@@ -18,6 +18,8 @@ use crate::model::{Actor, Flag, Form, Priority, Texts, TicketStatus};
 pub(super) struct Triaged {
     /// To be sent instead of the channel's own acknowledgement.
     pub(super) acknowledge: Option<Texts>,
+    /// Offers a call.
+    pub(super) offer_call: Option<Texts>,
     /// That keeps somebody from harm.
     pub(super) safety: bool,
     /// May a known answer go out by itself?
@@ -91,9 +93,10 @@ impl Work {
         place: Place<'_>,
         verdict: &Verdict,
     ) -> Triaged {
-        let Verdict { acknowledge, safety, faq, mut why, announced, fired, .. } = verdict.clone();
+        let Verdict { acknowledge, offer_call, safety, faq, mut why, announced, fired, .. } =
+            verdict.clone();
         if fired.is_empty() {
-            return Triaged { acknowledge, safety, faq, why };
+            return Triaged { acknowledge, offer_call, safety, faq, why };
         }
         let mut changes = self.set_fields(place.ticket, verdict);
         if let Some(status) = verdict.status {
@@ -120,7 +123,7 @@ impl Work {
             event.data = json!({ "rule": rule });
             self.events.push(event);
         }
-        Triaged { acknowledge, safety, faq, why }
+        Triaged { acknowledge, offer_call, safety, faq, why }
     }
 
     fn set_fields(&mut self, ticket: Uuid, verdict: &Verdict) -> Map<String, Value> {

@@ -15,6 +15,7 @@ on_both! {
     an_answer_ends_the_wait_and_the_next_question_has_its_own
     asking_again_begins_nothing_anew
     what_waits_for_nobody_is_never_due
+    what_has_ended_costs_nothing_and_is_never_late
     what_is_due_first_comes_first
 }
 
@@ -120,6 +121,33 @@ async fn what_waits_for_nobody_is_never_due(kit: Kit) {
     kit.store.tend_due(&triage, later(500)).await.unwrap();
     assert_eq!(kit.ticket(id).await.due_at, None);
     assert!(told(&kit, id).await.is_empty());
+}
+
+/// Fifty thousand tickets that ended are not looked at every five seconds; a ticket that was deleted is late for nobody.
+async fn what_has_ended_costs_nothing_and_is_never_late(kit: Kit) {
+    let (channel, triage) = (mail_channel("mail"), promises());
+    let gone = ticket_of(&kit.arrive(&channel, mail(BOB, "b1")).await);
+    let id = ticket_of(&kit.arrive(&channel, mail(ANNA, "m1")).await);
+    kit.store.tend_due(&triage, later(0)).await.unwrap();
+    let by = By { actor: agent(), version: None, once: None, now: later(1) };
+    kit.store.delete_ticket(gone, by).await.unwrap();
+    let uuid = if kit.is_postgres() { "gen_random_uuid()" } else { "randomblob(16)" };
+    kit.execute(&format!(
+        "INSERT INTO ticket (id, number, subject, status, priority, channel, contact, created_at, updated_at,
+             solved_at, message_count, event_count, version)
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 50000)
+         SELECT {uuid}, 1000 + n, 's', 'solved', 'normal', 'mail', {uuid}, 0, 0, 0, 1, 1, 1 FROM n"
+    ))
+    .await;
+    let begun = std::time::Instant::now();
+    for _ in 0..10 {
+        kit.store.tend_due(&triage, later(2)).await.unwrap();
+    }
+    let took = begun.elapsed() / 10;
+    assert!(took < std::time::Duration::from_millis(60), "{took:?} for nothing");
+    kit.store.tend_due(&triage, later(500)).await.unwrap();
+    assert_eq!(told(&kit, id).await, ["ticket.overdue"]);
+    assert!(told(&kit, gone).await.is_empty());
 }
 
 async fn what_is_due_first_comes_first(kit: Kit) {

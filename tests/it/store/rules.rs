@@ -7,14 +7,15 @@ use tributary::model::{Flag, Form, Role};
 use tributary::store::{By, ContactPatch, IngestChannel};
 
 use super::{
-    ANNA, BOB, Kit, acknowledging, agent, answer, chat_channel, later, mail, mail_channel, on_both,
-    start, ticket_of,
+    ANNA, BOB, Kit, acknowledging, agent, answer, channel_with, chat_channel, days, later, mail,
+    mail_channel, on_both, start, ticket_of,
 };
 
 on_both! {
     a_rule_changes_the_ticket_and_says_so
     rules_see_what_stands_in_the_store
     rules_see_the_tags_of_whoever_wrote
+    a_rule_offers_a_call_once_and_a_number_is_called
     tickets_go_around_in_turn_and_to_whoever_has_fewest
     an_acknowledgement_of_a_rule_is_guarded_like_every_other
     a_rule_can_close_a_conversation
@@ -104,6 +105,42 @@ async fn rules_see_what_stands_in_the_store(kit: Kit) {
     // Tags that stand in the store, and the age of the ticket.
     kit.arrive_at(&channel, answer(ANNA, "m4", &["m3"]), later(90)).await;
     assert_eq!(kit.ticket(other).await.tags, ["flood", "new", "old"]);
+}
+
+async fn a_rule_offers_a_call_once_and_a_number_is_called(kit: Kit) {
+    let channel = channel_with("mail", "email", acknowledging());
+    let channel = with_rules(
+        &channel,
+        r#"[{"name": "offer", "when": {"words": ["about"]},
+             "then": {"offer_call": {"en": "Shall we call you? Write your number.", "zh": "需要回电吗？"}}}]"#,
+        "[]",
+    );
+    let words = |from: &str, id: &str, text: &str| {
+        let mut inbound = answer(from, id, &["m1"]);
+        text.clone_into(&mut inbound.text);
+        inbound
+    };
+    let ticket = ticket_of(&kit.arrive(&channel, mail(ANNA, "m1")).await);
+    let sent = async || {
+        let messages = kit.store.ticket_messages(ticket.uuid(), 0, 10).await.unwrap();
+        let sent = messages.into_iter().filter(|one| one.direction == "out");
+        sent.map(|one| one.text).collect::<Vec<_>>()
+    };
+    let first = sent().await;
+    assert_eq!(first.len(), 1);
+    assert!(first[0].starts_with("[#1]"), "{first:?}");
+    assert!(first[0].ends_with("\n\nShall we call you? Write your number."), "{first:?}");
+    assert_eq!(kit.ticket(ticket).await.tags, ["call_offered", "new"]);
+    kit.arrive_at(&channel, words(ANNA, "m2", "what is this about?"), days(3)).await;
+    assert_eq!(sent().await.len(), 1, "once a ticket");
+    kit.arrive_at(&channel, words(ANNA, "m3", "Yes please: +44 20 7946 0958."), days(3)).await;
+    assert_eq!(kit.texts("SELECT phone FROM callback").await, ["+442079460958"]);
+    // Whom nothing was offered is not called because of a number.
+    let mut other = mail(BOB, "b1");
+    "My number is +44 20 7946 0123".clone_into(&mut other.text);
+    other.subject = None;
+    kit.arrive(&channel, other).await;
+    assert_eq!(kit.number("SELECT count(*) FROM callback").await, 1);
 }
 
 async fn rules_see_the_tags_of_whoever_wrote(kit: Kit) {
@@ -225,7 +262,7 @@ async fn tickets_go_around_in_turn_and_to_whoever_has_fewest(kit: Kit) {
 }
 
 async fn an_acknowledgement_of_a_rule_is_guarded_like_every_other(kit: Kit) {
-    let channel = super::channel_with("mail", "email", acknowledging());
+    let channel = channel_with("mail", "email", acknowledging());
     let channel = with_rules(
         &channel,
         r#"[{"name": "late", "when": {"words": ["deposit"]},
