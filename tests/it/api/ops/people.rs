@@ -99,7 +99,8 @@ async fn a_password_signs_in_and_cannot_be_guessed_for_long() {
     let app = App::start("").await;
     let now = app.engine.clock.now();
     let password = "a long enough password";
-    app.store
+    let ann = app
+        .store
         .add_person(
             ("Ann", "ann@example.com"),
             Role::Agent,
@@ -126,6 +127,14 @@ async fn a_password_signs_in_and_cannot_be_guessed_for_long() {
     }
     let answer = post(&app, "/console/sign-in", &app.base, &right).await;
     assert_eq!(answer.status().as_u16(), 429, "the right one would tell that it is right");
+    let trail = app.store.audit_trail(None, i64::MAX, 200).await.unwrap();
+    let failed: Vec<_> = trail.iter().filter(|one| one.kind == "person.sign_in_failed").collect();
+    assert_eq!(failed.len(), 10, "whoever fails on purpose fills no store");
+    assert_eq!(
+        (&failed[0].data["way"], &failed[0].data["id"]),
+        (&json!("password"), &json!(ann.id))
+    );
+    assert!(failed.iter().all(|one| !one.data.to_string().contains("a wrong password")));
 }
 
 #[tokio::test]
@@ -264,6 +273,25 @@ async fn a_second_factor_belongs_to_a_person_and_a_code_follows_the_password() {
     assert!(trail["next_cursor"].is_string(), "{trail}");
     let reset = api.request(Method::DELETE, &format!("/users/{user}/second-factor"));
     assert_eq!(send(reset).await.0.as_u16(), 204);
+}
+
+/// Whoever is the last who may let others in is not let go, in whatever way.
+#[tokio::test]
+async fn the_last_admin_is_refused_in_plain_words() {
+    let app = App::start("").await;
+    let api = app.api(Role::Admin);
+    let boss = json!({ "name": "Boss", "email": "boss@example.com", "role": "admin" });
+    let (_, _, added) = send(api.request(Method::POST, "/users").json(&boss)).await;
+    let path = format!("/users/{}", added["user"]["id"].as_str().unwrap());
+    let disable = || api.request(Method::POST, &format!("{path}/disable"));
+    let lower = || api.request(Method::PATCH, &path).json(&json!({ "role": "agent" }));
+    for request in [disable(), lower()] {
+        let told = refused(request, 409, "refused").await;
+        assert_eq!(told, "this is the last admin: make somebody else one first");
+    }
+    let other = json!({ "name": "Ann", "email": "ann@example.com", "role": "admin" });
+    assert_eq!(send(api.request(Method::POST, "/users").json(&other)).await.0.as_u16(), 201);
+    assert_eq!(send(disable()).await.0.as_u16(), 200);
 }
 
 /// A team is the people who work on a queue; each sees the tickets of theirs.
