@@ -128,8 +128,11 @@ function point() {
   const here = location.hash.startsWith("#/ticket/") ? desk.home : location.hash;
   const [path] = here.replace(/^#\/?/, "").split("?");
   for (const element of document.querySelectorAll("a.nav")) {
-    if (element.dataset.view === (path || "inbox")) element.setAttribute("aria-current", "page");
+    const current = element.dataset.view === (path || "inbox");
+    if (current) element.setAttribute("aria-current", "page");
     else element.removeAttribute("aria-current");
+    // On a phone they stand in one line, which is longer than the screen.
+    if (current) element.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 }
 

@@ -25,7 +25,8 @@ export function page(parent, title, read, every = 10) {
 }
 
 export function table(heads, rows) {
-  return h("div.scroll", null, h("table", null,
+  // Wider than a phone: whoever has no finger for it scrolls it by keys.
+  return h("div.scroll", { tabindex: 0, role: "region", "aria-label": heads.filter(Boolean).join(", ") }, h("table", null,
     h("thead", null, h("tr", null, heads.map((head) => (head ? h("th", { scope: "col" }, head) : h("td"))))),
     h("tbody", null, rows)));
 }
