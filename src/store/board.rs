@@ -392,7 +392,8 @@ mod tests {
     fn times(created_at: i64, solved_at: Option<i64>) -> TicketTimes {
         let channel = "mail".to_owned();
         let first_response_at = Some(created_at + HOUR);
-        TicketTimes { id: Uuid::nil(), channel, created_at, first_response_at, solved_at }
+        let (id, language) = (Uuid::nil(), None);
+        TicketTimes { id, channel, language, created_at, first_response_at, solved_at }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Figures: how much came, how fast it was answered and solved; in all, by channel, by tag, by day.
+//! Figures: how much came, how fast it was answered and solved; in all, by channel, by language, by tag, by day.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -40,6 +40,8 @@ pub struct Stats {
     pub total: Figures,
     /// By the channel's name.
     pub by_channel: BTreeMap<String, Figures>,
+    /// By the language of the ticket, where it is known: of tickets only.
+    pub by_language: BTreeMap<String, Figures>,
     /// By tag: of tickets only.
     pub by_tag: BTreeMap<String, Figures>,
     /// By day in UTC, `2026-11-24`.
@@ -117,6 +119,7 @@ impl Group {
 pub(super) struct TicketTimes {
     pub(super) id: Uuid,
     pub(super) channel: String,
+    pub(super) language: Option<String>,
     pub(super) created_at: i64,
     pub(super) first_response_at: Option<i64>,
     pub(super) solved_at: Option<i64>,
@@ -135,6 +138,7 @@ pub(super) struct MessageCount {
 struct Groups {
     total: Group,
     by_channel: BTreeMap<String, Group>,
+    by_language: BTreeMap<String, Group>,
     by_tag: BTreeMap<String, Group>,
     by_day: BTreeMap<String, Group>,
 }
@@ -153,6 +157,7 @@ impl Store {
             to: filter.to,
             total: groups.total.done(),
             by_channel: done(groups.by_channel),
+            by_language: done(groups.by_language),
             by_tag: done(groups.by_tag),
             by_day: done(groups.by_day),
             ratings: self.ratings(filter).await?,
@@ -180,6 +185,9 @@ impl Store {
             for tag in tags.remove(&row.id).unwrap_or_default() {
                 groups.by_tag.entry(tag).or_default().ticket(&row);
             }
+            if let Some(language) = row.language.clone() {
+                groups.by_language.entry(language).or_default().ticket(&row);
+            }
             groups.by_channel.entry(row.channel.clone()).or_default().ticket(&row);
         }
         Ok(())
@@ -195,6 +203,7 @@ impl Store {
             .columns([
                 Column::Id,
                 Column::Channel,
+                Column::Language,
                 Column::CreatedAt,
                 Column::FirstResponseAt,
                 Column::SolvedAt,

@@ -4,6 +4,7 @@ mod erase;
 mod export;
 pub(super) mod link;
 mod list;
+mod similar;
 mod tags;
 
 use std::collections::{BTreeSet, HashMap};

@@ -18,8 +18,8 @@ use super::once::{IfMatch, Wish, answered, by, shown};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
 use super::read::{Body, Filters, Id, emptied, list};
 use crate::store::{
-    By, ContactExport, ContactFilter, ContactPatch, ContactView, LinkCode, MergedContact,
-    StoreError,
+    By, ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, LinkCode,
+    MergedContact, StoreError,
 };
 
 pub(super) fn routes() -> OpenApiRouter<State> {
@@ -29,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(merge_contact))
         .routes(routes!(unmerge_contact))
         .routes(routes!(list_merged))
+        .routes(routes!(list_similar))
         .routes(routes!(export_contact))
         .routes(routes!(make_link_code))
 }
@@ -204,6 +205,21 @@ async fn list_merged(
     let (store, id) = (&state.engine.store, id.of("contact")?);
     store.contact(id).await?;
     Ok(Json(Page { items: store.merged_contacts(id).await?, next_cursor: None }))
+}
+
+/// List who may be the same person
+///
+/// Those of the same name, if it is more than a first name. Nobody is joined by that.
+#[utoipa::path(get, path = "/contacts/{id}/similar", tag = "contacts",
+    params(("id" = Uuid, Path, description = "its id")),
+    responses((status = 200, body = Page<ContactBrief>), Errors))]
+async fn list_similar(
+    Get(state): Get<State>,
+    _: Reader,
+    id: Id,
+) -> Result<Json<Page<ContactBrief>>, Problem> {
+    let items = state.engine.store.similar_contacts(id.of("contact")?).await?;
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 /// Undo the joining of a contact with another

@@ -86,6 +86,7 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("POST", "/contacts/{id}/merge", Role::Agent),
     ("POST", "/contacts/{id}/unmerge", Role::Agent),
     ("GET", "/contacts/{id}/merged", Role::ReadOnly),
+    ("GET", "/contacts/{id}/similar", Role::ReadOnly),
     ("GET", "/messages", Role::ReadOnly),
     ("GET", "/messages/{id}", Role::ReadOnly),
     ("GET", "/messages/{id}/raw", Role::Agent),

@@ -55,6 +55,33 @@ async fn contacts_are_found_by_name_and_address_on_postgresql() {
     found(&App::start_on_postgres(CHANNELS).await).await;
 }
 
+/// COMPLAINTS C1: who may be the same is told, and nobody is joined by it.
+async fn alike(app: &App) {
+    let jane = three(app).await.remove(0);
+    let api = app.api(Role::ReadOnly);
+    let similar = format!("/contacts/{jane}/similar");
+    assert_eq!(api.get(&similar).await["items"], json!([]));
+    let other = app.receive("mail", mail("JANE DOE <jd@work.example>", "Hello", "again")).await;
+    let ticket = api.get(&format!("/tickets/{}", other.ticket)).await;
+    let found = api.get(&similar).await["items"].clone();
+    assert_eq!(found[0]["id"], ticket["contact"]["id"], "{found:#}");
+    assert_eq!(found[0]["identities"][0]["value"], "jd@work.example");
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!(api.all("/contacts").await.len(), 4);
+    refused(api.request(Method::GET, &format!("/contacts/{NO_ID}/similar")), 404, "not_found")
+        .await;
+}
+
+#[tokio::test]
+async fn who_may_be_the_same_person_is_told() {
+    alike(&App::start(CHANNELS).await).await;
+}
+
+#[tokio::test]
+async fn who_may_be_the_same_person_is_told_on_postgresql() {
+    alike(&App::start_on_postgres(CHANNELS).await).await;
+}
+
 #[tokio::test]
 async fn a_contact_is_changed_and_joined() {
     let app = App::start(CHANNELS).await;

@@ -90,10 +90,16 @@ async fn nobody_is_asked_twice_and_scores_are_counted(postgres: bool) {
     let other = app.receive("mail", other).await.ticket.to_string();
     solve(&app, &api, &other).await;
     assert_eq!(sent(&api, &other).await.len(), 1);
-    let ratings = api.get("/stats").await["ratings"].clone();
+    let stats = api.get("/stats").await;
+    assert_eq!(stats["by_language"]["en"]["tickets_created"], 2, "{stats:#}");
+    let ratings = &stats["ratings"];
     assert_eq!(ratings["total"], json!({ "count": 1, "mean": 5.0, "each": [0, 0, 0, 0, 1] }));
     assert_eq!(ratings["by_channel"]["mail"]["count"], 1);
     assert_eq!(ratings["by_language"]["en"]["count"], 1);
+    // The dashboard shows the same judgement.
+    let board = api.get("/stats/board").await;
+    let total = &board["total"];
+    assert_eq!((&total["ratings"], &total["rating"]), (&json!(1), &json!(5.0)), "{board:#}");
 }
 
 async fn an_unhappy_customer_comes_back_to_people(postgres: bool) {

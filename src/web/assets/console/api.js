@@ -77,6 +77,7 @@ export const api = {
   unmerge: (noun, id) => call("POST", `/${noun}/${id}/unmerge`, { key: wish() }),
   joinContact: (contact, into) => call("POST", `/contacts/${contact}/merge`, { body: { into }, key: wish() }),
   contacts: (filter) => call("GET", `/contacts${query(filter)}`),
+  similar: (contact) => call("GET", `/contacts/${contact}/similar`),
   merge: (ticket, into, key) => call("POST", `/tickets/${ticket}/merge`, { body: { into }, key }),
   upload: (file, key) => {
     const form = new FormData();

@@ -164,13 +164,14 @@ function mergeInto(page) {
   });
 }
 
-/** Asks who else this customer is. */
+/** Asks who else this customer is. Before a word is written: who it may well be. */
 function joinWith(page) {
   const { contact } = page.ticket;
   pick({
     title: say("join_which"),
     find: async (words) => {
-      const { items } = await api.contacts({ q: words, limit: 20 });
+      const alike = words ? { items: [] } : await api.similar(contact.id);
+      const { items } = alike.items.length ? alike : await api.contacts({ q: words, limit: 20 });
       return items.filter((one) => one.id !== contact.id).map((one) => ({ text: one.name || "–", more: one.identities.map((identity) => identity.value).join(", "), id: one.id }));
     },
     choose: async (other) => {
