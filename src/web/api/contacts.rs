@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(show_contact, change_contact, erase_contact))
         .routes(routes!(merge_contact))
         .routes(routes!(unmerge_contact))
-        .routes(routes!(list_merged))
+        .routes(routes!(list_joined))
         .routes(routes!(list_similar))
         .routes(routes!(export_contact))
         .routes(routes!(make_link_code))
@@ -197,7 +197,7 @@ async fn merge_contact(
 #[utoipa::path(get, path = "/contacts/{id}/merged", tag = "contacts",
     params(("id" = Uuid, Path, description = "its id")),
     responses((status = 200, body = Page<MergedContact>), Errors))]
-async fn list_merged(
+async fn list_joined(
     Get(state): Get<State>,
     _: Reader,
     id: Id,
