@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::console;
 use crate::support::browser::Screen;
 use crate::support::daemon::{Api, Daemon};
+use crate::support::receiver::{Asked, Receiver};
 use crate::support::sink::{Sink, Taken};
 use crate::support::telegram::{BOT, Telegram, message};
 use crate::support::wait_until;
@@ -262,6 +263,28 @@ async fn a_rule_tells_whom_it_names_and_nobody_else() {
     assert!(told[0].text.contains("新工单: #1 Lost"), "{}", told[0].text);
     assert!(!told[0].text.contains("##-"), "who does not work here answers nothing");
     assert!(desk.to(ANNA).is_empty(), "she chose nothing");
+}
+
+/// An endpoint that wants no event of its own gets those that a rule names, once, and no words of the customer.
+#[tokio::test]
+async fn a_rule_tells_by_a_webhook() {
+    let pager = Receiver::answering(204);
+    let rule = format!(
+        "[[notify]]\non = [\"new_ticket\"]\npriorities = [\"urgent\"]\nwebhook = \"pager\"\n\
+         [webhooks.pager]\nurl = \"{}\"\nevents = [\"contact.erased\"]\n\
+         allow_private_network = true\nsecret = \"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"\n",
+        pager.url("/page")
+    );
+    let mut desk = Desk::open(&rule).await;
+    desk.ingest("calm@customer.example", "", "Where do I find the fees?");
+    desk.ingest(JANE, "", "My coins are being stolen right now, someone is emptying my wallet!");
+    wait_until("the page", LIMIT, async || !pager.asked().is_empty()).await;
+    desk.ingest("calm@customer.example", "", "And the taxes?");
+    wait_until("three tickets", LIMIT, async || desk.api().tickets().await.len() == 3).await;
+    let paged: Vec<Value> = pager.asked().iter().map(Asked::json).collect();
+    assert_eq!(paged.len(), 1, "{paged:#?}");
+    assert_eq!(paged[0]["type"], "ticket.created");
+    assert!(!paged[0].to_string().contains("stolen"), "{:#}", paged[0]);
 }
 
 /// In a browser: what was chosen is shown, in a tab in the background too, and what one did oneself is not.
