@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Failure;
-use crate::channel::shared::sign::Signer;
+use crate::channel::shared::sign::{SignedLinks, Signer};
 use crate::channel::{Channel, Site, Vault};
 use crate::desk::Triage;
 use crate::engine::{Clock, EngineSettings, Scanner, Webhook, Without};
@@ -15,7 +15,7 @@ use crate::model::{Cause, Secret};
 use crate::settings::{
     self, Environment, Fault, Loaded, MasterKeySource, Place, ScanSection, Settings, WhenDown,
 };
-use crate::store::{Access, BadMasterKey, Links, MasterKeys, Store};
+use crate::store::{Access, BadMasterKey, MasterKeys, Store};
 
 /// Checked settings with an open store.
 pub(super) struct Installation {
@@ -48,7 +48,7 @@ impl Installation {
         // Without an address that the world knows, customers answer in words and digits alone.
         if loaded.settings.http.public_url.is_some() {
             let (base, signer) = (loaded.settings.public_url(), signer.clone());
-            store.link_answers(Links { base, signer });
+            store.link_answers(Arc::new(SignedLinks { base, signer }));
         }
         if loaded.settings.store.auto_migrate {
             store.migrate().await?;

@@ -1,9 +1,8 @@
 //! What goes out by itself when the time has come: surveys, and warnings before a ticket ends.
 
 use super::{Engine, ReplyError, ReplyRequest, failpoint};
-use crate::channel::shared::sign::Asked;
 use crate::desk::{fill, survey};
-use crate::model::{Actor, ChannelName};
+use crate::model::{Actor, Asked, ChannelName};
 use crate::store::StoreError;
 
 impl Engine {

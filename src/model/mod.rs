@@ -2,6 +2,7 @@
 //!
 //! Every other module may use these; these use nothing of the program.
 
+mod answer_link;
 mod callback;
 mod capability;
 mod event;
@@ -14,6 +15,7 @@ mod secret;
 mod texts;
 mod ticket;
 
+pub use answer_link::*;
 pub use callback::*;
 pub use capability::*;
 pub use event::*;

@@ -98,7 +98,7 @@ pub use people::{
     Principal, SessionView, TOKEN_PREFIX,
 };
 pub use retention::{EXPIRED_MAX, Expired};
-pub use said::{Links, Question};
+pub use said::Question;
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};
@@ -110,7 +110,7 @@ pub use upload::{NewUpload, Upload};
 pub use webhook::QueuedEvents;
 
 use crate::desk::Safety;
-use crate::model::{Cause, ChannelName, NodeId, Timestamp};
+use crate::model::{AnswerLinks, Cause, ChannelName, NodeId, Timestamp};
 use write::Writer;
 
 /// How to reach the database.
@@ -179,7 +179,7 @@ struct Inner {
     /// What is masked in what comes in.
     safety: RwLock<Arc<Safety>>,
     /// How customers reach the pages on which they answer.
-    links: OnceLock<Links>,
+    links: OnceLock<Arc<dyn AnswerLinks>>,
 }
 
 /// What another program may do to the same SQLite file meanwhile.

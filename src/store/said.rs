@@ -2,6 +2,8 @@
 //!
 //! The same follows as from words in a message; a page shows what is said back, so nothing is sent.
 
+use std::sync::Arc;
+
 use sea_orm::{
     ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QuerySelect as _,
@@ -13,32 +15,10 @@ use super::event::{self, NewEvent};
 use super::stats::DAY_MILLIS;
 use super::ticket::{TicketPatch, apply, tag};
 use super::{Store, StoreError, millis};
-use crate::channel::shared::sign::{Asked, Signer};
 use crate::desk::faq::answer::ESCALATED;
 use crate::desk::faq::{Said, answered};
 use crate::desk::survey::{LOW, is_low, needs_human};
-use crate::model::{Actor, ActorKind, TicketId, TicketStatus, Timestamp};
-
-/// Makes the links by which customers answer, where the settings say how the world reaches us.
-#[derive(Clone)]
-pub struct Links {
-    /// What the world calls us, without a slash at the end.
-    pub base: String,
-    /// Signs them.
-    pub signer: Signer,
-}
-
-impl Links {
-    pub(super) fn of(&self, asked: Asked, ticket: TicketId) -> String {
-        format!("{}/say/{}", self.base, self.signer.question(asked, ticket))
-    }
-
-    /// The question that a token is about.
-    #[must_use]
-    pub fn read(&self, token: &str) -> Option<(Asked, TicketId)> {
-        self.signer.read_question(token)
-    }
-}
+use crate::model::{Actor, ActorKind, AnswerLinks, Asked, TicketId, TicketStatus, Timestamp};
 
 /// What was asked, as a page shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,20 +39,20 @@ pub struct Question {
 
 impl Store {
     /// From now on, questions by mail have a link.
-    pub fn link_answers(&self, links: Links) {
+    pub fn link_answers(&self, links: Arc<dyn AnswerLinks>) {
         drop(self.0.links.set(links));
     }
 
     /// Makes links, if it may.
     #[must_use]
-    pub fn links(&self) -> Option<&Links> {
+    pub fn links(&self) -> Option<&Arc<dyn AnswerLinks>> {
         self.0.links.get()
     }
 
     /// The link that asks about a ticket, if there are any.
     #[must_use]
     pub fn link(&self, asked: Asked, ticket: TicketId) -> Option<String> {
-        self.links().map(|links| links.of(asked, ticket))
+        self.links().map(|links| links.address(asked, ticket))
     }
 
     /// What was asked in a ticket. `None`: nothing, or the ticket was erased.

@@ -12,11 +12,10 @@ use serde::Deserialize;
 
 use super::form::{escape, page};
 use super::{Problem, State};
-use crate::channel::shared::sign::Asked;
 use crate::desk::faq::{AnswerTexts, Said};
 use crate::desk::fill;
 use crate::desk::survey::{SurveyTexts, scores};
-use crate::model::TicketId;
+use crate::model::{Asked, TicketId};
 use crate::store::Question;
 
 const BODY_BYTES_MAX: usize = 32 * 1024;

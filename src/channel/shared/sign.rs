@@ -9,26 +9,35 @@ use sha1::Sha1;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::model::{DeliveryId, TicketId};
+use crate::model::{AnswerLinks, Asked, DeliveryId, TicketId};
 
 /// Bytes of HMAC in a token: 128 bits cannot be guessed.
 const MAC_BYTES: usize = 16;
 
-/// What a customer is asked by a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// Whether a known answer helped.
-    Helped,
-    /// For a score.
-    Score,
+/// What a token begins with.
+const fn letter(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Helped => "a",
+        Asked::Score => "s",
+    }
 }
 
-impl Asked {
-    const fn letter(self) -> &'static str {
-        match self {
-            Self::Helped => "a",
-            Self::Score => "s",
-        }
+/// Signed links by which customers answer.
+#[derive(Clone)]
+pub struct SignedLinks {
+    /// What the world calls us, without a slash at the end.
+    pub base: String,
+    /// Signs them.
+    pub signer: Signer,
+}
+
+impl AnswerLinks for SignedLinks {
+    fn address(&self, asked: Asked, ticket: TicketId) -> String {
+        format!("{}/say/{}", self.base, self.signer.question(asked, ticket))
+    }
+
+    fn read(&self, token: &str) -> Option<(Asked, TicketId)> {
+        self.signer.read_question(token)
     }
 }
 
@@ -75,14 +84,14 @@ impl Signer {
     /// `<what><uuid in base32>.<mac>`: for the link by which a customer answers one question about a ticket.
     #[must_use]
     pub fn question(&self, asked: Asked, ticket: TicketId) -> String {
-        self.sign(asked.letter(), &base32(ticket.uuid().as_bytes()))
+        self.sign(letter(asked), &base32(ticket.uuid().as_bytes()))
     }
 
     /// The question in a token, if one of our keys signed it.
     #[must_use]
     pub fn read_question(&self, token: &str) -> Option<(Asked, TicketId)> {
         [Asked::Helped, Asked::Score].into_iter().find_map(|asked| {
-            let payload = self.read(asked.letter(), token)?;
+            let payload = self.read(letter(asked), token)?;
             Some((asked, uuid_of(&payload)?.into()))
         })
     }

@@ -20,11 +20,10 @@ use super::facts::{Facts, Kept};
 use super::flush::insert;
 use super::triage::{Place, Triaged};
 use super::{Prepared, PreparedMessage};
-use crate::channel::shared::sign::Asked;
 use crate::desk::faq::answer::{ANSWERED, ESCALATED};
 use crate::desk::faq::{AnswerFacts, AnswerTexts, Said, answered, may_answer};
 use crate::desk::{self};
-use crate::model::{Actor, Address, Form, MessageId, Party, TicketStatus, Timestamp};
+use crate::model::{Actor, Address, Asked, Form, MessageId, Party, TicketStatus, Timestamp};
 
 const HOUR: chrono::Duration = chrono::Duration::hours(1);
 
@@ -205,7 +204,10 @@ impl Work {
             question: texts.question.clone(),
             choices: texts.choices(),
             can: one.channel.can.clone(),
-            link: self.pages.as_ref().map(|links| links.of(Asked::Helped, place.ticket.into())),
+            link: self
+                .pages
+                .as_ref()
+                .map(|links| links.address(Asked::Helped, place.ticket.into())),
         };
         let Some(message) = self.send_by_itself(one, prepared, place.ticket, (text, Some(asks)))
         else {

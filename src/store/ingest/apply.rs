@@ -10,7 +10,6 @@ use super::super::entity::{agent_answer, identity, message, participant, seen, t
 use super::super::event::NewEvent;
 use super::super::millis;
 use super::super::original::Sealed;
-use super::super::said::Links;
 use super::acknowledge::Ack;
 use super::facts::{Facts, Kept};
 use super::judged::Heard;
@@ -22,8 +21,8 @@ use super::triage::{Place, Triaged};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
-    Actor, ActorKind, Address, CallWish, Called, Flag, Form, Inbound, MessageId, Rating, Secret,
-    TicketId, Timestamp, Token, Trust,
+    Actor, ActorKind, Address, AnswerLinks, CallWish, Called, Flag, Form, Inbound, MessageId,
+    Rating, Secret, TicketId, Timestamp, Token, Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -46,7 +45,7 @@ pub(super) struct Work {
     pub(super) now: Timestamp,
     pub(super) safety: Arc<Safety>,
     /// Makes the links by which customers answer, if there are any.
-    pub(super) pages: Option<Links>,
+    pub(super) pages: Option<Arc<dyn AnswerLinks>>,
     pub(super) results: Vec<Ingested>,
     /// Rows that wait for something that may still come.
     pub(super) postponed: Vec<Uuid>,
@@ -102,7 +101,7 @@ pub(super) struct Edit {
 impl Work {
     pub(super) fn new(
         facts: Facts,
-        (safety, pages): (Arc<Safety>, Option<Links>),
+        (safety, pages): (Arc<Safety>, Option<Arc<dyn AnswerLinks>>),
         now: Timestamp,
     ) -> Self {
         Self {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tributary::channel::shared::sign::Signer;
+use tributary::channel::shared::sign::{SignedLinks, Signer};
 use tributary::desk::survey::{SurveySetting, SurveyTexts};
 use tributary::model::Role;
-use tributary::store::Links;
 
 use super::CHANNELS;
 use super::answers::{asks, on_both, stands, ticket};
@@ -38,7 +37,7 @@ async fn start(postgres: bool) -> (App, Api) {
     };
     app.engine.change_triage(Arc::new(triage(|settings| settings.survey = survey)));
     let signer = Signer::new(vec![[7; 32]]);
-    app.store.link_answers(Links { base: BASE.to_owned(), signer });
+    app.store.link_answers(Arc::new(SignedLinks { base: BASE.to_owned(), signer }));
     let api = app.api(Role::Admin);
     (app, api)
 }
