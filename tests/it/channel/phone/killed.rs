@@ -85,6 +85,11 @@ async fn killed_within_a_call_it_is_one_message_and_its_recording_is_not_lost() 
         let text = format!("Call from {from} to");
         let there = |message: &Value| message["text"].as_str().unwrap().contains(&text);
         daemon.api().wait_message(PATIENCE, there).await;
+        // What is left over, and the recording that it tells of, would meet the next round's fault before that has
+        // begun.
+        let read =
+            async || daemon.api().get("/channels/hotline").await["counters"]["unread"] == json!(0);
+        wait_until("all to be read", PATIENCE, read).await;
         let files = async || {
             let messages = daemon.api().messages().await;
             let message = messages.iter().find(|message| there(message)).unwrap();
@@ -103,10 +108,6 @@ async fn killed_within_a_call_it_is_one_message_and_its_recording_is_not_lost() 
             wait_until(step, PATIENCE, kept).await;
             assert!(!step.starts_with("media") || files().await.len() == 1, "{step}");
         }
-        // What is left over would meet the next round's fault before that has begun.
-        let read =
-            async || daemon.api().get("/channels/hotline").await["counters"]["unread"] == json!(0);
-        wait_until("all to be read", PATIENCE, read).await;
         daemon.kill();
     }
     daemon.start_again().await;
