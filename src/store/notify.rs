@@ -213,13 +213,19 @@ async fn step(tx: &DatabaseTransaction, at: i64, desk: &Desk<'_>) -> Result<Noti
 async fn all_watchers(tx: &DatabaseTransaction) -> Result<Vec<Watcher>, StoreError> {
     let people =
         person::Entity::find().filter(person::Column::DisabledAt.is_null()).all(tx).await?;
-    let chosen = preference::Entity::find().all(tx).await?.into_iter();
-    let mut chosen: BTreeMap<Uuid, String> = chosen.map(|row| (row.person, row.told)).collect();
-    let watcher = |row: person::Model| {
-        let told = chosen.remove(&row.id).map(|told| read(&told)).unwrap_or_default();
-        Watcher { id: row.id, email: row.email, told }
+    let mut told = all_told(tx).await?;
+    let watcher = |row: person::Model| Watcher {
+        id: row.id,
+        email: row.email,
+        told: told.remove(&row.id).unwrap_or_default(),
     };
     Ok(people.into_iter().map(watcher).collect())
+}
+
+/// What each wants to be told of who chose anything.
+pub(super) async fn all_told(tx: &DatabaseTransaction) -> Result<BTreeMap<Uuid, Told>, StoreError> {
+    let rows = preference::Entity::find().all(tx).await?;
+    Ok(rows.into_iter().map(|row| (row.person, read(&row.told))).collect())
 }
 
 /// What an older version kept, or a newer one, is no reason to tell nobody.

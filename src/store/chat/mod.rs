@@ -22,6 +22,7 @@ pub use person::VisitorState;
 use super::entity::{attachment, delivery, message, ticket};
 use super::message::{AttachmentBytes, MessageView, views};
 use super::outbox::StoredOutbound;
+use super::ticket::surviving;
 use super::{Store, StoreError};
 use crate::model::{ChannelName, Choice, DeliveryId};
 
@@ -210,8 +211,7 @@ impl Store {
 
     /// Where the conversation stands: the status of its latest ticket.
     pub async fn chat_status(&self, guest: &Guest) -> Result<Option<String>, StoreError> {
-        let find = |id: Uuid| ticket::Entity::find_by_id(id).one(self.reader());
-        let mut row = ticket::Entity::find()
+        let row = ticket::Entity::find()
             .filter(ticket::Column::Channel.eq(guest.channel.as_str()))
             .filter(ticket::Column::Thread.eq(&guest.visitor))
             .filter(ticket::Column::DeletedAt.is_null())
@@ -219,13 +219,7 @@ impl Store {
             .limit(1)
             .one(self.reader())
             .await?;
-        for _ in 0..16 {
-            match row.as_ref().and_then(|row| row.merged_into) {
-                Some(survivor) => row = find(survivor).await?,
-                None => break,
-            }
-        }
-        Ok(row.map(|row| row.status))
+        Ok(surviving(self.reader(), row).await?.map(|row| row.status))
     }
 
     /// A file of a message that they may see.

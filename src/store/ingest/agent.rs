@@ -9,17 +9,16 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::super::agent_answer::AnswerKind;
-use super::super::entity::{agent_answer, delivery, person, preference, seen, ticket};
+use super::super::entity::{agent_answer, delivery, person, seen, ticket};
+use super::super::notify::all_told;
 use super::super::outbox::StoredOutbound;
+use super::super::ticket::surviving;
 use super::super::{StoreError, millis};
 use super::apply::Work;
 use super::facts::Facts;
 use super::{Ending, Ingested, Prepared, PreparedMessage};
-use crate::desk::notify::{AnswerFacts, Answered, Told, answered};
+use crate::desk::notify::{AnswerFacts, Answered, answered};
 use crate::model::{Flag, Form, Inbound, Role, Scheme, Token, Trust};
-
-/// Tickets that one was merged into, one after the other.
-const MERGES_MAX: usize = 16;
 
 /// Notifications that a batch answers, and who may.
 #[derive(Default)]
@@ -99,13 +98,11 @@ async fn people(
 ) -> Result<HashMap<(&'static str, String), Uuid>, StoreError> {
     let rows = person::Entity::find().filter(person::Column::DisabledAt.is_null()).all(tx).await?;
     let may = |row: &person::Model| row.role.parse().is_ok_and(|role: Role| role >= Role::Agent);
+    let mut told = all_told(tx).await?;
     let mut people = HashMap::new();
     for row in rows.into_iter().filter(may) {
-        if let Some(chosen) = preference::Entity::find_by_id(row.id).one(tx).await? {
-            let told: Told = serde_json::from_str(&chosen.told).unwrap_or_default();
-            let linked = told.telegram.map(|number| (Scheme::Telegram.as_str(), number));
-            people.extend(linked.map(|key| (key, row.id)));
-        }
+        let number = told.remove(&row.id).and_then(|told| told.telegram);
+        people.extend(number.map(|number| ((Scheme::Telegram.as_str(), number), row.id)));
         people.insert((Scheme::Email.as_str(), row.email), row.id);
     }
     Ok(people)
@@ -117,11 +114,7 @@ async fn survivor(tx: &DatabaseTransaction, number: u64) -> Result<Option<Uuid>,
         return Ok(None);
     };
     let by_number = ticket::Entity::find().filter(ticket::Column::Number.eq(number));
-    let mut row = by_number.one(tx).await?;
-    for _ in 0..MERGES_MAX {
-        let Some(into) = row.as_ref().and_then(|row| row.merged_into) else { break };
-        row = ticket::Entity::find_by_id(into).one(tx).await?;
-    }
+    let row = surviving(tx, by_number.one(tx).await?).await?;
     Ok(row.filter(|row| row.deleted_at.is_none()).map(|row| row.id))
 }
 

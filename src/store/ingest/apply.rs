@@ -10,6 +10,7 @@ use super::super::entity::{agent_answer, identity, message, participant, seen, t
 use super::super::event::NewEvent;
 use super::super::millis;
 use super::super::original::Sealed;
+use super::super::ticket::MERGES_MAX;
 use super::acknowledge::Ack;
 use super::facts::{Facts, Kept};
 use super::judged::Heard;
@@ -365,7 +366,7 @@ impl Work {
     /// The ticket that a ticket was merged into, or itself. `None`: it is gone.
     fn survivor(&self, ticket: Option<Uuid>) -> Option<Uuid> {
         let mut kept = self.facts.tickets.get(&ticket?)?;
-        for _ in 0..16 {
+        for _ in 0..MERGES_MAX {
             match kept.row.merged_into {
                 Some(survivor) => kept = self.facts.tickets.get(&survivor)?,
                 None => break,

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::super::entity::{contact, identity};
 use super::super::millis;
+use super::super::ticket::MERGES_MAX;
 use super::PreparedMessage;
 use super::apply::Work;
 use super::facts::{AddressKey, Kept, address_key};
@@ -94,7 +95,7 @@ impl Work {
     }
 
     pub(super) fn survivor_of_contact(&self, mut id: Uuid) -> Uuid {
-        for _ in 0..16 {
+        for _ in 0..MERGES_MAX {
             match self.facts.contacts.get(&id).and_then(|kept| kept.row.merged_into) {
                 Some(survivor) => id = survivor,
                 None => break,

@@ -15,7 +15,7 @@ use super::super::entity::{
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::idempotency::{Answer, Once};
 use super::super::message::{MessageView, message_view};
-use super::super::ticket::{TicketView, view};
+use super::super::ticket::{TicketView, surviving, view};
 use super::super::{Store, StoreError, millis, moment, search};
 use super::{NewDelivery, NewMessage, Routing, StoredOutbound, delivery_row, message_row};
 use crate::desk::ReplyPart;
@@ -138,15 +138,9 @@ impl Store {
     /// What is needed to plan a reply to a ticket.
     pub async fn reply_facts(&self, id: TicketId) -> Result<ReplyFacts, StoreError> {
         let db = self.reader();
-        let mut row = ticket::Entity::find_by_id(id.uuid()).one(db).await?;
-        for _ in 0..16 {
-            match row.as_ref().and_then(|row| row.merged_into) {
-                Some(survivor) => row = ticket::Entity::find_by_id(survivor).one(db).await?,
-                None => break,
-            }
-        }
-        let row =
-            row.filter(|row| row.deleted_at.is_none()).ok_or(StoreError::NotFound("ticket"))?;
+        let row = ticket::Entity::find_by_id(id.uuid()).one(db).await?;
+        let row = surviving(db, row).await?.filter(|row| row.deleted_at.is_none());
+        let row = row.ok_or(StoreError::NotFound("ticket"))?;
         let last = message::Entity::find()
             .filter(message::Column::Ticket.eq(row.id))
             .filter(message::Column::Direction.eq("in"))

@@ -22,6 +22,9 @@ use super::entity::{mention, message, team_member, ticket, ticket_tag};
 use super::{Store, StoreError, due, millis, moment, search, survey};
 use crate::model::{Priority, TicketId, TicketStatus};
 
+/// So many merges are followed: one into the next.
+pub(super) const MERGES_MAX: usize = 16;
+
 pub use change::TicketPatch;
 pub(super) use change::{apply, erase, person_of, tag};
 pub use combine::Combined;
@@ -296,6 +299,18 @@ impl Store {
     pub async fn ticket_id(&self, name: TicketName) -> Result<TicketId, StoreError> {
         Ok(find(self.reader(), name).await?.id.into())
     }
+}
+
+/// The ticket that a ticket was merged into, wherever that led in the end; itself, if it was not.
+pub(super) async fn surviving<C: ConnectionTrait>(
+    db: &C,
+    mut row: Option<ticket::Model>,
+) -> Result<Option<ticket::Model>, StoreError> {
+    for _ in 0..MERGES_MAX {
+        let Some(into) = row.as_ref().and_then(|row| row.merged_into) else { break };
+        row = ticket::Entity::find_by_id(into).one(db).await?;
+    }
+    Ok(row)
 }
 
 /// A ticket that is not deleted.

@@ -32,7 +32,6 @@ const AUTOREPLY: &[&str] = &[
     "x-autoreply-domain",
     "x-mail-autoreply",
     "x-auto-response",
-    "x-apple-action",
 ];
 
 /// Local parts that no human reads.
@@ -213,7 +212,9 @@ fn is_autoreply(
         || headers.keyword("x-qq-mime").is_some_and(|value| value.contains("autoreply"))
         || (titled && headers.has("in-reply-to"))
         || matches!(precedence, "bulk" | "junk");
-    marked || (away && another_sign)
+    // Rules of iCloud that hand a mail on bear the same header.
+    let on_holiday = headers.keyword("x-apple-action").is_some_and(|action| action == "vacation");
+    marked || on_holiday || (away && another_sign)
 }
 
 fn is_list(headers: &Headers<'_>, precedence: &str) -> bool {
@@ -332,6 +333,7 @@ mod tests {
             ("X: y", "Out of office wallet?"),
             ("X: y", "Automatic reply: how do I set one?"),
             ("In-Reply-To: <1@example.com>", "Re: Automatic reply: Wallet"),
+            ("X-Apple-Action: FORWARD", "Wallet"),
         ] {
             let machine = read(fields, "jane@customer.com", subject);
             assert_eq!(machine, Machine::default(), "{subject}");
@@ -347,7 +349,7 @@ mod tests {
             ("Auto-Submitted: auto-generated", "Abwesenheitsnotiz"),
             ("Auto-Submitted: auto-generated", "Jane Doe is out of the office"),
             ("Auto-Submitted: auto-replied", "anything"),
-            ("X-Apple-Action: VACATION", "Auto reply: Wallet"),
+            ("X-Apple-Action: VACATION", "Wallet"),
             ("In-Reply-To: <1@example.com>", "Automatic reply: Wallet"),
             ("Precedence: bulk", "[Automatyczna odpowiedź] Wallet"),
         ] {

@@ -49,18 +49,13 @@ static ATTRIBUTION: LazyLock<RegexSet> = LazyLock::new(|| {
 });
 
 /// Without a colon it takes a time and an address.
-static BARE_ATTRIBUTION: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)^on\b.{5,}\d:\d\d\b.*<[^<>@]+@[^<>@]+> wrote$"));
+static BARE_ATTRIBUTION: LazyLock<RegexSet> =
+    LazyLock::new(|| set(&[r"(?i)^on\b.{5,}\d:\d\d\b.*<[^<>@]+@[^<>@]+> wrote$"]));
 
 /// Does «On … wrote:» stand here?
 pub(super) fn attribution(line: &str) -> bool {
-    line.len() <= 400
-        && line.contains(|c: char| c.is_numeric())
-        && if line.ends_with([':', '：']) {
-            ATTRIBUTION.is_match(line)
-        } else {
-            BARE_ATTRIBUTION.is_match(line)
-        }
+    let of_program = if line.ends_with([':', '：']) { &*ATTRIBUTION } else { &*BARE_ATTRIBUTION };
+    line.len() <= 400 && line.contains(|c: char| c.is_numeric()) && of_program.is_match(line)
 }
 
 /// The first line of an attribution that is broken behind the day: «On Nov 21, 2026,».
