@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
-use super::api::disposition;
+use super::api::{POLICY, disposition};
 use super::{Problem, State};
 use crate::channel::shared::public_file;
 
@@ -32,11 +32,7 @@ async fn give(
         (header::CONTENT_TYPE, HeaderValue::from_str(&file.mime).unwrap_or(any)),
         (header::CONTENT_DISPOSITION, disposition("attachment", &file.name)),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
-        ),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     ];
     Ok((headers, file.bytes).into_response())
 }

@@ -112,14 +112,17 @@ fn raw(path: &str, request: &Request<Bytes>) -> Raw {
         hash.update(part);
     }
     let hash = hash.finalize();
-    let facts = [(PATH, path), (QUERY, query)];
-    let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
     Raw {
         dedupe: DedupeKey(format!("h:{}", hex(hash.get(..16).unwrap_or(&hash)))),
         body: request.body().clone(),
-        transport: facts
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect::<Transport>(),
+        transport: transport(path, query),
         received_at: None,
     }
+}
+
+/// The facts that tell where the service asked.
+pub(super) fn transport(path: &str, query: &str) -> Transport {
+    let facts = [(PATH, path), (QUERY, query)];
+    let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    facts.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

@@ -209,7 +209,7 @@ fn rung(plan: &Plan, step: &Step, heard: &Heard, now: Timestamp) -> Vec<Verb> {
 /// Are they called again?
 fn waits(plan: &Plan, step: &Step, now: Timestamp) -> bool {
     let waited = step.since.map_or(i64::MAX, |since| now.timestamp().saturating_sub(since));
-    // The first of these was the last of the others.
+    // A round is one document for the question, and one for each call to agents.
     let documents = usize::from(step.turn) + 2;
     let rounds = WAIT_DOCUMENTS_MAX / documents;
     waited < i64::from(plan.wait_seconds_max) && usize::from(step.rounds) < rounds

@@ -13,13 +13,14 @@ use chrono::{DateTime, SecondsFormat, TimeDelta};
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::door::{PATH, QUERY};
+use super::door::transport;
 use super::plan::Plan;
 use crate::channel::shared::http::for_pull;
 use crate::channel::shared::look;
 use crate::channel::shared::twilio::rest::Account;
+use crate::channel::shared::twilio::since::Since;
 use crate::channel::{Pull, PullError, PullSession};
-use crate::model::{Batch, Cursor, DedupeKey, Raw, Timestamp, Transport};
+use crate::model::{Batch, Cursor, DedupeKey, Raw, Timestamp};
 
 /// How far each question reaches back behind the last.
 const OVERLAP: TimeDelta = TimeDelta::minutes(15);
@@ -46,19 +47,12 @@ pub(super) struct Poll {
 #[async_trait]
 impl Pull for Poll {
     async fn connect(&self, cursor: Option<Cursor>) -> Result<Box<dyn PullSession>, PullError> {
-        let since = cursor.and_then(|cursor| cursor.as_str().parse().ok());
-        let (since, began) = match since.and_then(|seconds| DateTime::from_timestamp(seconds, 0)) {
-            Some(since) => (since, since - LONGEST),
-            None => {
-                let now = self.now().await?;
-                (now, now)
-            }
-        };
+        // Who called before the channel was there is not called back.
+        let since = Since::resume(&self.account, LIST, cursor.as_ref(), LONGEST).await?;
         Ok(Box::new(Session {
             account: self.account.clone(),
             plan: self.plan.clone(),
             every: self.every,
-            began,
             since,
             turn: 0,
             pause: false,
@@ -67,22 +61,12 @@ impl Pull for Poll {
     }
 }
 
-impl Poll {
-    /// What time it is, by the service's clock.
-    async fn now(&self) -> Result<Timestamp, PullError> {
-        let page = self.account.list(LIST, &[("PageSize", "1")]).await.map_err(for_pull)?;
-        page.at.ok_or_else(|| retry("the service did not say what time it is"))
-    }
-}
-
 struct Session {
     account: Arc<Account>,
     plan: Arc<Plan>,
     every: Duration,
-    /// Who called before the channel was there is not called back.
-    began: Timestamp,
-    /// When we last had everything, by the service's clock.
-    since: Timestamp,
+    /// When we last had everything, and from when on calls are ours.
+    since: Since,
     turn: u32,
     /// Wait before the next question: nothing is left over.
     pause: bool,
@@ -98,21 +82,22 @@ impl PullSession for Session {
         }
         let far = self.turn.is_multiple_of(LONGEST_EVERY);
         let back = if far { LONGEST } else { OVERLAP };
-        let (calls, now) = self.list(self.since - back).await?;
-        let mut batch = Batch::default();
+        let (calls, now) = self.list(self.since.had - back).await?;
+        let (mut batch, told) = (Batch::default(), self.told.len());
         for call in calls.iter().take(CALLS_MAX) {
             self.tell(call, &mut batch).await?;
         }
         if calls.len() > CALLS_MAX {
-            // The same question again: what was told is left out of it.
-            self.pause = false;
+            // The same question again: what was told is left out of it. Where that is nothing, all of them wait for
+            // a recording to get ready.
+            self.pause = self.told.len() == told;
             return Ok(batch);
         }
         self.turn = self.turn.wrapping_add(1);
-        if now >= self.since {
-            self.since = now;
+        if now >= self.since.had {
+            self.since.had = now;
             self.told.retain(|_, ended| *ended > now - LONGEST - LONGEST);
-            batch.cursor = Some(Cursor(now.timestamp().to_string()));
+            batch.cursor = Some(self.since.cursor());
         }
         Ok(batch)
     }
@@ -136,8 +121,8 @@ impl Session {
         let (mut found, mut at) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
             let this = page.map_err(for_pull)?;
-            at = at.or(this.at);
-            let now = at.ok_or_else(|| retry("the service did not say what time it is"))?;
+            let now = at.map_or_else(|| this.time(), Ok)?;
+            at = Some(now);
             found.extend(this.items.into_iter().filter_map(|item| self.over(item, now)));
             let Some(next) = this.next else {
                 // Oldest first.
@@ -160,7 +145,7 @@ impl Session {
             .iter()
             .find_map(|at| DateTime::parse_from_rfc2822(of(at)?).ok())?;
         let (sid, ended) = (of("/sid")?.to_owned(), ended.to_utc());
-        let new = ended >= self.began && !self.told.contains_key(&sid);
+        let new = ended >= self.since.began && !self.told.contains_key(&sid);
         (is_over && ours && new && ended + SETTLED <= now).then_some(Over {
             sid,
             status,
@@ -194,7 +179,7 @@ impl Session {
             if status != Some("completed") {
                 continue;
             }
-            let kind = if of("/source") == Some("DialVerb") { "k=talk" } else { "k=voicemail" };
+            let kind = if of("/source") == Some("RecordVerb") { "k=voicemail" } else { "k=talk" };
             let seconds = look::word(&recording, "/duration").unwrap_or_default();
             let mut told = about.to_vec();
             told.extend([
@@ -221,22 +206,10 @@ impl Session {
     }
 }
 
-fn retry(cause: &'static str) -> PullError {
-    PullError::Retry { cause: cause.into(), after: None }
-}
-
 /// As the service would have told it.
 fn raw(key: String, (path, query): (&str, &str), fields: &[(&str, &str)]) -> Raw {
     let said = fields.iter().filter(|(_, value)| !value.is_empty());
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(said).finish();
-    let facts = [(PATH, path), (QUERY, query)];
-    let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
-    Raw {
-        dedupe: DedupeKey(key),
-        body: body.into(),
-        transport: facts
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect::<Transport>(),
-        received_at: None,
-    }
+    let transport = transport(path, query);
+    Raw { dedupe: DedupeKey(key), body: body.into(), transport, received_at: None }
 }

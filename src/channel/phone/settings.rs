@@ -103,7 +103,8 @@ struct GivenLanguage {
     speech: Option<String>,
     /// Who speaks it: `Polly.Zhiyu-Neural`.
     voice: Option<String>,
-    /// What who waits for an agent hears: the address of a recording (MP3 or WAV). Without it: nothing.
+    /// What who waits for an agent hears, with `wait_seconds_max`: the address of a recording (MP3 or WAV). Without
+    /// it: nothing.
     music: Option<String>,
     /// What is said, where it is not what we say in English and Chinese: `greeting`, `closed` …
     texts: Option<BTreeMap<String, String>>,
@@ -182,8 +183,6 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
     let access = access.check(name, site)?;
     let bad = |path: &str, problem: &str| BadChannel::at(name, path, problem);
     let agents = agents(name, given.agents.unwrap_or_default())?;
-    let languages = languages(name, given.languages)?;
-    let topics = topics(name, given.topics.unwrap_or_default(), &languages)?;
     let hours = given.hours.map(|hours| {
         Calendar::read(&hours).map_err(|faults| {
             let (key, problem) = faults.into_iter().next().unwrap_or_default();
@@ -197,6 +196,8 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
     };
     let ring_seconds = seconds("ring_seconds", given.ring_seconds, RING_SECONDS, (5, 120))?;
     let wait_seconds_max = seconds("wait_seconds_max", given.wait_seconds_max, 0, (0, 1_800))?;
+    let languages = languages(name, given.languages, wait_seconds_max)?;
+    let topics = topics(name, given.topics.unwrap_or_default(), &languages)?;
     let poll_seconds = seconds("poll_seconds", given.poll_seconds, POLL_SECONDS, (0, 3_600))?;
     let spoken = given.voicemail_seconds_max;
     let seconds_max = seconds("voicemail_seconds_max", spoken, VOICEMAIL_SECONDS, (5, 3_600))?;
@@ -278,6 +279,7 @@ fn key(name: &ChannelName, path: &str, text: &str) -> Result<char, BadChannel> {
 fn languages(
     name: &ChannelName,
     given: Option<Vec<GivenLanguage>>,
+    wait_seconds_max: u16,
 ) -> Result<Vec<Language>, BadChannel> {
     let english = || {
         vec![GivenLanguage {
@@ -313,6 +315,10 @@ fn languages(
         let web = |music: &String| music.starts_with("https://") && Url::parse(music).is_ok();
         if given.music.as_ref().is_some_and(|music| !web(music)) {
             return Err(BadChannel::at(name, &path("music"), "expected an address: https://…"));
+        }
+        if given.music.is_some() && wait_seconds_max == 0 {
+            let problem = "nobody waits who could hear it: see `wait_seconds_max`";
+            return Err(BadChannel::at(name, &path("music"), problem));
         }
         read.push(Language { tag, key, voice, words, music: given.music });
     }
@@ -369,4 +375,38 @@ fn read_topic(
         priority: given.priority,
         tags: given.tags.unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::shared::twilio::settings::trial;
+
+    /// At which key, and why, this is refused.
+    fn refused(more: &str) -> Option<(String, String)> {
+        let table = trial::table(&format!("number = '+15005550006'\n{more}"));
+        let read = read(&"hotline".parse().unwrap(), table, &trial::site());
+        let BadChannel::Setting { path, problem, .. } = read.err()? else { panic!("no setting") };
+        Some((path, problem))
+    }
+
+    #[test]
+    fn music_is_a_secure_address_and_for_who_waits() {
+        let of = |wait: u16, music: &str| {
+            let languages = format!(
+                "[[languages]]\nlanguage = 'en'\n[[languages]]\nlanguage = 'zh'\nmusic = '{music}'"
+            );
+            refused(&format!("wait_seconds_max = {wait}\n{languages}"))
+        };
+        assert_eq!(of(60, "https://desk.test/wait.mp3"), None);
+        let (path, problem) = of(0, "https://desk.test/wait.mp3").unwrap();
+        assert!(problem.contains("wait_seconds_max"), "{problem}");
+        assert_eq!(path, "languages[1].music");
+        for bad in ["http://desk.test/wait.mp3", "ftp://desk.test/wait.mp3", "https://", "wait.mp3"]
+        {
+            let (path, problem) = of(60, bad).unwrap();
+            assert!(problem.contains("https"), "{bad}: {problem}");
+            assert_eq!(path, "languages[1].music");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta};
 use url::Url;
 use uuid::Uuid;
 
+use super::http::below;
 use super::sign::Signer;
 use crate::channel::Site;
 use crate::model::{DeliveryId, Timestamp};
@@ -44,9 +45,8 @@ impl PublicFiles {
         let ends = (now + LIFE).timestamp();
         let payload = format!("{}.{}.{ends}", shown.delivery.uuid().simple(), shown.at);
         let token = format!("{payload}.{}", self.signer.mark(PURPOSE, &payload));
-        let mut url = Url::parse(&self.public_url).ok()?;
-        url.path_segments_mut().ok()?.pop_if_empty().extend(["files", &token, name]);
-        Some(url)
+        let base = Url::parse(&self.public_url).ok()?;
+        Some(below(&base, &["files", &token, name]))
     }
 }
 

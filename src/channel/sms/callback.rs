@@ -8,11 +8,17 @@ pub(super) const WORDS: &[&str] =
 /// No such word is longer, in characters.
 pub(super) const WORD_CHARS_MAX: usize = 40;
 
+/// A word without what people end a call with: `Call me!`
+pub(super) fn bare(word: &str) -> &str {
+    let around = |c: char| c.is_whitespace() || matches!(c, '.' | '!' | '。' | '！');
+    word.trim_start().trim_end_matches(around)
+}
+
 /// The wish of a message, if it is one; `own` is the number that it came from, where that can be called.
 pub(super) fn wish(words: &[String], said: &str, own: Option<&str>) -> Option<CallWish> {
-    let said = said.trim().trim_end_matches(['.', '!', '。', '！']).to_uppercase();
+    let said = bare(said).to_uppercase();
     let phone = words.iter().find_map(|word| {
-        let rest = said.strip_prefix(&word.to_uppercase())?.trim();
+        let rest = said.strip_prefix(&bare(word).to_uppercase())?.trim();
         // «CALL 5» is something else.
         if rest.is_empty() { own.map(str::to_owned) } else { phone_number(rest) }
     });
@@ -40,5 +46,9 @@ mod tests {
             assert_eq!(of(said, own), None, "{said}");
         }
         assert_eq!(wish(&[], "CALL", own), None, "switched off");
+        let own_word = ["Ring me!".to_owned()];
+        for said in ["ring me", "Ring me!", "RING ME !", "ring me。"] {
+            assert!(wish(&own_word, said, own).is_some(), "{said}");
+        }
     }
 }

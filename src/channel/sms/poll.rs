@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, SecondsFormat, TimeDelta};
+use chrono::{SecondsFormat, TimeDelta};
 use serde_json::Value;
 
 use super::hook::message_key;
@@ -18,6 +18,7 @@ use super::told;
 use crate::channel::shared::http::for_pull;
 use crate::channel::shared::look;
 use crate::channel::shared::twilio::rest::Account;
+use crate::channel::shared::twilio::since::Since;
 use crate::channel::{DeliverError, Pull, PullError, PullSession};
 use crate::model::{Batch, Cursor, DedupeKey, Raw, Timestamp, Transport};
 
@@ -48,13 +49,8 @@ pub(super) struct Poll {
 #[async_trait]
 impl Pull for Poll {
     async fn connect(&self, cursor: Option<Cursor>) -> Result<Box<dyn PullSession>, PullError> {
-        let since = cursor.and_then(|cursor| cursor.as_str().parse().ok());
-        let since = since.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-        let since = match since {
-            Some(since) => since,
-            // What came before the channel was there is left where it is.
-            None => self.now().await?,
-        };
+        // What came before the channel was there is left where it is.
+        let since = Since::resume(&self.account, LIST, cursor.as_ref(), OVERLAP).await?;
         Ok(Box::new(Session {
             account: self.account.clone(),
             own: self.own.clone(),
@@ -65,17 +61,6 @@ impl Pull for Poll {
             pause: false,
             handed: HashMap::new(),
         }))
-    }
-}
-
-impl Poll {
-    /// What time it is, by Twilio's clock.
-    async fn now(&self) -> Result<Timestamp, PullError> {
-        let page = self.account.list(LIST, &[("PageSize", "1")]).await.map_err(for_pull)?;
-        page.at.ok_or_else(|| {
-            let cause = "Twilio did not say what time it is";
-            PullError::Retry { cause: cause.into(), after: None }
-        })
     }
 }
 
@@ -93,8 +78,8 @@ struct Session {
     own: Own,
     every: Duration,
     news_every: u32,
-    /// When we last had everything, by Twilio's clock.
-    since: Timestamp,
+    /// When we last had everything, and from when on messages are ours.
+    since: Since,
     turn: u32,
     /// Wait before the next question: nothing is left over.
     pause: bool,
@@ -118,11 +103,11 @@ impl PullSession for Session {
         if std::mem::replace(&mut self.pause, true) {
             tokio::time::sleep(self.every).await;
         }
-        let since = self.since;
+        let Since { had: since, began } = self.since;
         let news = self.turn.is_multiple_of(self.news_every);
         self.turn = self.turn.wrapping_add(1);
         let mut batch = Batch::default();
-        let found = self.list(Side::To, since - OVERLAP).await?;
+        let found = self.list(Side::To, began.max(since - OVERLAP)).await?;
         let mut next = found.at;
         if found.more {
             // All that is left out is newer than this.
@@ -136,10 +121,10 @@ impl PullSession for Session {
             self.take(found, Side::From, &mut batch).await?;
         }
         if let Some(next) = next.filter(|next| *next >= since) {
-            self.since = next;
+            self.since.had = next;
             let kept = next - NEWS_BACK - OVERLAP;
             self.handed.retain(|_, at| *at > kept);
-            batch.cursor = Some(Cursor(next.timestamp().to_string()));
+            batch.cursor = Some(self.since.cursor());
         }
         Ok(batch)
     }
@@ -179,7 +164,7 @@ impl Session {
         for item in found.items {
             let Some(dedupe) = self.key(side, &item) else { continue };
             let files = if side == Side::To { self.files(&item).await? } else { Vec::new() };
-            self.handed.insert(dedupe.0.clone(), happened(&item).unwrap_or(self.since));
+            self.handed.insert(dedupe.0.clone(), happened(&item).unwrap_or(self.since.had));
             let body = told::kept(&item, &files).into();
             let received_at = None;
             batch.raws.push(Raw { dedupe, body, transport: Transport::new(), received_at });

@@ -199,23 +199,29 @@ impl Sender {
     }
 
     /// Are these the files of that message? Without words nothing else tells one from another that went just before.
+    ///
+    /// Twilio fetches files when the message's turn comes, which may be hours later. Until it has them, and as long as
+    /// they cannot be looked at, the message may be ours: then nothing is sent again.
     async fn holds(&self, message: &Value, letter: &Letter<'_>) -> Result<bool, DeliverError> {
         let Some(sid) = look::text(message, "/sid") else { return Ok(false) };
         let path = format!("Messages/{sid}/Media.json");
         let theirs = self.account.list((&path, "media_list"), &[]).await?.items;
+        let retry = |cause, after| DeliverError::Retry { cause, after };
+        let waits = look::text(message, "/status").is_some_and(has_not_left);
+        if waits && theirs.len() < letter.files.len() {
+            return Err(retry("Twilio has not fetched its files yet".into(), None));
+        }
         if theirs.len() != letter.files.len() {
             return Ok(false);
         }
         for file in &theirs {
-            let path = look::text(file, "/uri").unwrap_or_default();
-            let path = path.strip_suffix(".json").unwrap_or(path);
-            let bytes = match self.account.file(path).await {
-                Ok(bytes) => bytes,
-                Err(DownloadError::Never(_)) => return Ok(false),
-                Err(DownloadError::Retry { cause, after }) => {
-                    return Err(DeliverError::Retry { cause, after });
-                }
-            };
+            let path = told::file_path(file);
+            let path =
+                path.ok_or_else(|| retry("Twilio does not say where a file is".into(), None))?;
+            let bytes = self.account.file(path).await.map_err(|error| match error {
+                DownloadError::Never(cause) => retry(cause, None),
+                DownloadError::Retry { cause, after } => retry(cause, after),
+            })?;
             if !letter.files.iter().any(|ours| ours.bytes == bytes) {
                 return Ok(false);
             }
@@ -248,6 +254,11 @@ fn variables(template: &Template) -> Map<String, Value> {
 /// Nobody got it, and nobody will.
 fn has_failed(status: &str) -> bool {
     matches!(status, "failed" | "undelivered" | "canceled")
+}
+
+/// Its turn has not come.
+fn has_not_left(status: &str) -> bool {
+    matches!(status, "accepted" | "scheduled" | "queued" | "sending")
 }
 
 /// What a message at Twilio says about the delivery that it is.

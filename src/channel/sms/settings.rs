@@ -42,7 +42,8 @@ struct Given {
     /// May files go out? Twilio fetches them from `http.public_url`, so it has to reach us. On WhatsApp they may, if
     /// it does; as MMS only if this says so: most numbers outside of the USA and Canada send none.
     files: Option<bool>,
-    /// Does each part of a text that is too long for one message say which one it is, `(1/3)`? Default: no.
+    /// Does each part of a text that is too long for one message say which one it is, `(1/3)`? Default: no. Not on
+    /// WhatsApp.
     numbered: Option<bool>,
     /// Who writes one of these, alone or before a number, wants to be called; without it: CALL, CALL ME, CALL BACK,
     /// CALLBACK, 回电, 请回电, 给我回电. Empty: nobody does so by SMS.
@@ -141,6 +142,11 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
     }
     let whatsapp = number.as_deref().is_some_and(|number| number.starts_with(WHATSAPP));
     let own = Own { number, service, whatsapp };
+    let numbered = given.numbered.unwrap_or(false);
+    if numbered && whatsapp {
+        let problem = "only the parts of an SMS are numbered, and this is a number on WhatsApp";
+        return Err(BadChannel::at(name, "numbered", problem));
+    }
     // Twilio refuses every message whose news it is to bring to an address that it cannot reach.
     let reachable = reaches_us(&site.public_url) || !reaches_us(account.api().as_str());
     let webhook = given.webhook.unwrap_or(reachable);
@@ -152,7 +158,9 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
         .call_words
         .unwrap_or_else(|| callback::WORDS.iter().map(|word| (*word).to_owned()).collect());
     let fits = |word: &String| {
-        word.trim() == word && (1..=callback::WORD_CHARS_MAX).contains(&word.chars().count())
+        let chars = word.chars().count();
+        let named = !callback::bare(word).is_empty() && chars <= callback::WORD_CHARS_MAX;
+        word.trim() == word && named
     };
     if !call_words.iter().all(fits) {
         let problem = "expected words of 1 to 40 characters, with no space around them";
@@ -166,7 +174,7 @@ pub(super) fn read(name: &ChannelName, table: Table, site: &Site) -> Result<Sett
         own,
         webhook,
         files,
-        numbered: given.numbered.unwrap_or(false),
+        numbered,
         call_words,
         poll_seconds,
         rate_per_minute: given.rate_per_minute,
@@ -201,6 +209,30 @@ fn own_number(name: &ChannelName, given: &str) -> Result<String, BadChannel> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::shared::twilio::settings::trial;
+
+    /// At which key, and why, this is refused.
+    fn refused(more: &str) -> Option<(String, String)> {
+        let read = read(&"sms".parse().unwrap(), trial::table(more), &trial::site());
+        let BadChannel::Setting { path, problem, .. } = read.err()? else { panic!("no setting") };
+        Some((path, problem))
+    }
+
+    #[test]
+    fn what_would_do_nothing_is_refused() {
+        let (sms, whatsapp) = ("number = '+15005550006'", "number = 'whatsapp:+15005550006'");
+        for good in ["", "numbered = true", "call_words = []", "call_words = ['Ring me!', '回电']"]
+        {
+            assert_eq!(refused(&format!("{sms}\n{good}")), None, "{good}");
+        }
+        assert_eq!(refused(&format!("{whatsapp}\nnumbered = false")), None);
+        let (path, problem) = refused(&format!("{whatsapp}\nnumbered = true")).unwrap();
+        assert!(path == "numbered" && problem.contains("WhatsApp"), "{path}: {problem}");
+        for bad in ["''", "'!'", "' call'", &format!("'{}'", "x".repeat(41))] {
+            let (path, problem) = refused(&format!("{sms}\ncall_words = [{bad}]")).unwrap();
+            assert!(path == "call_words" && problem.contains("40"), "{bad}: {path}: {problem}");
+        }
+    }
 
     #[test]
     fn a_number_is_written_in_one_way() {

@@ -51,8 +51,7 @@ pub(super) fn read(raw: &Raw) -> Result<(Form, Option<Timestamp>), Unreadable> {
         fields.extend(word(pointer).map(|value| ((*name).to_owned(), value)));
     }
     for (at, file) in look::list(&told, "/media").take(FILES_MAX).enumerate() {
-        let Some(path) = look::text(file, "/uri") else { continue };
-        let path = path.strip_suffix(".json").unwrap_or(path);
+        let Some(path) = file_path(file) else { continue };
         let kind = look::text(file, "/content_type").unwrap_or_default();
         fields.insert(format!("MediaUrl{at}"), path.to_owned());
         fields.insert(format!("MediaContentType{at}"), kind.to_owned());
@@ -60,6 +59,12 @@ pub(super) fn read(raw: &Raw) -> Result<(Form, Option<Timestamp>), Unreadable> {
     let form = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let at = ["/date_sent", "/date_created"];
     Ok((form, at.iter().find_map(|at| moment(message, at))))
+}
+
+/// Where the file itself is of which this tells.
+pub(super) fn file_path(file: &Value) -> Option<&str> {
+    let path = look::text(file, "/uri")?;
+    Some(path.strip_suffix(".json").unwrap_or(path))
 }
 
 /// A moment as the interface writes it.

@@ -83,9 +83,7 @@ impl Store {
     /// The same with its attachments, ready to be sent.
     pub async fn complete(&self, due: Due) -> Result<Delivery, StoreError> {
         let mut delivery = due.delivery;
-        for id in due.attachments {
-            delivery.outbound.media.extend(self.outbound_media(id).await?);
-        }
+        delivery.outbound.media = self.outbound_files(due.attachments).await?;
         Ok(delivery)
     }
 
@@ -103,10 +101,8 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         // Of what was erased nothing can be read.
         let stored: Option<StoredOutbound> = serde_json::from_str(&row.outbound).ok();
-        match stored.and_then(|stored| stored.attachments.get(at).copied()) {
-            Some(file) => self.outbound_media(file).await,
-            None => Ok(None),
-        }
+        let Some(stored) = stored else { return Ok(None) };
+        Ok(self.outbound_files(stored.attachments).await?.into_iter().nth(at))
     }
 
     /// When the next delivery of the channel is due, if one waits.
@@ -120,6 +116,15 @@ impl Store {
             .one(self.reader())
             .await?;
         Ok(next.flatten().map(moment))
+    }
+
+    /// Those of a delivery that are still there: by their places in this list they are known outside.
+    async fn outbound_files(&self, ids: Vec<Uuid>) -> Result<Vec<OutboundMedia>, StoreError> {
+        let mut files = Vec::with_capacity(ids.len());
+        for id in ids {
+            files.extend(self.outbound_media(id).await?);
+        }
+        Ok(files)
     }
 
     async fn outbound_media(&self, id: Uuid) -> Result<Option<OutboundMedia>, StoreError> {

@@ -38,7 +38,8 @@ const SHOWN: &[&str] = &[
 ];
 
 const PDF: &str = "application/pdf";
-const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+/// What a file may do in a browser: nothing.
+pub(in super::super) const POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 /// What the readers of browsers need; the console shows it in a frame.
 const PDF_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'";

@@ -38,7 +38,7 @@ use axum::{Router, middleware};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{State, error};
-pub(super) use files::disposition;
+pub(super) use files::{POLICY, disposition};
 
 /// Where the API is.
 const PREFIX: &str = "/api/v1";

@@ -23,6 +23,7 @@ on_both! {
     the_same_wish_at_once_is_one_reply
     attachments_go_with_the_first_part_and_once
     a_file_can_be_fetched_while_its_delivery_is_on_its_way
+    files_that_are_left_are_sent_and_fetched_by_the_same_places
     humans_go_before_machines
     giving_up_counts_from_the_first_attempt
     a_stale_reply_is_refused
@@ -367,6 +368,33 @@ async fn a_file_can_be_fetched_while_its_delivery_is_on_its_way(kit: Kit) {
     let by = By { actor: agent(), version: None, once: None, now: later(2) };
     kit.store.erase_contact(contact.into(), by).await.unwrap();
     assert!(fetched(id, 0).await.is_none(), "what was erased is nowhere");
+}
+
+async fn files_that_are_left_are_sent_and_fetched_by_the_same_places(kit: Kit) {
+    let anna = ticket(&kit, ANNA, "1").await;
+    let mut plan = kit.plan(anna, "with files").await;
+    for name in ["one.pdf", "two.pdf", "three.pdf"] {
+        let new = NewUpload {
+            name: name.to_owned(),
+            media_type: "application/pdf".to_owned(),
+            bytes: Bytes::from_static(name.as_bytes()),
+        };
+        let Answer::Fresh(upload) = kit.store.keep_upload(new, None, start()).await.unwrap() else {
+            panic!("no upload")
+        };
+        plan.uploads.push(upload.id);
+    }
+    kit.store.queue_reply(plan, start()).await.unwrap();
+    assert_eq!(kit.execute("DELETE FROM attachment WHERE name = 'one.pdf'").await, 1);
+    let found = due(&kit, 0).await.remove(0);
+    let id = id_of(&found);
+    let sent = kit.store.complete(found).await.unwrap().outbound.media;
+    assert_eq!(sent.iter().map(|file| &file.name).collect::<Vec<_>>(), ["two.pdf", "three.pdf"]);
+    for (at, file) in sent.iter().enumerate() {
+        let fetched = kit.store.file_under_way(id, at).await.unwrap().unwrap();
+        assert_eq!((&fetched.name, &fetched.bytes), (&file.name, &file.bytes));
+    }
+    assert!(kit.store.file_under_way(id, 2).await.unwrap().is_none());
 }
 
 async fn humans_go_before_machines(kit: Kit) {

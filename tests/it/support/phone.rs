@@ -71,6 +71,8 @@ pub struct State {
     pub came: Vec<Came>,
     /// How often it was asked for them.
     pub lists: usize,
+    /// So many of them stand on a page; `None`: few.
+    pub page_calls: Option<usize>,
     /// Requests that came without our credentials.
     pub strangers: usize,
     next: VecDeque<Act>,
@@ -190,8 +192,8 @@ fn answer(state: &mut State, asked: &Asked) -> Does {
     }
 }
 
-/// The service never gives more on a page, here.
-const PAGE_MAX: usize = 3;
+/// The service never gives more on a page, if nothing else is said.
+const PAGE_CALLS: usize = 3;
 
 /// Newest first, in pages.
 fn calls(state: &State, query: &BTreeMap<String, String>) -> Does {
@@ -215,8 +217,9 @@ fn calls(state: &State, query: &BTreeMap<String, String>) -> Does {
             "price": null, "answered_by": null, "forwarded_from": null,
         })
     };
-    let items: Vec<Value> = found.iter().skip(page * PAGE_MAX).take(PAGE_MAX).map(told).collect();
-    let next = (found.len() > (page + 1) * PAGE_MAX).then(|| {
+    let size = state.page_calls.unwrap_or(PAGE_CALLS);
+    let items: Vec<Value> = found.iter().skip(page * size).take(size).map(told).collect();
+    let next = (found.len() > (page + 1) * size).then(|| {
         let number = (page + 1).to_string();
         let mut pairs = query.clone();
         pairs.insert("Page".to_owned(), number);

@@ -19,7 +19,7 @@ use crate::channel::shared::http::{
     Answer, Call, Credentials, Http, HttpError, after, delivered, downloaded, harmless,
 };
 use crate::channel::shared::look;
-use crate::channel::{DeliverError, DownloadError};
+use crate::channel::{DeliverError, DownloadError, PullError};
 use crate::model::{Cause, Reach, Timestamp};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -48,6 +48,16 @@ pub struct Page {
     pub next: Option<Url>,
     /// When Twilio answered, by its own clock.
     pub at: Option<Timestamp>,
+}
+
+impl Page {
+    /// The same, where nothing can go on without it.
+    pub fn time(&self) -> Result<Timestamp, PullError> {
+        self.at.ok_or_else(|| {
+            let cause = "Twilio did not say what time it is";
+            PullError::Retry { cause: cause.into(), after: None }
+        })
+    }
 }
 
 impl Account {

@@ -90,3 +90,44 @@ pub fn name_of(
     let expected = format!("expected {letters} and 32 digits, as Twilio's console shows it");
     Err(BadChannel::at(channel, path, expected))
 }
+
+/// What settings are tried with.
+#[cfg(test)]
+pub(crate) mod trial {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+
+    use crate::channel::shared::sign::Signer;
+    use crate::channel::{Site, Table, Vault};
+    use crate::model::{Cause, Secret};
+
+    struct NoVault;
+
+    #[async_trait]
+    impl Vault for NoVault {
+        async fn get(&self, _: &str) -> Result<Option<Secret>, Cause> {
+            Ok(None)
+        }
+
+        async fn put(&self, _: &str, _: Secret) -> Result<(), Cause> {
+            Ok(())
+        }
+    }
+
+    /// An installation.
+    pub(crate) fn site() -> Site {
+        let (public_url, signer) = ("https://desk.test".to_owned(), Signer::new(vec![[7; 32]]));
+        Site { public_url, signer, vault: Arc::new(NoVault) }
+    }
+
+    /// The table of a channel: an account, and `more`.
+    pub(crate) fn table(more: &str) -> Table {
+        let sid = format!("AC{:032}", 1);
+        let token = "0123456789abcdef0123456789abcdef";
+        let text = format!("account_sid = '{sid}'\nauth_token = '{token}'\n{more}\n");
+        let file = config::File::from_str(&text, config::FileFormat::Toml);
+        let table = config::Config::builder().add_source(file).build().unwrap();
+        table.try_deserialize().unwrap()
+    }
+}

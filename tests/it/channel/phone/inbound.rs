@@ -1,6 +1,7 @@
 //! Calls that come in: whatever happens in them, each is one message of one ticket.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rand::Rng as _;
 use rand::seq::SliceRandom as _;
@@ -9,10 +10,10 @@ use tributary::store::{CallbackFilter, MessageView, TicketName, TicketView};
 
 use super::{BASE, HOOK, call, channel, says, start, tell};
 use crate::support::phone::{
-    ACCOUNT, ANN, Caller, Doing, Exchange, MENU_KEYS, TOKEN, fields, parse, request,
+    ACCOUNT, ANN, Caller, Doing, Exchange, MENU_KEYS, TOKEN, Told, fields, parse, request,
 };
-use crate::support::rig::{PATIENCE, Rig};
-use crate::support::wait_until;
+use crate::support::rig::{PATIENCE, Rig, pass};
+use crate::support::{open_folder, wait_until};
 
 use Doing::{Agents, HangUp, Nothing, Press, Speak};
 
@@ -78,7 +79,7 @@ async fn m17_m18_a_call_becomes_one_message_with_its_voicemail() {
     assert_eq!(written.id, message.id);
     // Not there at first; asked for again, kept, and then taken away.
     let sound = async || {
-        crate::support::rig::pass(std::time::Duration::from_secs(20));
+        pass(Duration::from_secs(20));
         !exchange.state().deleted.is_empty()
     };
     wait_until("the recording to be kept and deleted", PATIENCE, sound).await;
@@ -88,6 +89,52 @@ async fn m17_m18_a_call_becomes_one_message_with_its_voicemail() {
     assert_eq!(exchange.state().deleted, ["REaa1"]);
     assert_eq!(exchange.state().strangers, 0);
     rig.engine.stop().await;
+}
+
+/// Nothing is deleted at the service, unless the settings want it; and what we keep of a voice is sealed.
+#[tokio::test]
+async fn a_recording_stays_at_the_service_unless_it_is_to_go_and_is_kept_sealed() {
+    let exchange = Exchange::start();
+    let other =
+        exchange.settings("delete_recordings = true").replace("+15005550006", "+15005550007");
+    let folder = open_folder("rig");
+    let url = format!("sqlite://{}", folder.path().join("tributary.db").display());
+    let channels = [("hotline", exchange.settings("")), ("second", other)];
+    let channels = channels.each_ref().map(|(name, toml)| (*name, toml.as_str()));
+    let rig = Rig::start_at(url, &channels).await;
+    exchange.record("REf1", 0, "canary of a voice that stays");
+    exchange.record("REf2", 0, "canary of a voice that goes");
+    let acts = |name| [Agents("busy", false), Agents("busy", false), Press("1"), Speak(12, name)];
+    let stored = async |count| {
+        let messages = rig.messages().await;
+        let files = messages.iter().flat_map(|message| &message.attachments);
+        files.filter(|file| file.state == "stored").count() == count
+    };
+    call(&rig, ("CA01", ANN), &acts("REf1")).await;
+    wait_until("the first recording", PATIENCE, async || stored(1).await).await;
+    let second = "second".parse().unwrap();
+    let mut caller = Caller::new(BASE, "/hooks/second", ("CA02", ANN), &acts("REf2"));
+    let tell = async |(path, form): &Told| {
+        let answer = rig.engine.take_hook(&second, request(BASE, path, form)).await;
+        String::from_utf8(answer.body().to_vec()).ok()
+    };
+    caller.walk(async |told| tell(told).await).await;
+    for told in &caller.news {
+        tell(told).await.unwrap();
+    }
+    wait_until("the second recording to be kept and deleted", PATIENCE, async || {
+        pass(Duration::from_secs(20));
+        !exchange.state().deleted.is_empty()
+    })
+    .await;
+    assert!(stored(2).await);
+    assert_eq!(exchange.state().deleted, ["REf2"]);
+    assert!(exchange.state().recordings.contains_key("REf1"));
+    rig.engine.stop().await;
+    rig.store.close().await.unwrap();
+    let file = std::fs::read(folder.path().join("tributary.db")).unwrap();
+    let holds = |text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(holds("voicemail.mp3") && !holds("canary of a voice"), "it lies there in clear");
 }
 
 /// Hanging up at any point, news in any order, twice or not at all: each call is one message, each caller one ticket.

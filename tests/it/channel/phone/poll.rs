@@ -1,12 +1,14 @@
 //! What the exchange could not tell us is asked for: each call is there once, by whatever way it came.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{BASE, HOOK, call, says, start, tell};
+use tributary::store::MessageFilter;
+
+use super::{BASE, HOOK, MENU, call, says, start, tell};
 use crate::support::phone::{ANN, Caller, Doing, Exchange};
 use crate::support::rig::{PATIENCE, Rig, pass};
-use crate::support::wait_until;
+use crate::support::{open_folder, wait_until};
 
 use Doing::{Press, Speak};
 
@@ -83,7 +85,65 @@ async fn the_end_of_a_call_and_a_recording_that_were_never_told_are_found() {
     rig.wait_messages(2).await;
     exchange.state().came[1].recordings[0].1 = "completed";
     says(&rig, "The talk was recorded, 12 s.").await;
-    assert_eq!(rig.messages().await.len(), 2);
+    // What somebody recorded by hand at the exchange is no message that was left.
+    exchange.record("REc3", 0, "two voices");
+    let by_hand = [("REc3", "completed", "StartCallRecordingAPI")];
+    exchange.came(("CA03", "+4915112340003"), "completed", &by_hand);
+    pass(Duration::from_secs(200));
+    let recorded = async || {
+        let messages = rig.messages().await;
+        messages.iter().filter(|one| one.text.contains("The talk was recorded, 12 s.")).count() == 2
+    };
+    wait_until("the other talk", PATIENCE, recorded).await;
+    assert_eq!(rig.messages().await.len(), 3);
+    rig.engine.stop().await;
+}
+
+/// Who called before the channel was there is not called back, also when it is started again.
+#[tokio::test]
+async fn calls_from_before_the_channel_are_left_alone_after_a_restart_too() {
+    let exchange = Exchange::start();
+    exchange.came(("CA00", "+4915112340000"), "completed", &[]);
+    exchange.state().came[0].began -= chrono::Duration::hours(1);
+    let folder = open_folder("rig");
+    let url = format!("sqlite://{}", folder.path().join("tributary.db").display());
+    let settings = exchange.settings(&format!("poll_seconds = 1\n{MENU}"));
+    for round in 1..=2 {
+        let rig = Rig::start_at(url.clone(), &[("hotline", &settings)]).await;
+        asked_again(&exchange).await;
+        exchange.came((&format!("CA0{round}"), ANN), "completed", &[]);
+        pass(Duration::from_secs(200));
+        rig.wait_messages(round).await;
+        asked_again(&exchange).await;
+        for message in rig.wait_messages(round).await {
+            assert!(message.text.contains(ANN), "{}", message.text);
+        }
+        rig.engine.stop().await;
+        rig.store.close().await.unwrap();
+    }
+}
+
+/// More calls than are told at once, none of whose recordings is ready: the same ones are asked for again and again,
+/// with a pause between; in the end the last of them is found.
+#[tokio::test]
+async fn calls_whose_recordings_are_not_ready_are_asked_for_with_pauses() {
+    let (rig, exchange) = start("poll_seconds = 2").await;
+    asked(&exchange).await;
+    exchange.state().page_calls = Some(1_000);
+    for number in 0..201 {
+        let (sid, from) = (format!("CA{number:03}"), format!("+4915112340{number:03}"));
+        exchange.came((&sid, &from), "completed", &[("REd1", "processing", "RecordVerb")]);
+    }
+    pass(Duration::from_secs(200));
+    let told = rig.wait_messages(200).await;
+    let (began, before) = (Instant::now(), exchange.state().lists);
+    wait_until("questions", PATIENCE, async || exchange.state().lists > before + 2).await;
+    assert!(began.elapsed() > Duration::from_secs(3), "{:?}", began.elapsed());
+    exchange.state().came.iter_mut().for_each(|call| call.recordings.clear());
+    let after = told.last().unwrap().seq;
+    let filter = MessageFilter { after, limit: 10, ..MessageFilter::default() };
+    let last = async || !rig.store.messages(&filter).await.unwrap().is_empty();
+    wait_until("the last call", PATIENCE, last).await;
     rig.engine.stop().await;
 }
 

@@ -7,7 +7,7 @@ use tributary::model::{DeliveryStatus, Role};
 use tributary::store::{Answer, NewUpload, OutboxFilter, OutboxRow};
 use uuid::Uuid;
 
-use super::{ANN, channel};
+use super::{ANN, channel, passing};
 use crate::support::app::App;
 use crate::support::daemon::client;
 use crate::support::receiver::Does;
@@ -188,6 +188,31 @@ async fn sms_by_whatsapp_each_file_goes_once_though_the_answer_got_lost() {
     let mut sids: Vec<_> = sent.into_iter().map(|one| one.sid).collect();
     sids.sort();
     assert_eq!(names, sids, "each found its own");
+    app.engine.stop().await;
+}
+
+/// Twilio fetches a file when the message's turn comes: until then nobody can tell whether it is ours, and it is not
+/// sent again.
+#[tokio::test]
+async fn sms_a_file_that_is_fetched_late_goes_once_though_the_answer_got_lost() {
+    let (app, service, ticket) = start(WHATSAPP, "").await;
+    service.state().busy = true;
+    let mut once = Some(Does::Close);
+    service.on_send(move |_| once.take().map_or(Act::Take, Act::TakeThen));
+    answer(&app, ticket, "", &[("a.jpg", "image/jpeg", "one")]).await;
+    passing("several looks at it", async || {
+        let state = service.state();
+        state.asked.iter().filter(|asked| asked.contains("/Media.json")).count() > 3
+    })
+    .await;
+    let row = all_are(&app, DeliveryStatus::Queued).await.remove(0);
+    assert_eq!(service.sent().len(), 1);
+    assert!(row.error.unwrap().contains("not fetched its files"));
+    service.state().busy = false;
+    passing("it to be found", async || outbox(&app).await[0].status == DeliveryStatus::Sent).await;
+    let [sent] = service.sent().try_into().unwrap();
+    assert_eq!(outbox(&app).await[0].external_id.as_ref(), Some(&sent.sid));
+    assert_eq!(sent.files[0].2, "one");
     app.engine.stop().await;
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tributary::store::{CallbackFilter, MessageFilter, TicketName};
 
-use super::{ANN, BOB, start, status_of, take, written};
+use super::{ANN, BOB, asked, start, status_of, take, written};
 use crate::support::receiver::Does;
-use crate::support::rig::{PATIENCE, Rig};
+use crate::support::rig::{PATIENCE, Rig, pass};
 use crate::support::twilio::{NUMBER, PUBLIC_URL, TOKEN, Twilio, push_to, signed};
-use crate::support::wait_until;
+use crate::support::{open_folder, wait_until};
 
 /// So many questions were asked since.
 async fn wait_polls(service: &Twilio, count: usize) {
@@ -128,6 +128,25 @@ async fn sms_what_a_failed_push_lost_is_asked_for() {
     rig.engine.stop().await;
 }
 
+/// Whatever was written before the channel was there stays at Twilio, also when it is started again.
+#[tokio::test]
+async fn sms_what_came_before_the_channel_is_left_at_twilio() {
+    let service = Twilio::start();
+    service.write(ANN, NUMBER, "of yesterday");
+    pass(Duration::from_secs(2));
+    let (folder, settings) = (open_folder("rig"), service.settings(NUMBER));
+    let url = format!("sqlite://{}", folder.path().join("tributary.db").display());
+    for round in 0..2 {
+        let rig = Rig::start_at(url.clone(), &[("sms", &settings)]).await;
+        wait_polls(&service, 3).await;
+        service.write(BOB, NUMBER, &format!("new {round}"));
+        let messages = rig.wait_messages(round + 1).await;
+        assert!(messages.iter().all(|one| one.text.starts_with("new")), "{messages:#?}");
+        rig.engine.stop().await;
+        rig.store.close().await.unwrap();
+    }
+}
+
 /// A file is shown to whoever has the token, and lies where nobody may see it.
 #[tokio::test]
 async fn sms_files_are_fetched_by_both_ways_and_the_token_stays_at_home() {
@@ -195,6 +214,7 @@ async fn w23_w25_two_numbers_of_ours_do_not_answer_for_each_other() {
     let channels = [("sms", service.settings(NUMBER)), ("second", service.settings(OTHER))];
     let channels = channels.each_ref().map(|(name, toml)| (*name, toml.as_str()));
     let rig = Rig::start(&channels).await;
+    asked(&service, OTHER).await;
     let (first, _) = written(&rig, &service, ANN, "to the first").await;
     service.write(ANN, OTHER, "to the second");
     let second = rig.wait_messages(2).await.pop().unwrap();

@@ -6,13 +6,16 @@ mod killed;
 mod ledger;
 mod outbound;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use tributary::model::ChannelName;
 use uuid::Uuid;
 
-use crate::support::rig::Rig;
+use crate::support::rig::{PATIENCE, Rig, pass};
 use crate::support::twilio::{Message, NUMBER, Twilio};
+use crate::support::wait_until;
 
 /// A customer.
 const ANN: &str = "+15005550010";
@@ -23,7 +26,27 @@ const BOB: &str = "+15005550011";
 async fn start() -> (Rig, Twilio) {
     let service = Twilio::start();
     let rig = Rig::start(&[("sms", &service.settings(NUMBER))]).await;
+    asked(&service, NUMBER).await;
     (rig, service)
+}
+
+/// The first question of all says from when on messages are ours; a messaging service asks for all numbers: «».
+async fn asked(service: &Twilio, number: &str) {
+    let digits = number.trim_start_matches('+');
+    let there = async || {
+        let state = service.state();
+        state.asked.iter().any(|asked| asked.contains("DateSent") && asked.contains(digits))
+    };
+    wait_until("a question", PATIENCE, there).await;
+}
+
+/// Lets the clock pass until this holds: pauses before another try are long.
+async fn passing(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    wait_until(what, Duration::from_secs(60), async || {
+        pass(Duration::from_secs(10));
+        holds().await
+    })
+    .await;
 }
 
 fn channel() -> ChannelName {

@@ -8,7 +8,7 @@ use tributary::model::{
     Actor, ActorKind, Address, DeliveryStatus, Party, Priority, Scheme, Template, TicketId,
 };
 
-use super::{ANN, BOB, start, status_of, take, written};
+use super::{ANN, BOB, asked, passing, start, status_of, take, written};
 use crate::support::receiver::Does;
 use crate::support::rig::{PATIENCE, Rig, pass, reply_request};
 use crate::support::twilio::{Act, NUMBER, Twilio, refusal};
@@ -19,15 +19,6 @@ async fn becomes(rig: &Rig, state: DeliveryStatus) -> String {
     let newest = async || rig.outbox().await.into_iter().max_by_key(|row| row.id).unwrap();
     wait_until(state.as_str(), PATIENCE, async || newest().await.status == state).await;
     newest().await.error.unwrap_or_default()
-}
-
-/// Lets the clock pass until this holds: pauses before another try are long.
-async fn passing(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    wait_until(what, Duration::from_secs(60), async || {
-        pass(Duration::from_secs(10));
-        holds().await
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -279,6 +270,7 @@ async fn sms_a_messaging_service_sends_and_receives() {
     let number = format!("number = \"{NUMBER}\"");
     let settings = settings.replace(&number, &format!("messaging_service_sid = \"{SERVICE}\""));
     let rig = Rig::start(&[("sms", &settings)]).await;
+    asked(&service, "").await;
     let mut message = service.write(ANN, "+15005550066", "hello");
     message.service = Some(SERVICE.to_owned());
     service.state().messages.last_mut().unwrap().service = Some(SERVICE.to_owned());

@@ -67,8 +67,21 @@ pub struct State {
     pub leaks: usize,
     /// It reaches nobody who is to show it a file.
     pub cut_off: bool,
+    /// No message's turn comes: what is sent waits, and its files are fetched later, once this is over and somebody
+    /// asks for them.
+    pub busy: bool,
     contents: HashMap<String, (String, String)>,
     next: usize,
+}
+
+impl State {
+    /// Puts a file, by type and content, where files lie: its name, type and content.
+    fn hold(&mut self, (kind, content): (String, String)) -> (String, String, String) {
+        self.next += 1;
+        let name = format!("ME{:032x}", self.next);
+        self.contents.insert(name.clone(), (kind.clone(), content.clone()));
+        (name, kind, content)
+    }
 }
 
 /// What becomes of a message that is to be sent.
@@ -147,14 +160,8 @@ impl Twilio {
         let mut state = self.state();
         state.next += 1;
         let sid = format!("{}{:032x}", if files.is_empty() { "SM" } else { "MM" }, state.next);
-        let mut kept = Vec::new();
-        for (kind, content) in files {
-            state.next += 1;
-            let name = format!("ME{:032x}", state.next);
-            let (kind, content) = ((*kind).to_owned(), (*content).to_owned());
-            state.contents.insert(name.clone(), (kind.clone(), content.clone()));
-            kept.push((name, kind, content));
-        }
+        let owned = files.iter().map(|(kind, content)| ((*kind).to_owned(), (*content).to_owned()));
+        let kept = owned.map(|file| state.hold(file)).collect();
         if body.trim().eq_ignore_ascii_case("STOP") {
             state.stopped.insert(from.to_owned());
         }
@@ -326,6 +333,7 @@ fn serve(
             spoiled.unwrap_or_else(|| list(&state.lock().unwrap(), &query))
         }
         ("GET", ["2010-04-01", "Accounts", SID, "Messages", sid, "Media.json"]) => {
+            catch_up(state, sid);
             let state = state.lock().unwrap();
             let found = state.messages.iter().find(|message| message.sid == **sid);
             let Some(message) = found else { return refusal(404, 20_404, "not found") };
@@ -428,21 +436,20 @@ fn create(state: &Mutex<State>, script: &Mutex<Script>, asked: &Asked) -> Does {
 
 /// It goes out, with the files that can be fetched.
 fn keep(state: &Mutex<State>, mut message: Message, urls: &[String], then: Option<Does>) -> Does {
-    let cut_off = state.lock().unwrap().cut_off;
-    let fetched: Vec<_> = urls.iter().map(|url| fetch(url).filter(|_| !cut_off)).collect();
+    let (cut_off, busy) = {
+        let state = state.lock().unwrap();
+        (state.cut_off, state.busy)
+    };
+    let now: &[String] = if busy { &[] } else { urls };
+    let fetched: Vec<_> = now.iter().filter_map(|url| fetch(url).filter(|_| !cut_off)).collect();
     let mut state = state.lock().unwrap();
     state.next += 1;
     let letters = if urls.is_empty() { "SM" } else { "MM" };
     message.sid = format!("{letters}{:032x}", state.next);
     message.made = clock().now();
-    for file in fetched.iter().flatten() {
-        state.next += 1;
-        let name = format!("ME{:032x}", state.next);
-        state.contents.insert(name.clone(), file.clone());
-        message.files.push((name, file.0.clone(), file.1.clone()));
-    }
+    message.files = fetched.into_iter().map(|file| state.hold(file)).collect();
     let told = answer(201, &resource(&message));
-    if message.files.len() < urls.len() {
+    if message.files.len() < now.len() {
         // It was taken; that its files are nowhere is told later.
         let whatsapp = message.to.starts_with("whatsapp:");
         message.status = "failed".to_owned();
@@ -450,6 +457,25 @@ fn keep(state: &Mutex<State>, mut message: Message, urls: &[String], then: Optio
     }
     state.messages.push(message);
     then.unwrap_or(told)
+}
+
+/// The turn of a message has come, unless there is too much to do.
+fn catch_up(state: &Mutex<State>, sid: &str) {
+    let waits = |message: &&mut Message| message.sid == sid && message.files.is_empty();
+    let urls: Vec<String> = {
+        let mut state = state.lock().unwrap();
+        let found = if state.busy { None } else { state.messages.iter_mut().find(waits) };
+        let Some(message) = found else { return };
+        let urls = message.fields.iter().filter(|(name, _)| name == "MediaUrl");
+        urls.map(|(_, url)| url.clone()).collect()
+    };
+    // Whoever is asked for a file may ask us something meanwhile.
+    let fetched: Vec<_> = urls.iter().filter_map(|url| fetch(url)).collect();
+    let mut state = state.lock().unwrap();
+    let files: Vec<_> = fetched.into_iter().map(|file| state.hold(file)).collect();
+    if let Some(message) = state.messages.iter_mut().find(waits) {
+        message.files = files;
+    }
 }
 
 /// The type and the content of a file at this address, as anybody would get them: asked for it first, and then for
