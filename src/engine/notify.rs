@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::supervisor::describe;
 use super::{Engine, ReplyError, ReplyRequest, failpoint};
 use crate::desk::notify::NotifySettings;
 use crate::model::ChannelName;
@@ -46,12 +47,20 @@ impl Engine {
     /// Makes replies and notes of what agents answered by mail. Any node may; each becomes one message.
     pub async fn tend_agent_answers(&self) -> Result<(), StoreError> {
         for answer in self.store.agent_answers().await? {
-            match answer.kind {
-                AnswerKind::Reply => self.send_answer(answer).await?,
+            let ticket = answer.ticket;
+            let done = match answer.kind {
+                AnswerKind::Reply => self.send_answer(answer).await,
                 AnswerKind::Note | AnswerKind::Unproven => {
                     let text = answer.text.clone();
-                    self.store.note_answer(&answer, text, self.clock.now()).await?;
+                    self.store.note_answer(&answer, text, self.clock.now()).await
                 }
+            };
+            // It holds up no other, nor what else is tended: the next turn tries it again.
+            if let Err(error) = done {
+                tracing::warn!(
+                    ticket.id = %ticket, error = describe(&error),
+                    "an answer to a notification waits for the store"
+                );
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::check::Found;
 use super::webhook;
-use crate::channel::{Channel, Table};
+use crate::channel::{self, Channel, Table};
 use crate::desk::notify::{NotifyRule, NotifySettings, TelegramGroup};
 use crate::model::{ChannelName, Occasion, Priority, Scheme};
 
@@ -135,6 +135,18 @@ pub(super) fn settings(
     }
 }
 
+/// What is read here of a Telegram channel's table, which is checked elsewhere.
+#[derive(Deserialize)]
+struct DeskChats {
+    #[serde(default)]
+    desk_chats: Vec<i64>,
+}
+
+/// Does the channel know this group as one in which people who work here talk?
+fn is_of_the_desk(chat: i64, table: &Table) -> bool {
+    channel::read::<DeskChats>(table.clone()).is_ok_and(|known| known.desk_chats.contains(&chat))
+}
+
 /// Names of channels and webhooks that are not there, or cannot do what they are to do.
 pub(super) fn misnamed(
     section: &NotificationSection,
@@ -160,11 +172,22 @@ pub(super) fn misnamed(
             let reason = "nobody can be mailed without notifications.mail".to_owned();
             note(format!("notify[{at}].to"), reason);
         }
-        if let Some(group) =
-            rule.telegram.as_ref().filter(|group| !suits(&group.channel, Scheme::Telegram))
-        {
-            let reason = format!("there is no Telegram channel {} that can send", group.channel);
-            note(format!("notify[{at}].telegram.channel"), reason);
+        for (place, name) in rule.channels.iter().flatten().enumerate() {
+            if !channels.keys().chain(webhooks).any(|known| known.as_str() == name) {
+                let reason = format!("there is no channel `{name}`");
+                note(format!("notify[{at}].channels[{place}]"), reason);
+            }
+        }
+        if let Some(TelegramGroup { channel, chat, .. }) = &rule.telegram {
+            if !suits(channel, Scheme::Telegram) {
+                let reason = format!("there is no Telegram channel {channel} that can send");
+                note(format!("notify[{at}].telegram.channel"), reason);
+            } else if !channels.get(channel).is_some_and(|table| is_of_the_desk(*chat, table)) {
+                let reason = format!(
+                    "name it in channels.{channel}.desk_chats too: else what you write there is a customer's"
+                );
+                note(format!("notify[{at}].telegram.chat"), reason);
+            }
         }
         let lane = rule.webhook.as_deref().map(webhook::lane);
         if lane.is_some_and(|lane| lane.map_or(true, |lane| !webhooks.contains(&lane))) {

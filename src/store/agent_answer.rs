@@ -7,9 +7,9 @@ use sea_orm::{
 use std::collections::HashMap;
 use uuid::Uuid;
 
-use super::entity::{agent_answer, person};
+use super::entity::{agent_answer, message, person, ticket};
 use super::idempotency::By;
-use super::ticket::{NewNote, write_note};
+use super::ticket::{NewNote, surviving, write_note};
 use super::{Store, StoreError};
 use crate::model::{Actor, ActorKind, Flag, MessageId, TicketId, Timestamp};
 
@@ -115,7 +115,14 @@ impl Store {
                 if agent_answer::Entity::delete_by_id(id).exec(tx).await?.rows_affected == 0 {
                     return Ok(());
                 }
-                let note = NewNote { ticket: answer.ticket, text, html: None, uploads: Vec::new() };
+                // It is a reply already: whoever queued it was killed before it stopped waiting.
+                if message::Entity::find_by_id(id).one(tx).await?.is_some() {
+                    return Ok(());
+                }
+                // It may have been merged into another one meanwhile.
+                let row = ticket::Entity::find_by_id(answer.ticket.uuid()).one(tx).await?;
+                let Some(row) = surviving(tx, row).await? else { return Ok(()) };
+                let note = NewNote { ticket: row.id.into(), text, html: None, uploads: Vec::new() };
                 let by = By { actor: answer.actor, version: None, once: None, now };
                 let flags: &[Flag] = match answer.kind {
                     AnswerKind::Unproven => &[Flag::SpoofSuspect],

@@ -32,7 +32,7 @@ use crate::model::{
 const CURSOR: &str = "notify:";
 /// Events that are looked at in one transaction.
 const EVENTS_MAX: u64 = 200;
-/// A ticket's trail begins with its opening and the message that opened it.
+/// A ticket's trail begins with its opening and the message that opened it. `console/notify.js` knows it too.
 const OPENING: i64 = 2;
 /// Lines that go out together at most.
 const LINES_MAX: u64 = 100;
@@ -332,7 +332,8 @@ async fn told(
             let letter = Letter { subject: None, text, number };
             rows.extend(desk.row(&group.channel, to, one.event.seq, None, letter));
         }
-        if let Some(lane) = rule.webhook.as_ref().filter(|lane| desk.runs(lane)) {
+        // Its lane may not run yet: the row waits for it.
+        if let Some(lane) = &rule.webhook {
             rows.push(webhook_row(0, lane, one.event, data, desk.now));
         }
     }
@@ -414,7 +415,8 @@ async fn together(
         .exec(tx)
         .await?;
     let letter = Letter { subject: Some(subject), text, number: 0 };
-    Ok(desk.row(mail, address(Scheme::Email, to), last.event, last.person, letter))
+    // Below zero: it is about none alone, so it outlives each of the tickets; and no two are the same.
+    Ok(desk.row(mail, address(Scheme::Email, to), -last.event, last.person, letter))
 }
 
 /// What is written to one of ours.
@@ -477,7 +479,12 @@ pub(super) async fn forget(tx: &DatabaseTransaction, ticket: Uuid) -> Result<(),
         .from(event::Entity)
         .and_where(event::Column::Ticket.eq(ticket))
         .to_owned();
-    // What is posted to webhooks holds no words; those rows belong to no conversation.
+    digest::Entity::delete_many()
+        .filter(digest::Column::Event.in_subquery(events.clone()))
+        .exec(tx)
+        .await?;
+    // What is posted to webhooks holds no words; those rows belong to no conversation. Nor does a mail that
+    // tells of several, and its number is no event's.
     let told =
         delivery::Column::Event.in_subquery(events).and(delivery::Column::Ticket.ne(Uuid::nil()));
     let under_way = delivery::Column::State.eq("sending");

@@ -8,7 +8,7 @@ mod sign_on;
 mod team;
 mod totp;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
@@ -191,18 +191,29 @@ impl Store {
         .await
     }
 
-    /// Gives somebody another role, at once in all their sessions. One admin has to stay.
-    pub async fn change_role(
+    /// Gives somebody another role, at once in all their sessions, and puts them into these teams and out of
+    /// all others; both or neither, and what is `None` stays. One admin has to stay.
+    pub async fn change_person(
         &self,
         who: UserId,
-        role: Role,
+        (role, queues): (Option<Role>, Option<BTreeSet<String>>),
         by: &Actor,
         now: Timestamp,
     ) -> Result<Person, StoreError> {
         let (id, by) = (who.uuid(), by.clone());
         self.write(move |tx| {
-            let by = by.clone();
-            Box::pin(async move { person_view(set_role(tx, id, role, &by, now).await?) })
+            let (queues, by) = (queues.clone(), by.clone());
+            Box::pin(async move {
+                if let Some(role) = role {
+                    set_role(tx, id, role, &by, now).await?;
+                }
+                let row = person::Entity::find_by_id(id).one(tx).await?;
+                let row = row.ok_or(StoreError::NotFound("person"))?;
+                if let Some(queues) = queues {
+                    team::set(tx, id, queues, &by, now).await?;
+                }
+                person_view(row)
+            })
         })
         .await
     }

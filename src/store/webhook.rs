@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
-    sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction,
+    EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Statement, sea_query::OnConflict,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -27,6 +27,8 @@ const WAITING_MAX: u64 = 500;
 const EVENTS_MAX: u64 = 200;
 /// How long a row is kept after it went out or was cancelled.
 const DONE_FOR: chrono::Duration = chrono::Duration::days(7);
+/// The same of a notification of somebody who works here: so long it can be answered (docs/NOTIFICATIONS.md).
+const ANSWERED_FOR: chrono::Duration = chrono::Duration::days(90);
 
 /// The states are written out, so that the index of rows that wait serves it, however many have gone before.
 const WAITING: &str = "SELECT count(*) AS count FROM delivery
@@ -94,14 +96,20 @@ impl Store {
         .await
     }
 
-    /// Forgets rows of events that went out, or were cancelled, a week ago. Returns how many.
+    /// Forgets rows of events that went out, or were cancelled, a week ago; those that people can answer, after
+    /// three months. Returns how many.
     pub async fn forget_old_webhooks(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
+                let done =
+                    |before: chrono::Duration| delivery::Column::UpdatedAt.lt(millis(now - before));
+                let posted = Condition::all()
+                    .add(delivery::Column::Ticket.eq(Uuid::nil()))
+                    .add(done(DONE_FOR));
                 let gone = delivery::Entity::delete_many()
                     .filter(delivery::Column::Event.is_not_null())
                     .filter(delivery::Column::State.is_in(["sent", "cancelled"]))
-                    .filter(delivery::Column::UpdatedAt.lt(millis(now - DONE_FOR)))
+                    .filter(Condition::any().add(posted).add(done(ANSWERED_FOR)))
                     .exec(tx)
                     .await?;
                 Ok(gone.rows_affected)

@@ -111,9 +111,7 @@ impl Failures {
         count.failures = count.failures.saturating_add(1);
         count.failures > FAILURES_MAX
     }
-}
 
-impl Failures {
     /// May one more go into the audit trail? Then: how many did not since the last one.
     pub(super) fn may_note(&self, address: IpAddr, now: Timestamp) -> Option<u32> {
         let mut trail = self.trail.lock().unwrap_or_else(PoisonError::into_inner);

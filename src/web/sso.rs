@@ -32,8 +32,8 @@ pub use settings::SsoSettings;
 
 /// A sign-in at the provider may take so long: people look for their second factor.
 const COOKIE_SECONDS: u64 = 15 * 60;
-/// Longest `code`, `state` and other words of a provider's answer that are looked at.
-const ANSWER_CHARS_MAX: usize = 4096;
+/// Longest `code` that is taken back to the provider. All of an answer is one line of a request, which has a limit.
+const CODE_BYTES_MAX: usize = 4096;
 const NAME_CHARS_MAX: usize = 200;
 
 pub(super) fn routes() -> Router<State> {
@@ -280,7 +280,7 @@ async fn admitted(
     let ours = |attempt: &Attempt| attempt.state.as_bytes().ct_eq(given.as_bytes()).into();
     let Some(attempt) = attempt.filter(ours) else { return Ok(Err(Refused::Stale.into())) };
     let code = match (answered.code, answered.error) {
-        (Some(code), None) if code.reveal().len() <= ANSWER_CHARS_MAX => code,
+        (Some(code), None) if code.reveal().len() <= CODE_BYTES_MAX => code,
         (_, Some(error)) => {
             let word = error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(40);
             return Ok(Err(Fault { refused: Refused::Declined, detail: word.collect() }));

@@ -77,13 +77,18 @@ impl Desk {
 
     /// A mail comes in.
     fn ingest(&mut self, from: &str, headers: &str, text: &str) -> String {
+        self.ingest_on("mail", from, headers, text)
+    }
+
+    /// A mail comes in on a channel.
+    fn ingest_on(&mut self, channel: &str, from: &str, headers: &str, text: &str) -> String {
         self.mails += 1;
         let id = format!("<{}@elsewhere.example>", self.mails);
-        self.hand_over(from, &format!("Message-ID: {id}\r\n{headers}"), text);
+        self.hand_over(channel, from, &format!("Message-ID: {id}\r\n{headers}"), text);
         id
     }
 
-    fn hand_over(&self, from: &str, headers: &str, text: &str) {
+    fn hand_over(&self, channel: &str, from: &str, headers: &str, text: &str) {
         let mail = format!(
             "From: <{from}>\r\nTo: support@desk.test\r\nSubject: Lost\r\n{headers}\
              Date: Thu, 26 Nov 2026 08:00:00 +0000\r\nMIME-Version: 1.0\r\n\
@@ -91,7 +96,7 @@ impl Desk {
         );
         let file = self.daemon.folder().join("mail.eml");
         std::fs::write(&file, mail).unwrap();
-        let output = self.daemon.run(&["ingest", "mail", file.to_str().unwrap()]);
+        let output = self.daemon.run(&["ingest", channel, file.to_str().unwrap()]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -153,8 +158,8 @@ async fn an_agent_answers_a_notification_and_the_customer_gets_those_words_once(
     // Twice, as a mail server that lost our answer hands it over.
     let text = format!("We look into it.\r\n{}", quoted(&told));
     let headers = format!("Message-ID: <answer@desk.test>\r\n{}", answers(&told));
-    desk.hand_over(ANNA, &headers, &text);
-    desk.hand_over(ANNA, &headers, &text);
+    desk.hand_over("mail", ANNA, &headers, &text);
+    desk.hand_over("mail", ANNA, &headers, &text);
     let reply = desk.wait_to(JANE, 1).await.remove(0);
     assert!(reply.text.starts_with("We look into it."), "{}", reply.text);
     for word in ["##-", "wrote:", "console", "I AM LOST"] {
@@ -177,10 +182,15 @@ async fn an_agent_answers_a_notification_and_the_customer_gets_those_words_once(
     desk.ingest(ANNA, &format!("{forged}{}", answers(&told)), "Send your phrase to me");
     desk.wait_note("Send your phrase to me").await;
     desk.ingest(ANNA, &format!("Auto-Submitted: auto-replied\r\n{}", answers(&told)), "I am away");
-    desk.ingest(JANE, "", "Another thing");
-    desk.wait_to(ANNA, 2).await;
+    // Jane answers what she got: that is told, with the beginning of her words.
+    let more = format!("Another thing, {}THE END", "and so on, ".repeat(20));
+    desk.ingest(JANE, &answers(&reply), &more);
+    let told = desk.wait_to(ANNA, 2).await.remove(1);
+    assert!(told.text.contains("The customer wrote: #1 Lost"), "{}", told.text);
+    assert!(told.text.contains("Another thing, and so on,"), "{}", told.text);
+    assert!(told.text.contains('…') && !told.text.contains("THE END"), "{}", told.text);
     assert_eq!(desk.to(JANE).len(), 1, "nothing else went out");
-    assert_eq!(desk.api().tickets().await.len(), 2, "and nothing of it is a customer's");
+    assert_eq!(desk.api().tickets().await.len(), 1, "and nothing of it is a customer's");
     assert!(desk.sink.complaints().is_empty(), "{:?}", desk.sink.complaints());
 }
 
@@ -249,6 +259,24 @@ async fn what_cannot_go_out_stays_as_a_note_with_the_reason() {
     assert!(!note["text"].as_str().unwrap().contains("4111"), "{note}");
     desk.ingest(ANNA, &answers(&told), "");
     desk.wait_note("[not sent: it is empty]").await;
+    assert!(desk.to(JANE).is_empty());
+}
+
+#[tokio::test]
+async fn what_the_channel_cannot_send_stays_as_a_note_with_the_reason() {
+    let deaf = "[channels.orders]\nkind = \"email\"\naddress = \"orders@desk.test\"\n\
+                [channels.orders.receive]\nprotocol = \"pipe\"\n";
+    let mut desk = Desk::open(deaf).await;
+    desk.anna_wants(&["new_ticket"]).await;
+    desk.ingest_on("orders", JANE, "", "Are you there?");
+    let told = desk.wait_to(ANNA, 1).await.remove(0);
+    desk.ingest(ANNA, &answers(&told), "We are");
+    let why = "[not sent: the channel orders is not configured, or cannot send]";
+    let note = desk.wait_note(why).await;
+    assert_eq!(
+        (&note["text"], &note["author"]["name"]),
+        (&json!(format!("{why}\n\nWe are")), &json!("Anna"))
+    );
     assert!(desk.to(JANE).is_empty());
 }
 
@@ -343,7 +371,8 @@ async fn agents_answer_in_their_group_on_telegram_and_talk_there_among_themselve
         service.settings()
     );
     let mut desk = Desk::open(&more).await;
-    desk.anna_says(|told| told["telegram"] = json!("77")).await;
+    // However it is typed: who writes is «77» to the service.
+    desk.anna_says(|told| told["telegram"] = json!("+077")).await;
     desk.ingest(JANE, "", "My phrase is gone. I AM LOST");
     wait_until("the group is told", LIMIT, async || !service.texts().is_empty()).await;
     let told = service.sent().remove(0);
@@ -403,6 +432,15 @@ fn a_way_that_is_not_there_is_a_fault() {
         (
             "[[notify]]\non = [\"overdue\"]\ntelegram = { channel = \"mail\", chat = -1 }\n",
             "notify[0].telegram.channel: there is no Telegram channel mail",
+        ),
+        (
+            "[[notify]]\non = [\"overdue\"]\ntelegram = { channel = \"tg\", chat = -5 }\n\
+             [channels.tg]\nkind = \"telegram\"\ntoken = \"77:abc\"\ndesk_chats = [-4]\n",
+            "notify[0].telegram.chat: name it in channels.tg.desk_chats too",
+        ),
+        (
+            "[[notify]]\non = [\"overdue\"]\nto = [\"a@b.c\"]\nchannels = [\"mail\", \"mial\"]\n",
+            "notify[0].channels[1]: there is no channel `mial`",
         ),
     ] {
         let daemon = Daemon::prepare(&configuration(&sink, text));

@@ -233,6 +233,70 @@ fn each_flaw_of_an_article_is_a_fault_with_its_file_and_line() {
     assert!(folder.load("", &[]).unwrap().settings.known.articles().is_empty());
 }
 
+const PIPE: &str = r#"
+[channels.mail]
+kind = "email"
+address = "support@example.com"
+[channels.mail.receive]
+protocol = "pipe"
+"#;
+
+#[test]
+fn signatures_and_retention_are_read_and_each_fault_is_named() {
+    let folder = Folder::new();
+    let text = r#"
+[[signatures]]
+queues = ["chain"]
+texts = { en = "{{agent.name}}", zh = "{{agent.name}} 客服" }
+[[signatures]]
+channels = ["mail"]
+texts.en = "{{ticket.number}}"
+[retention]
+enabled = true
+raws_days = 90
+[[retention.rules]]
+name = "chats"
+after_days = 365
+channels = ["gone"]
+no_tags = ["complaint"]
+"#;
+    let loaded = folder.load(&format!("{text}{PIPE}"), &[]).unwrap();
+    let triage = loaded.build_triage().unwrap();
+    let [first, second] = triage.signatures() else { panic!("{:?}", triage.signatures()) };
+    assert_eq!((&first.channels, first.texts["zh"].as_str()), (&None, "{{agent.name}} 客服"));
+    assert_eq!(second.channels, Some(vec!["mail".to_owned()]));
+    let retention = triage.retention();
+    assert!(retention.enabled && retention.contacts, "the default of what is not given");
+    assert_eq!((&*retention.hold, retention.raws_days), (&["hold".to_owned()][..], 90));
+    let [rule] = &retention.rules[..] else { panic!("{:?}", retention.rules) };
+    assert_eq!((rule.name.as_str(), rule.after_days, rule.tags.len()), ("chats", 365, 0));
+    assert_eq!((rule.channels[0].as_str(), rule.no_tags[0].as_str()), ("gone", "complaint"));
+
+    let faulty = text
+        .replace(r#"channels = ["mail"]"#, r#"channels = ["fax"]"#)
+        .replace("{{ticket.number}}", "{{contact.name}}")
+        .replace("= 90", "= 99999")
+        .replace("= 365", "= 0");
+    let found = folder.faults(&format!("{faulty}{PIPE}"), &[]);
+    let wanted = [
+        "signatures[1].channels[0]: there is no channel `fax`",
+        "signatures[1].texts.en: ",
+        "retention.raws_days: must be from 0 to 36525",
+        "retention.rules[0].after_days: must be from 1 to 36525",
+    ];
+    let all = found.join("\n");
+    for fault in wanted {
+        let line = found.iter().find(|line| line.contains(fault));
+        let line = line.unwrap_or_else(|| panic!("no `{fault}` in:\n{all}"));
+        assert!(line.starts_with("tributary.toml:"), "no place: {line}");
+    }
+    assert_eq!(found.len(), wanted.len(), "more than wanted:\n{all}");
+    let nothing = folder.faults(&format!("[retention]\nenabled = true\n{PIPE}"), &[]);
+    assert!(nothing[0].contains("retention.enabled: it would erase nothing"), "{nothing:?}");
+    let unknown = folder.faults("[retention]\nraw_days = 90\n", &[]);
+    assert!(unknown[0].contains("retention.raw_days: unknown key"), "{unknown:?}");
+}
+
 #[test]
 fn a_broken_line_hides_no_other_fault() {
     let found = Folder::new().faults("[store]\nurl = \n\n[http]\nlisten = 5\n[htp]\n", &[]);

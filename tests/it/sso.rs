@@ -257,8 +257,18 @@ async fn whoever_fails_again_and_again_has_to_wait() {
     let noted = app.store.audit_trail(None, i64::MAX, 200).await.unwrap();
     let noted = noted.iter().filter(|event| event.kind == "person.sign_in_failed").count();
     assert_eq!(noted, 10, "an attacker fills no store");
-    let nobody = browser().get(format!("{}/console/sso/nobody", app.base)).send().await.unwrap();
-    assert_ne!(nobody.status().as_u16(), 303);
+}
+
+#[tokio::test]
+async fn a_provider_that_nobody_named_leads_nowhere() {
+    let (app, provider) = desk(|_| {}).await;
+    for path in ["nobody", "nobody/callback?code=x&state=y"] {
+        let asked = browser().get(format!("{}/console/sso/{path}", app.base)).send().await.unwrap();
+        assert_eq!(asked.status().as_u16(), 404, "{path}");
+        let html = asked.text().await.unwrap();
+        assert!(html.contains("there is no such sign-in service here"), "{html}");
+    }
+    assert_eq!(provider.asked("discovery"), 0);
 }
 
 fn configuration(issuer: &str) -> String {

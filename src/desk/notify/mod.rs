@@ -42,14 +42,11 @@ impl NotifySettings {
         self.mail.is_some() || !self.rules.is_empty()
     }
 
-    /// The channels by which somebody may be told.
+    /// The channels by which somebody may be told. Webhooks are none: what they are told waits for their lanes.
     #[must_use]
     pub fn channels(&self) -> BTreeSet<ChannelName> {
-        let rules = self.rules.iter().flat_map(|rule| {
-            let telegram = rule.telegram.as_ref().map(|group| group.channel.clone());
-            telegram.into_iter().chain(rule.webhook.clone())
-        });
-        self.mail.iter().cloned().chain(rules).collect()
+        let groups = self.rules.iter().filter_map(|rule| rule.telegram.as_ref());
+        self.mail.iter().chain(groups.map(|group| &group.channel)).cloned().collect()
     }
 }
 
@@ -170,6 +167,8 @@ pub struct News {
 }
 
 /// What an event is to people, and whom it names. `None`: nothing that anybody is told of.
+///
+/// The browser decides the same by itself, from the stream that it follows (`console/notify.js`): change both.
 #[must_use]
 pub fn occasion(kind: &str, data: &Value) -> Option<(Occasion, Option<Uuid>)> {
     let id = |pointer: &str| data.pointer(pointer)?.as_str()?.parse::<Uuid>().ok();
@@ -275,7 +274,11 @@ mod tests {
                 Some((Occasion::Mentioned, Some(somebody))),
             ),
             ("person.mentioned", json!({ "id": "x" }), None),
+            ("ticket.due_soon", json!({}), Some((Occasion::DueSoon, None))),
             ("ticket.overdue", json!({}), Some((Occasion::Overdue, None))),
+            ("callback.due", json!({}), Some((Occasion::CallbackDue, None))),
+            ("channel.troubled", json!({}), Some((Occasion::ChannelTroubled, None))),
+            ("channel.recovered", json!({}), None),
             ("delivery.updated", json!({}), None),
         ] {
             assert_eq!(occasion(kind, &data), expected, "{kind} {data}");
@@ -316,7 +319,7 @@ mod tests {
         let rule = NotifyRule {
             on: BTreeSet::from([Occasion::Overdue]),
             queues: vec!["chain".to_owned()],
-            channels: Vec::new(),
+            channels: vec!["mail".to_owned(), "telegram".to_owned()],
             priorities: vec![Priority::Urgent, Priority::High],
             to: Vec::new(),
             telegram: None,
@@ -327,6 +330,14 @@ mod tests {
         assert!(rule.fits(&urgent));
         assert!(!rule.fits(&news(Occasion::Overdue)));
         assert!(!rule.fits(&News { occasion: Occasion::DueSoon, ..urgent.clone() }));
-        assert!(!rule.fits(&News { queue: None, ..urgent }));
+        assert!(!rule.fits(&News { queue: None, ..urgent.clone() }));
+        assert!(!rule.fits(&News { queue: Some("shop".to_owned()), ..urgent.clone() }));
+        assert!(!rule.fits(&News { channel: Some("sms".to_owned()), ..urgent.clone() }));
+        assert!(!rule.fits(&News { channel: None, ..urgent.clone() }));
+        let all = NotifyRule { queues: Vec::new(), channels: Vec::new(), ..rule };
+        assert!(
+            all.fits(&News { queue: None, channel: None, ..urgent }),
+            "no filter holds it back"
+        );
     }
 }

@@ -1,14 +1,15 @@
 //! Sessions of the console, one-time sign-in links, and sign-ins that wait for a code.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::super::entity::{person, session};
-use super::super::{Store, StoreError, event, millis, moment};
+use super::super::event::{self, NewEvent};
+use super::super::{Store, StoreError, millis, moment};
 use super::secret::{hash, random_secret, same, verify_password};
 use super::{NOTE_USE_EVERY, Principal, acted, second, word};
 use crate::model::{Actor, Role, Secret, Timestamp, UserId};
@@ -16,7 +17,7 @@ use crate::model::{Actor, Role, Secret, Timestamp, UserId};
 /// A session ends when it was not used for so long …
 const SESSION_IDLE: chrono::Duration = chrono::Duration::hours(12);
 /// … or is so old.
-pub(super) const SESSION_MAX: chrono::Duration = chrono::Duration::days(7);
+const SESSION_MAX: chrono::Duration = chrono::Duration::days(7);
 /// A code has to follow the password within this time.
 const CODE_WITHIN: chrono::Duration = chrono::Duration::minutes(5);
 /// Characters of a session's hash that name it: enough to tell all apart, and nobody gets in with them.
@@ -175,15 +176,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<Secret, StoreError> {
         let secret = random_secret();
-        let row = row(&secret, "session", person, now + SESSION_MAX, now);
         let actor = second::of(&self.person_row(person).await?);
+        let opened = secret.clone();
         self.write(move |tx| {
-            let (row, actor) = (row.clone().into_active_model(), actor.clone());
+            let (opened, actor) = (opened.clone(), actor.clone());
             Box::pin(async move {
-                let over = session::Column::ExpiresAt.lt(millis(now));
-                session::Entity::delete_many().filter(over).exec(tx).await?;
-                session::Entity::insert(row).exec_without_returning(tx).await?;
-                event::record(tx, vec![acted("person.signed_in", person, &actor)], now).await
+                let signed_in = acted("person.signed_in", person, &actor);
+                open_session(tx, (&opened, person), signed_in, now).await
             })
         })
         .await?;
@@ -350,7 +349,21 @@ impl Store {
     }
 }
 
-pub(super) fn row(
+/// Opens a session for somebody who has shown who they are; those that are over are cleared away.
+pub(super) async fn open_session(
+    tx: &DatabaseTransaction,
+    (secret, person): (&Secret, Uuid),
+    signed_in: NewEvent,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let over = session::Column::ExpiresAt.lt(millis(now));
+    session::Entity::delete_many().filter(over).exec(tx).await?;
+    let row = row(secret, "session", person, now + SESSION_MAX, now);
+    session::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
+    event::record(tx, vec![signed_in], now).await
+}
+
+fn row(
     secret: &Secret,
     kind: &str,
     person: Uuid,

@@ -7,7 +7,7 @@ use sea_orm::{
     ColumnTrait as _, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
 };
 
-use super::super::entity::{person, session, sign_on};
+use super::super::entity::{person, sign_on};
 use super::super::{Store, StoreError, event, millis};
 use super::secret::random_secret;
 use super::{acted, entry, new_person, second, set_role};
@@ -79,13 +79,9 @@ impl Store {
                 } else {
                     row
                 };
-                let opened = entry::row(&secret, "session", row.id, now + entry::SESSION_MAX, now);
-                session::Entity::insert(opened.into_active_model())
-                    .exec_without_returning(tx)
-                    .await?;
-                let mut event = acted("person.signed_in", row.id, &second::of(&row));
-                event.data = serde_json::json!({ "id": row.id, "sso": account.provider });
-                event::record(tx, vec![event], now).await?;
+                let mut signed_in = acted("person.signed_in", row.id, &second::of(&row));
+                signed_in.data = serde_json::json!({ "id": row.id, "sso": account.provider });
+                entry::open_session(tx, (&secret, row.id), signed_in, now).await?;
                 Ok(Ok(secret))
             })
         })

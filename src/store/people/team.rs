@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _,
+    QueryFilter as _, QueryOrder as _,
 };
 use uuid::Uuid;
 
-use super::super::entity::{person, team_member};
+use super::super::entity::team_member;
 use super::super::{Store, StoreError, event};
 use super::acted;
-use crate::model::{Actor, Timestamp, UserId};
+use crate::model::{Actor, Timestamp};
 
 impl Store {
     /// The queues of everybody who works on some.
@@ -22,36 +23,26 @@ impl Store {
         }
         Ok(teams)
     }
+}
 
-    /// Puts somebody into these teams and takes them out of all others.
-    pub async fn set_teams(
-        &self,
-        who: UserId,
-        queues: BTreeSet<String>,
-        by: &Actor,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (id, by) = (who.uuid(), by.clone());
-        self.write(move |tx| {
-            let (queues, by) = (queues.clone(), by.clone());
-            Box::pin(async move {
-                if person::Entity::find_by_id(id).one(tx).await?.is_none() {
-                    return Err(StoreError::NotFound("person"));
-                }
-                let theirs = team_member::Column::Person.eq(id);
-                team_member::Entity::delete_many().filter(theirs).exec(tx).await?;
-                let mut event = acted("person.teams_changed", id, &by);
-                event.data = serde_json::json!({ "id": id, "queues": queues });
-                let rows: Vec<_> = queues
-                    .into_iter()
-                    .map(|queue| team_member::Model { person: id, queue }.into_active_model())
-                    .collect();
-                if !rows.is_empty() {
-                    team_member::Entity::insert_many(rows).exec_without_returning(tx).await?;
-                }
-                event::record(tx, vec![event], now).await
-            })
-        })
-        .await
+/// Puts somebody who is there into these teams and takes them out of all others.
+pub(super) async fn set(
+    tx: &DatabaseTransaction,
+    person: Uuid,
+    queues: BTreeSet<String>,
+    by: &Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let theirs = team_member::Column::Person.eq(person);
+    team_member::Entity::delete_many().filter(theirs).exec(tx).await?;
+    let mut event = acted("person.teams_changed", person, by);
+    event.data = serde_json::json!({ "id": person, "queues": queues });
+    let rows: Vec<_> = queues
+        .into_iter()
+        .map(|queue| team_member::Model { person, queue }.into_active_model())
+        .collect();
+    if !rows.is_empty() {
+        team_member::Entity::insert_many(rows).exec_without_returning(tx).await?;
     }
+    event::record(tx, vec![event], now).await
 }

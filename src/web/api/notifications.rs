@@ -48,7 +48,7 @@ async fn show_told(Get(state): Get<State>, caller: Reader) -> Result<Json<Notifi
 async fn keep_told(
     Get(state): Get<State>,
     caller: Reader,
-    Body { value, .. }: Body<Told>,
+    Body { mut value, .. }: Body<Told>,
 ) -> Result<StatusCode, Problem> {
     let who = person(&caller.0)?;
     if !["en", "zh"].contains(&value.language.as_str()) {
@@ -57,8 +57,10 @@ async fn keep_told(
     if value.queues.len() > QUEUES_MAX {
         return Err(Problem::invalid("queues", format!("queues: {QUEUES_MAX} at most")));
     }
-    if value.telegram.as_ref().is_some_and(|number| number.parse::<u64>().is_err()) {
-        return Err(Problem::invalid("telegram", "telegram: a number, as 123456789"));
+    if let Some(number) = &mut value.telegram {
+        let bad = |_| Problem::invalid("telegram", "telegram: a number, as 123456789");
+        // As the service writes it, whatever stood in front: `+77`, `077`.
+        *number = number.parse::<u64>().map_err(bad)?.to_string();
     }
     for queue in &value.queues {
         line("queues", queue, QUEUE_CHARS_MAX)?;

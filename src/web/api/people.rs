@@ -188,13 +188,7 @@ async fn change_user(
         each.collect::<Result<BTreeSet<String>, Problem>>()
     });
     let queues = queues.transpose()?;
-    if let Some(role) = body.value.role {
-        store.change_role(who, role, by, now).await?;
-    }
-    if let Some(queues) = queues {
-        store.set_teams(who, queues, by, now).await?;
-    }
-    let person = person(&state, &id).await?;
+    let person = store.change_person(who, (body.value.role, queues), by, now).await?;
     Ok(Json(UserView::of(person, &mut store.teams().await?)))
 }
 

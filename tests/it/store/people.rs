@@ -1,5 +1,7 @@
 //! Second factors, sessions, roles, and who did what.
 
+use std::collections::BTreeSet;
+
 use chrono::Duration;
 use tributary::model::{Actor, ActorKind, Role, Secret, Timestamp, UserId};
 use tributary::store::{
@@ -19,6 +21,8 @@ on_both! {
     sessions_are_listed_and_revoked_by_whom_they_belong_to
     the_last_admin_stays_one
     the_last_admin_is_not_let_go_even_by_two_at_once
+    a_role_and_teams_change_together_or_not_at_all
+    signing_in_by_an_account_clears_away_what_is_over
     an_account_is_linked_by_its_address_once_and_known_by_its_subject_afterwards
     an_account_that_may_not_come_in_changes_nothing
     groups_settle_the_role_at_each_sign_in_and_leave_one_admin
@@ -207,13 +211,15 @@ async fn the_last_admin_stays_one(kit: Kit) {
         (person(store, "anna", Role::Admin).await, person(store, "bob", Role::Admin).await);
     let his = session(sign_in(store, "bob", start()).await);
     let system = Actor::system();
-    store.change_role(bob, Role::ReadOnly, &system, later(1)).await.unwrap();
+    let role =
+        async |who, role| store.change_person(who, (Some(role), None), &system, later(1)).await;
+    role(bob, Role::ReadOnly).await.unwrap();
     let known = store.by_session(his.reveal(), later(1)).await.unwrap().unwrap();
     assert_eq!(known.role, Role::ReadOnly, "at once, in a session that is open");
-    let outcome = store.change_role(anna, Role::Agent, &system, later(1)).await;
+    let outcome = role(anna, Role::Agent).await;
     assert!(matches!(outcome, Err(StoreError::Refused(_))));
     store.disable_person("bob@desk.example", &system, later(1)).await.unwrap();
-    let outcome = store.change_role(bob, Role::Admin, &system, later(1)).await;
+    let outcome = role(bob, Role::Admin).await;
     assert!(matches!(outcome, Err(StoreError::NotFound(_))));
 }
 
@@ -228,6 +234,39 @@ async fn the_last_admin_is_not_let_go_even_by_two_at_once(kit: Kit) {
     let refused = [one.err(), other.err()].into_iter().flatten().next();
     assert!(matches!(refused, Some(StoreError::Refused(why)) if why.contains("last admin")));
     assert_eq!(kit.number("SELECT count(*) FROM person WHERE disabled_at IS NULL").await, 1);
+}
+
+async fn a_role_and_teams_change_together_or_not_at_all(kit: Kit) {
+    let (store, system) = (&kit.store, Actor::system());
+    let anna = person(store, "anna", Role::Admin).await;
+    let bob = person(store, "bob", Role::Agent).await;
+    let queues = |named: &str| Some(BTreeSet::from([named.to_owned()]));
+    let change =
+        async |who, role, queues| store.change_person(who, (role, queues), &system, later(1)).await;
+    let changed = change(bob, Some(Role::ReadOnly), queues("chain")).await.unwrap();
+    assert_eq!((changed.id, changed.role), (bob.uuid(), Role::ReadOnly));
+    assert_eq!(store.teams().await.unwrap()[&bob.uuid()], ["chain"]);
+    // What is not named stays.
+    assert_eq!(change(bob, None, queues("shop")).await.unwrap().role, Role::ReadOnly);
+    assert_eq!(change(bob, Some(Role::Agent), None).await.unwrap().role, Role::Agent);
+    assert_eq!(store.teams().await.unwrap()[&bob.uuid()], ["shop"]);
+    let refused = change(anna, Some(Role::Agent), queues("chain")).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "she is the last admin");
+    assert!(!store.teams().await.unwrap().contains_key(&anna.uuid()));
+    for queues in [None, queues("chain")] {
+        let nobody = change(UserId::new(), None, queues).await;
+        assert!(matches!(nobody, Err(StoreError::NotFound("person"))));
+    }
+}
+
+async fn signing_in_by_an_account_clears_away_what_is_over(kit: Kit) {
+    let store = &kit.store;
+    let anna = person(store, "anna", Role::Agent).await;
+    store.sign_in_link(anna, Duration::seconds(1), start()).await.unwrap();
+    store.sign_in_link(anna, Duration::hours(1), start()).await.unwrap();
+    sign_on(store, &account("1", Some("anna@desk.example")), KNOWN).await.unwrap();
+    let left = kit.texts("SELECT kind FROM session ORDER BY kind").await;
+    assert_eq!(left, ["link", "session"]);
 }
 
 fn account(subject: &str, email: Option<&str>) -> Account {
