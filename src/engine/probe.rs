@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::supervisor::chain;
 use crate::channel::{Channel, DeliverError, PullError};
 use crate::model::{Cause, ChannelName, Cursor};
 use crate::store::StoreError;
@@ -75,15 +76,4 @@ async fn send(channel: &Channel) -> Option<Result<(), String>> {
 
 fn needs_you(cause: &Cause) -> String {
     format!("the service wants something else than it was given: {}", chain(cause))
-}
-
-fn chain(cause: &Cause) -> String {
-    let mut text = cause.to_string();
-    let mut source = cause.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

@@ -1,6 +1,9 @@
 //! `/console/`: the pages for agents. Files that are compiled in; all that they show comes through the API,
 //! with the session of whoever looks.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -44,25 +47,40 @@ fn languages() -> Vec<String> {
     known
 }
 
-/// The page itself, which is told the languages.
-fn page(headers: &HeaderMap) -> Response {
-    let Some(found) = Files::get("index.html") else {
-        return Problem::no_such("page").into_response();
-    };
+/// The page itself, which is told the languages, and its hash.
+static PAGE: LazyLock<Option<(String, [u8; 32])>> = LazyLock::new(|| {
+    let found = Files::get("index.html")?;
     let text = String::from_utf8_lossy(&found.data).replace("{languages}", &languages().join(" "));
-    answer(text.into_bytes(), "text/html; charset=utf-8", headers)
+    let hash = Sha256::digest(&text).into();
+    Some((text, hash))
+});
+
+fn page(headers: &HeaderMap) -> Response {
+    match &*PAGE {
+        Some((text, hash)) => {
+            answer(Cow::Borrowed(text.as_bytes()), hash, "text/html; charset=utf-8", headers)
+        }
+        None => Problem::no_such("page").into_response(),
+    }
 }
 
 fn file(name: &str, headers: &HeaderMap) -> Response {
     match Files::get(name) {
-        Some(found) => answer(found.data.into_owned(), found.metadata.mimetype(), headers),
+        Some(found) => {
+            let known = found.metadata;
+            answer(found.data, &known.sha256_hash(), known.mimetype(), headers)
+        }
         None => Problem::no_such("page").into_response(),
     }
 }
 
 /// The bytes, or «you have it already».
-fn answer(bytes: Vec<u8>, media_type: &str, headers: &HeaderMap) -> Response {
-    let hash = Sha256::digest(&bytes);
+fn answer(
+    bytes: Cow<'static, [u8]>,
+    hash: &[u8],
+    media_type: &str,
+    headers: &HeaderMap,
+) -> Response {
     let tag = data_encoding::HEXLOWER.encode(hash.get(..16).unwrap_or_default());
     // Weak: it is the same whether it travels compressed or not.
     let tag = format!("W/\"{tag}\"");
@@ -84,6 +102,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::model::EVENT_KINDS;
 
     /// The keys of a language: what stands before a text, at the beginning of a line or behind a comma.
     fn keys(language: &str) -> BTreeSet<String> {
@@ -120,6 +139,17 @@ mod tests {
             let differ: Vec<_> = english.symmetric_difference(&theirs).collect();
             assert!(differ.is_empty(), "{language}: {differ:?}");
         }
+    }
+
+    /// The console listens for kinds by name: one that it does not name it never hears of.
+    #[test]
+    fn every_kind_of_event_is_listened_for() {
+        let file = Files::get("api.js").unwrap();
+        let text = String::from_utf8(file.data.into_owned()).unwrap();
+        let (_, after) = text.split_once("const KINDS = [").unwrap();
+        let (named, _) = after.split_once(']').unwrap();
+        let named: BTreeSet<&str> = named.split('"').skip(1).step_by(2).collect();
+        assert_eq!(named, EVENT_KINDS.iter().copied().collect());
     }
 
     /// A key that is asked for, in whatever way, has words.

@@ -109,4 +109,5 @@ async fn a_macro_is_done_to_all_tickets_that_are_marked() {
         let reply = sent.iter().find(|message| message["direction"] == "out").unwrap();
         assert_eq!(reply["text"], json!(format!("We are done, {name}.")));
     }
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }

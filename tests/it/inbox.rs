@@ -115,8 +115,7 @@ async fn an_agent_keeps_a_view_sees_what_is_new_and_changes_several_tickets_at_o
     assert_eq!(api.send(patch).await.unwrap().status, 200);
     browser.wait("it is gone", &row.replace("return !!", "return !")).await;
     the_numbers_agree(&browser, &api).await;
-    let complaints = browser.log().await;
-    assert!(complaints.iter().all(|entry| entry["level"] != "SEVERE"), "{complaints:#?}");
+    assert_eq!(browser.complaints().await, Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -130,6 +129,7 @@ async fn beside_an_open_ticket_the_boxes_go_on_from_what_its_list_shows() {
     let both = "const found = new URLSearchParams(location.hash.split('?')[1]); \
         return found.get('tag') === 'fees' && found.get('status') === 'solved'";
     browser.wait("both words", both).await;
+    assert_eq!(browser.complaints().await, Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -148,6 +148,7 @@ async fn lists_are_narrowed_on_a_phone_and_in_chinese() {
     let wide = "return document.documentElement.scrollWidth <= innerWidth";
     assert_eq!(browser.run(wide, json!([])).await, true, "nothing is wider than the screen");
     browser.screenshot("console_narrow_phone_zh").await;
+    assert_eq!(browser.complaints().await, Vec::<Value>::new());
 }
 
 #[tokio::test]

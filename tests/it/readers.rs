@@ -27,9 +27,21 @@ const PAGES: &[(&str, &str)] = &[
     ("#/all", "a.row"),
 ];
 
-async fn judge(screen: Screen, language: &str) {
+/// What its person likes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    Light,
+    Dark,
+}
+
+async fn judge(screen: Screen, language: &str, ground: Ground) {
     let demo = Demo::start();
     let browser = at(&demo, screen, language, "#/inbox").await;
+    if ground == Ground::Dark {
+        browser.like_it_dark().await;
+        let dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
+        browser.wait("the dark", dark).await;
+    }
     browser.wait("the console", "return !!document.querySelector('a.nav')").await;
     for (page, sign) in PAGES {
         browser.run("location.hash = arguments[0]", json!([page])).await;
@@ -50,10 +62,10 @@ async fn judge(screen: Screen, language: &str) {
 
 #[tokio::test]
 async fn every_page_can_be_read_and_used_on_a_desktop() {
-    judge(Screen::Desktop, "en").await;
+    judge(Screen::Desktop, "en", Ground::Light).await;
 }
 
 #[tokio::test]
-async fn every_page_can_be_read_and_used_on_a_phone_in_chinese() {
-    judge(Screen::Phone, "zh").await;
+async fn every_page_can_be_read_and_used_on_a_phone_in_chinese_and_in_the_dark() {
+    judge(Screen::Phone, "zh", Ground::Dark).await;
 }

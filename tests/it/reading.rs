@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::console::{Desk, ingest, mail};
 use crate::support::browser::Screen;
+use crate::support::wait_until;
 
 const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
@@ -84,18 +86,21 @@ fn pdf() -> String {
         .to_owned()
 }
 
+/// Clicks the button at a place that bears these words.
+async fn press(desk: &Desk, place: &str, words: &str) {
+    let script = format!(
+        "return [...document.querySelectorAll('{place} button')].find((one) => one.textContent === '{words}')"
+    );
+    let button = desk.browser.element(words, &script).await;
+    desk.browser.click(&button).await;
+}
+
 #[tokio::test]
 async fn formatted_mail_loads_nothing_until_it_is_asked_and_files_are_seen_and_heard() {
     let (port, looked) = pictures();
     let desk = Desk::open(Screen::Desktop, &[rich(port)]).await;
     desk.browser.run("location.hash = '#/ticket/1'", json!([])).await;
-    let button = |words: &str| {
-        format!(
-            "return [...document.querySelectorAll('.bubble footer button')].find((one) => one.textContent === '{words}')"
-        )
-    };
-    let formatted = desk.browser.element("the switch", &button("Show as formatted mail")).await;
-    desk.browser.click(&formatted).await;
+    press(&desk, ".bubble footer", "Show as formatted mail").await;
     desk.wait(
         "the frame",
         "return document.querySelector('iframe.mail')?.getAttribute('sandbox') === ''",
@@ -117,12 +122,9 @@ async fn formatted_mail_loads_nothing_until_it_is_asked_and_files_are_seen_and_h
     assert!(!html.contains("<script"), "{html}");
     desk.browser.screenshot("console_formatted").await;
     assert_eq!(looked.load(Ordering::SeqCst), 0, "nobody knows that somebody looks");
-    let load = desk.browser.element("the question", &button("Load pictures from the sender")).await;
-    desk.browser.click(&load).await;
-    crate::support::wait_until("it is loaded", std::time::Duration::from_secs(20), async || {
-        looked.load(Ordering::SeqCst) > 0
-    })
-    .await;
+    press(&desk, ".bubble footer", "Load pictures from the sender").await;
+    wait_until("it is loaded", Duration::from_secs(20), async || looked.load(Ordering::SeqCst) > 0)
+        .await;
 
     // A recording plays; its bytes come from here alone.
     let heard = "const voice = document.querySelector('audio'); voice.preload = 'auto'; voice.load(); return true";
@@ -143,6 +145,71 @@ async fn formatted_mail_loads_nothing_until_it_is_asked_and_files_are_seen_and_h
     desk.wait("the reader", "return !!document.querySelector('dialog.pdf iframe')").await;
     desk.browser.screenshot("console_pdf").await;
     assert_eq!(desk.browser.run("return window.owned ?? null", json!([])).await, Value::Null);
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn old_words_and_why_a_message_is_here_are_shown_when_they_are_asked_for() {
+    let words = "Thank you\r\n\r\nOn 03/03/2026 10:00, Lena wrote:\r\n> all the old words";
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Re: Hello", words)]).await;
+    desk.browser.run("location.hash = '#/ticket/1'", json!([])).await;
+    let shown = "document.querySelector('.bubble .text')?.textContent";
+    desk.wait("the new words alone", &format!("return {shown} === 'Thank you'")).await;
+    press(&desk, ".bubble footer", "Show everything").await;
+    desk.wait("the old ones too", &format!("return {shown}.includes('all the old words')")).await;
+    press(&desk, ".bubble footer", "Show less").await;
+    desk.wait("the new words again", &format!("return {shown} === 'Thank you'")).await;
+
+    press(&desk, ".bubble footer", "Why is this here?").await;
+    let told = "const reasons = [...document.querySelectorAll('.bubble .why li')]; \
+        return reasons.length > 0 && reasons.map((one) => one.textContent)";
+    let told = desk.wait("the reasons", told).await;
+    assert_eq!(told, desk.daemon.api().ticket_messages("1").await[0]["why"]);
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_shows_nothing_older_than_what_is_shown() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    let api = desk.daemon.api();
+    desk.browser.run("location.hash = '#/ticket/1'", json!([])).await;
+    desk.wait("the ticket", "return !!document.querySelector('.bubble.in')").await;
+    // The next time that the messages are read, they are on their way until they are let go.
+    let hold = "const real = window.fetch; window.fetch = async (...asked) => { \
+        const answer = await real(...asked); \
+        if (window.letGo || !asked[0].includes('/messages?')) return answer; \
+        const text = await answer.text(); \
+        await new Promise((go) => { window.letGo = go; }); return new Response(text); }";
+    desk.browser.run(hold, json!([])).await;
+    api.reply("1", "One", "first").await;
+    desk.wait("it is held", "return !!window.letGo").await;
+    api.reply("1", "Two", "second").await;
+    let drawn = "document.querySelectorAll('.bubble.out').length";
+    desk.wait("both replies", &format!("return {drawn} === 2")).await;
+    let late =
+        format!("letGo(); return new Promise((done) => setTimeout(() => done({drawn}), 500))");
+    assert_eq!(desk.browser.run(&late, json!([])).await, 2);
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+/// A message that is edited may lose its formatted text while somebody looks at it.
+#[tokio::test]
+async fn a_formatted_text_that_is_gone_is_shown_as_its_words() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    // From the second time on, the daemon says that there is none.
+    let edit = "const real = window.fetch; window.fetch = async (...asked) => { \
+        const answer = await real(...asked); \
+        if (!window.edited || !asked[0].includes('/messages?')) return answer; \
+        const body = await answer.json(); body.items.forEach((one) => { one.html = null; }); \
+        return Response.json(body); }; location.hash = '#/ticket/1'";
+    desk.browser.run(edit, json!([])).await;
+    press(&desk, ".bubble footer", "Show as formatted mail").await;
+    desk.wait("the frame", "return !!document.querySelector('iframe.mail')").await;
+    desk.browser.run("window.edited = true", json!([])).await;
+    desk.daemon.api().reply("1", "Yes", "something happens").await;
+    desk.wait("the words", "return !document.querySelector('iframe.mail') && document.querySelector('.bubble.in .text')?.textContent === 'Are you there?'").await;
+    desk.wait("what happened", "return !!document.querySelector('.bubble.out')").await;
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -160,9 +227,7 @@ async fn what_was_masked_is_unsealed_with_a_reason_and_the_trail_shows_it() {
         "return document.querySelector('.bubble .masked')?.textContent === '[seed phrase removed]'",
     )
     .await;
-    let button = "return [...document.querySelectorAll('.bubble footer button')].find((one) => one.textContent === 'Unseal')";
-    let button = desk.browser.element("the button", button).await;
-    desk.browser.click(&button).await;
+    press(&desk, ".bubble footer", "Unseal").await;
     desk.wait(
         "the words",
         "return document.querySelector('.unsealed')?.textContent.includes('abandon about')",
@@ -210,9 +275,7 @@ async fn a_ticket_is_put_away_until_tomorrow_and_taken_back() {
 async fn a_channel_is_tried_from_its_page() {
     let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
     desk.browser.run("location.hash = '#/channels'", json!([])).await;
-    let check = "return [...document.querySelectorAll('.cards button')].find((one) => one.textContent === 'Check')";
-    let check = desk.browser.element("the button", check).await;
-    desk.browser.click(&check).await;
+    press(&desk, ".cards", "Check").await;
     // Nobody listens where this desk sends its mail.
     desk.wait(
         "what is wrong",
@@ -220,4 +283,45 @@ async fn a_channel_is_tried_from_its_page() {
     )
     .await;
     desk.browser.screenshot("console_check").await;
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_channel_is_paused_and_what_waits_in_it_is_held_and_given_up() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    let api = desk.daemon.api();
+    // As of a service that says how much it still holds.
+    let lag = "const real = window.fetch; window.fetch = async (...asked) => { \
+        const answer = await real(...asked); if (!asked[0].endsWith('/channels')) return answer; \
+        const body = await answer.json(); body.items[0].backlog = 7; return Response.json(body); }; \
+        location.hash = '#/channels'";
+    desk.browser.run(lag, json!([])).await;
+    desk.wait("what is not fetched", "return document.querySelector('.lag')?.textContent === '7'")
+        .await;
+    let offers = |words: &str| {
+        format!(
+            "return [...document.querySelectorAll('.plain-page button')].some((one) => one.textContent === '{words}')"
+        )
+    };
+    press(&desk, ".cards", "Pause").await;
+    desk.wait("it stands still", &offers("Resume")).await;
+    assert_eq!(api.get("/channels/mail").await["paused"], true);
+
+    let waiting = api.reply("1", "We look into it", "waits").await;
+    let path = format!("/messages/{}", waiting["id"].as_str().unwrap());
+    desk.browser.run("location.hash = '#/outbox'", json!([])).await;
+    press(&desk, ".plain-page", "Hold").await;
+    desk.wait("it is held", &offers("Release")).await;
+    assert_eq!(api.get(&path).await["delivery"]["status"], "held");
+    press(&desk, ".plain-page", "Cancel").await;
+    wait_until("it is given up", Duration::from_secs(20), async || {
+        api.get(&path).await["delivery"]["status"] == "cancelled"
+    })
+    .await;
+
+    desk.browser.run("location.hash = '#/channels'", json!([])).await;
+    press(&desk, ".cards", "Resume").await;
+    desk.wait("it runs", &offers("Pause")).await;
+    assert_eq!(api.get("/channels/mail").await["paused"], false);
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::console;
 use crate::support::agent::{Follower, deliveries, insist, reply, resend};
+use crate::support::browser::Screen;
 use crate::support::daemon::{Api, Daemon};
 use crate::support::dovecot::Dovecot;
 use crate::support::ledger::{Envelope, Kind, Ledger};
@@ -123,6 +125,39 @@ async fn a_mail_whose_250_never_comes_is_unconfirmed_and_not_sent_again() {
     assert_eq!(copies.len(), 2);
     assert_eq!(copies[0].message_id, copies[1].message_id);
     assert_eq!(copies[0].bytes, copies[1].bytes, "the same to the last byte");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_decides_in_the_console_on_what_may_have_been_sent() {
+    let sink = Sink::start();
+    let configuration = console::sending_to(sink.port());
+    let first = console::mail(1, "Ann", "One", "first");
+    let desk = console::Desk::open_with(Screen::Desktop, &configuration, &[first]).await;
+    console::ingest(&desk.daemon, &console::mail(2, "Bob", "Two", "second"));
+    let api = desk.daemon.api();
+    for (ticket, words, then) in [("1", "Send again", "sent"), ("2", "Leave it", "cancelled")] {
+        sink.decide(|_| Act::TakeAndDrop);
+        let reply = api.reply(ticket, "Here you are", ticket).await;
+        let path = format!("/messages/{}", reply["id"].as_str().unwrap());
+        let becomes = async |status: &str| {
+            wait_until(&format!("a delivery that is {status}"), LIMIT, async || {
+                api.get(&path).await["delivery"]["status"] == status
+            })
+            .await;
+        };
+        becomes("unconfirmed").await;
+        sink.decide(|_| Act::Take);
+        desk.browser.run(&format!("location.hash = '#/ticket/{ticket}'"), json!([])).await;
+        let choice = format!(
+            "return document.querySelector('.title .small')?.textContent.startsWith('#{ticket} ') \
+             && [...document.querySelectorAll('.delivery.trouble button')].find((one) => one.textContent === '{words}')"
+        );
+        let choice = desk.browser.element(words, &choice).await;
+        desk.browser.click(&choice).await;
+        becomes(then).await;
+    }
+    assert_eq!(sink.taken().len(), 3, "twice to Ann, who was to have it again, and once to Bob");
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

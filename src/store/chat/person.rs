@@ -1,7 +1,9 @@
 //! The visitor's own row: what each side has read, who is typing, which tokens are void.
 
+use std::collections::HashMap;
+
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction,
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction,
     EntityTrait as _, QueryFilter as _, Statement, Value, sea_query::OnConflict,
 };
 use uuid::Uuid;
@@ -46,17 +48,7 @@ impl Store {
         let Some(row) = visitor::Entity::find_by_id(id).one(self.reader()).await? else {
             return Ok(VisitorState::default());
         };
-        let when = |at: i64| (at > 0).then(|| moment(at));
-        Ok(VisitorState {
-            known: true,
-            tokens_after: row.tokens_after.map(moment),
-            seen_at: when(row.seen_at),
-            typing_until: when(row.typing_until),
-            agent_typing_until: when(row.agent_typing_until),
-            agent_name: row.agent_name,
-            read: row.read,
-            agent_read: row.agent_read,
-        })
+        Ok(state_of(row))
     }
 
     /// Notes that they said something, and where a mail reaches them.
@@ -200,8 +192,44 @@ impl Store {
     }
 
     /// Whoever wrote into the ticket by web chat, as an agent's screen shows them.
-    pub async fn chat_guests(&self, ticket: TicketId) -> Result<Vec<Guest>, StoreError> {
-        guests_of(self.reader(), ticket.uuid()).await
+    pub async fn chat_visitors(
+        &self,
+        ticket: TicketId,
+    ) -> Result<Vec<(Guest, VisitorState)>, StoreError> {
+        let guests = guests_of(self.reader(), ticket.uuid()).await?;
+        if guests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let theirs = guests.iter().fold(Condition::any(), |any, guest| {
+            let one = Condition::all()
+                .add(visitor::Column::Channel.eq(guest.channel.as_str()))
+                .add(visitor::Column::Visitor.eq(&guest.visitor));
+            any.add(one)
+        });
+        let rows = visitor::Entity::find().filter(theirs).all(self.reader()).await?;
+        let mut known: HashMap<(String, String), VisitorState> = rows
+            .into_iter()
+            .map(|row| ((row.channel.clone(), row.visitor.clone()), state_of(row)))
+            .collect();
+        let with_state = |guest: Guest| {
+            let id = (guest.channel.as_str().to_owned(), guest.visitor.clone());
+            (guest, known.remove(&id).unwrap_or_default())
+        };
+        Ok(guests.into_iter().map(with_state).collect())
+    }
+}
+
+fn state_of(row: visitor::Model) -> VisitorState {
+    let when = |at: i64| (at > 0).then(|| moment(at));
+    VisitorState {
+        known: true,
+        tokens_after: row.tokens_after.map(moment),
+        seen_at: when(row.seen_at),
+        typing_until: when(row.typing_until),
+        agent_typing_until: when(row.agent_typing_until),
+        agent_name: row.agent_name,
+        read: row.read,
+        agent_read: row.agent_read,
     }
 }
 

@@ -180,7 +180,7 @@ struct PageWish {
     pictures: bool,
 }
 
-/// Embedded pictures of one message together, in bytes.
+/// Embedded pictures of one message together, in bytes, each as often as it is shown.
 const EMBEDDED_BYTES_MAX: i64 = 8_000_000;
 
 /// Show a message as its sender formatted it
@@ -208,11 +208,11 @@ async fn show_page(
             continue;
         };
         let address = format!("src=\"cid:{name}\"");
-        if file.size > room || !html.contains(&address) {
+        let Some(cost) = embedding(&html, &address, file.size).filter(|cost| *cost <= room) else {
             continue;
-        }
+        };
         let Some(bytes) = store.attachment(file.id).await?.bytes else { continue };
-        room -= file.size;
+        room -= cost;
         let bytes = data_encoding::BASE64.encode(&bytes);
         html = html.replace(&address, &format!("src=\"data:{};base64,{bytes}\"", file.media_type));
     }
@@ -226,6 +226,13 @@ async fn show_page(
     );
     let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
     Ok((headers, Html(page)).into_response())
+}
+
+/// How many bytes of a picture go into the page: it stands there once for each time that it is named. `None`: it is
+/// named nowhere.
+fn embedding(html: &str, address: &str, size: i64) -> Option<i64> {
+    let times = i64::try_from(html.matches(address).count()).unwrap_or(i64::MAX);
+    (times > 0).then(|| size.saturating_mul(times))
 }
 
 /// Why a secret is looked at.
@@ -433,4 +440,21 @@ async fn write_message(
 fn note(ticket: TicketId, new: NewMessage) -> NewNote {
     let html = new.html.as_deref().map(ammonia::clean);
     NewNote { ticket, text: new.text, html, uploads: new.attachments }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_costs_as_much_as_it_is_shown() {
+        let address = "src=\"cid:a\"";
+        let named = |times: usize| format!("<img {address}>").repeat(times);
+        assert_eq!(embedding(&named(1), address, 1_000_000), Some(1_000_000));
+        assert_eq!(embedding("<img src=\"cid:b\">", address, 1_000_000), None);
+        let many = embedding(&named(10_000), address, 1_000_000);
+        assert_eq!(many, Some(10_000_000_000));
+        assert!(many > Some(EMBEDDED_BYTES_MAX));
+        assert_eq!(embedding(&named(2), address, i64::MAX), Some(i64::MAX));
+    }
 }

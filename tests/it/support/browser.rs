@@ -184,6 +184,14 @@ impl Browser {
         self.post("/actions", &json!({ "actions": [source] })).await;
     }
 
+    /// A key while another one is held.
+    pub async fn chord(&self, held: &str, key: &str) {
+        let actions = [("keyDown", held), ("keyDown", key), ("keyUp", key), ("keyUp", held)]
+            .map(|(way, key)| json!({ "type": way, "value": key }));
+        let source = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        self.post("/actions", &json!({ "actions": [source] })).await;
+    }
+
     /// The element that a selector finds, as soon as it is seen.
     pub async fn seen(&self, selector: &str) -> Element {
         let script = format!(
@@ -219,6 +227,19 @@ impl Browser {
     pub async fn log(&self) -> Vec<Value> {
         let entries = self.try_post("/se/log", &json!({ "type": "browser" })).await;
         entries.ok().and_then(|entries| entries.as_array().cloned()).unwrap_or_default()
+    }
+
+    /// What the pages complained of: a policy that was broken, a script that failed.
+    pub async fn complaints(&self) -> Vec<Value> {
+        let mut log = self.log().await;
+        log.retain(|entry| entry["level"] == "SEVERE");
+        log
+    }
+
+    /// From now on its person likes it dark.
+    pub async fn like_it_dark(&self) {
+        let wish = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        self.command("Emulation.setEmulatedMedia", wish).await;
     }
 
     /// A picture of what is seen, kept for people under `target/tmp/screenshots`.

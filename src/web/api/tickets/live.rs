@@ -58,8 +58,7 @@ pub(super) async fn show_live(
     let (store, now) = (&state.engine.store, state.engine.clock.now());
     let ticket = store.ticket_id(id.ticket()?).await?;
     let mut visitors = Vec::new();
-    for guest in store.chat_guests(ticket).await? {
-        let known = store.visitor(&guest).await?;
+    for (guest, known) in store.chat_visitors(ticket).await? {
         visitors.push(LiveVisitor {
             channel: guest.channel.to_string(),
             address: guest.visitor,

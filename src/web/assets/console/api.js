@@ -78,7 +78,7 @@ export const api = {
   joinContact: (contact, into) => call("POST", `/contacts/${contact}/merge`, { body: { into }, key: wish() }),
   contacts: (filter) => call("GET", `/contacts${query(filter)}`),
   similar: (contact) => call("GET", `/contacts/${contact}/similar`),
-  merge: (ticket, into, key) => call("POST", `/tickets/${ticket}/merge`, { body: { into }, key }),
+  merge: (ticket, into) => call("POST", `/tickets/${ticket}/merge`, { body: { into }, key: wish() }),
   upload: (file, key) => {
     const form = new FormData();
     form.set("file", file);
@@ -128,7 +128,8 @@ export const raw = (id) => `${PREFIX}/messages/${id}/raw`;
 
 const KINDS = [
   "ticket.created", "ticket.updated", "message.created", "message.edited", "message.deleted", "message.extended",
-  "message.reaction", "ticket.moved", "contact.standing",
+  "message.reaction", "message.unsealed", "ticket.moved", "ticket.auto_closed", "rule.fired",
+  "contact.standing", "contact.updated", "contact.erased", "contact.link_made", "faq.answered", "faq.helped", "faq.escalated",
   "message.arrived_again", "attachment.updated", "delivery.updated", "ticket.deleted", "ticket.merged",
   "ticket.absorbed", "ticket.unmerged", "ticket.released", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",

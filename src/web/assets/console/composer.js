@@ -2,7 +2,7 @@
 // What is not sent yet is kept by the daemon, for whatever device the agent goes on with.
 
 import { api, wish } from "./api.js";
-import { h, fill, toast } from "./dom.js";
+import { h, fill, openBox, toast } from "./dom.js";
 import { count } from "./segments.js";
 import { ago, bytes, moment, say } from "./words.js";
 
@@ -31,12 +31,20 @@ export class Composer {
     const begun = unsaved ?? draft ?? { kind: "reply", text: "" };
     this.kind = begun.kind;
     this.files = [];
+    /** How many messages are on their way to the daemon. */
+    this.sending = 0;
+    /** They are handed over one after the other. */
+    this.posting = Promise.resolve();
+    /** Versions of the ticket that only what was written here raised. */
+    this.own = new Set();
+    /** Keys of what may have been taken although its answer was lost, by what it says. */
+    this.keys = new Map();
     this.known = begun.text && begun.version ? begun.version : page.ticket.version;
     this.saved = draft ? this.shape(draft) : "";
     this.tabs = h("div.tabs", { role: "group", "aria-label": say("kind_of_message") }, ["reply", "note"].map((kind) =>
       h("button.tab", { type: "button", data: { kind }, on: { click: () => this.choose(kind) } }, say(kind))));
     this.text = h("textarea", { rows: 4, dir: "auto", value: begun.text, on: {
-      input: () => { this.known ??= page.ticket.version; this.keep(); this.count(); this.name(); this.tell(); this.slash(); },
+      input: () => { this.known ??= page.ticket.version; if (!this.text.value) this.keys.clear(); this.keep(); this.count(); this.name(); this.tell(); this.slash(); },
       focus: () => { if (!this.text.value) this.known = page.ticket.version; },
       blur: () => this.handOver(),
       keydown: (event) => this.key(event),
@@ -210,9 +218,7 @@ export class Composer {
     } } }, h("h2", null, say("template")), field("name", { required: true }), field("language", { required: true, value: "en_US" }), field("blanks", { rows: 3 }),
     h("div.choices", null, h("button.primary", null, say("confirm")), h("button", { type: "button", on: { click: () => box.close() } }, say("cancel"))));
     box.append(form);
-    box.addEventListener("close", () => { box.remove(); this.text.focus(); });
-    document.body.append(box);
-    box.showModal();
+    openBox(box, () => this.text.focus());
   }
 
   count() {
@@ -379,11 +385,13 @@ export class Composer {
     if (at) message.send_at = at.toISOString();
     if (this.kind === "reply" && this.via.value) message.via = this.via.value;
     if (this.kind === "reply" && this.template) message.template = this.template;
+    // What was sent before goes first, whether or not it could still be taken back.
+    this.pending?.();
     const before = { kind: this.kind, text: this.text.value, files: this.files, known: this.known, later: this.later.value,
       via: this.via.value, macro: this.macro, template: this.template };
     // Until it is taken, the draft stays with the daemon: whoever closes the page now finds it again.
     this.handOver();
-    this.sending = true;
+    this.sending += 1;
     this.text.value = "";
     this.files = [];
     this.macro = null;
@@ -395,16 +403,15 @@ export class Composer {
       this.post(message, before);
       return;
     }
-    let undone = false;
     const words = at ? say("planned_undo", { when: moment(at) }) : say("sent_undo");
     const go = () => {
       clearTimeout(timer);
       this.pending = null;
       close();
-      if (!undone) this.post(message, before);
+      this.post(message, before);
     };
     const close = toast(words, { label: say("undo"), seconds: UNDO_SECONDS, action: () => {
-      undone = true;
+      clearTimeout(timer);
       this.pending = null;
       this.restore(before);
       toast(say("undone"));
@@ -414,12 +421,12 @@ export class Composer {
   }
 
   restore(before) {
-    this.sending = false;
+    this.sending -= 1;
     // What was written since stays below it.
     const since = this.text.value;
     this.text.value = since ? `${before.text}\n${since}` : before.text;
     this.files = before.files.concat(this.files);
-    this.known = before.known;
+    this.known = this.since(before.known);
     this.via.value = before.via;
     this.macro ??= before.macro;
     this.template ??= before.template;
@@ -431,12 +438,31 @@ export class Composer {
     this.drawFiles();
   }
 
-  async post(message, before) {
+  post(message, before) {
+    const next = () => this.postNow(message, before);
+    this.posting = this.posting.then(next, next);
+  }
+
+  /** What was known, and what was written here since. */
+  since(version) {
+    let now = version;
+    while (this.own.has(now)) now += 1;
+    return now;
+  }
+
+  async postNow(message, before) {
+    const words = JSON.stringify(message);
+    const key = this.keys.get(words) ?? wish();
+    this.keys.set(words, key);
+    const known = this.since(before.known);
     try {
       await this.handing;
-      await this.page.send(message, wish(), before.known);
-      this.sending = false;
-      this.known = this.page.ticket.version;
+      await this.page.send(message, key, known);
+      this.keys.delete(words);
+      this.sending -= 1;
+      // It was taken because the ticket still was as it was known, and has raised it by one.
+      if (known !== undefined) this.own.add(known);
+      this.known = known === undefined ? this.page.ticket.version : this.since(this.known);
       this.saved ||= " ";
       await this.handOver();
       if (before.macro) await this.finish(before.macro);
@@ -445,9 +471,10 @@ export class Composer {
       this.restore(before);
       const stale = problem.status === 412 || problem.status === 409;
       toast(stale ? say("stale") : say("failed", { why: problem.message }), { error: true, seconds: 10 });
+      if (!stale) return;
       // Whoever has seen this may send all the same.
       this.known = undefined;
-      if (stale) this.page.load(false).then(() => { this.known = this.page.ticket.version; });
+      this.page.load(false).then(() => { this.known = this.page.ticket.version; });
     }
   }
 }

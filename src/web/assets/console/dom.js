@@ -50,6 +50,16 @@ export function settle(parent, children) {
   }
 }
 
+/** Opens a dialog; when it is closed, whichever way, it is gone. */
+export function openBox(box, closed) {
+  box.addEventListener("close", () => {
+    box.remove();
+    closed?.();
+  });
+  document.body.append(box);
+  box.showModal();
+}
+
 /** Says something for a while; with an action, offers a button. */
 export function toast(text, { action, label, seconds = 5, error = false } = {}) {
   const box = h("div.toast", { class: error ? "error" : "" }, h("span", null, text));

@@ -1,13 +1,12 @@
 // Canned answers and what is done with them: chosen where somebody writes, and kept on a page of their own.
 
 import { api, wish } from "./api.js";
-import { h, toast } from "./dom.js";
+import { h, openBox, toast } from "./dom.js";
 import { filtered, pick } from "./picker.js";
 import { button, page, table } from "./running.js";
-import { say } from "./words.js";
+import { LANGUAGES, say } from "./words.js";
 
 const VARIABLES = ["contact.name", "ticket.number", "ticket.subject", "ticket.status", "ticket.priority", "ticket.queue", "channel.name", "agent.name", "agent.email"];
-const LANGUAGES = ["en", "zh"];
 
 /** What a macro does besides, in words. */
 export function deeds(actions) {
@@ -81,9 +80,7 @@ function form(one, desk, done) {
     field("tags", (actions.tags ?? []).join(", "))),
   h("div.choices", null, h("button.primary", null, say("keep")), h("button", { type: "button", on: { click: () => box.close() } }, say("cancel"))));
   box.append(element);
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  openBox(box);
 }
 
 /** Canned answers: those of the settings, and those that people keep here. */

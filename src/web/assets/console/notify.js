@@ -8,7 +8,8 @@ import { say } from "./words.js";
 
 const OCCASIONS = ["new_ticket", "assigned", "customer_wrote", "mentioned", "due_soon", "overdue", "callback_due", "channel_troubled"];
 
-/** What an event is to people, and whom it names. */
+/** What an event is to people, and whom it names. It is decided here too, because the browser follows the stream
+ * itself; the mails are by `occasion`, `wants` (desk/notify) and `OPENING` (store/notify): change both. */
 function occasion(kind, event) {
   const data = event.data ?? {};
   switch (kind) {

@@ -1,7 +1,7 @@
 // Whatever can be done, found by typing; and the keys, told.
 
 import { api } from "./api.js";
-import { h } from "./dom.js";
+import { h, openBox } from "./dom.js";
 import { VIEWS } from "./list.js";
 import { filtered, pick } from "./picker.js";
 import { say } from "./words.js";
@@ -43,7 +43,5 @@ export function showKeys() {
     h("dl.keys", null, keys.map(([key, words]) => [h("dt", null, h("kbd", null, key)), h("dd", null, say(words))])),
     h("p.small", null, say("key_canned")),
     h("form", { method: "dialog" }, h("button", null, say("close"))));
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  openBox(box);
 }

@@ -1,7 +1,7 @@
 // Who may use this: my own account, people, tokens, sessions, and who did what.
 
 import { api } from "./api.js";
-import { h, fill, shape, toast } from "./dom.js";
+import { h, fill, openBox, shape, toast } from "./dom.js";
 import { button, page, table } from "./running.js";
 import { ago, moment, say } from "./words.js";
 
@@ -12,9 +12,7 @@ function once(words, text) {
   const box = h("dialog", { "aria-label": words },
     h("h2", null, words), h("pre.once", { tabindex: 0 }, text),
     h("form", { method: "dialog" }, h("button.primary", null, say("kept_it"))));
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  openBox(box);
 }
 
 /** A form that does something with its values and is empty afterwards. */
@@ -57,9 +55,7 @@ function enrolment(begun, refresh) {
         once(say("recovery_codes"), recovery_codes.join("\n"));
       }, refresh),
     h("form", { method: "dialog" }, h("button", null, say("cancel"))));
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  openBox(box);
 }
 
 function account(me, refresh) {

@@ -1,6 +1,6 @@
 // A box in which one of many is chosen by typing: canned answers, commands, tickets, people.
 
-import { h, fill, toast } from "./dom.js";
+import { h, fill, openBox, toast } from "./dom.js";
 import { say } from "./words.js";
 
 /** So long after a key it is looked again. */
@@ -72,15 +72,12 @@ export function pick({ title, find, choose, preview, none }) {
 
   box.addEventListener("keydown", (event) => event.stopPropagation());
   box.addEventListener("click", (event) => { if (event.target === box) box.close(); });
-  box.addEventListener("close", () => {
+  openBox(box, () => {
     clearTimeout(timer);
-    box.remove();
     if (!chosen) none?.();
     else if (chosen.href) location.hash = chosen.href;
     else Promise.resolve(choose(chosen)).catch((problem) => toast(say("failed", { why: problem.message }), { error: true }));
   });
-  document.body.append(box);
-  box.showModal();
   input.focus();
   look();
 }

@@ -74,6 +74,7 @@ export function showChannels(parent, desk) {
         h("dl.facts", null,
           h("dt", null, say("last_success")), h("dd", { title: channel.last_success_at ? moment(channel.last_success_at) : "" }, channel.last_success_at ? ago(channel.last_success_at) : "–"),
           h("dt", null, say("today")), h("dd", null, say("in_out", { in: counters.received_24h, out: counters.sent_24h })),
+          channel.backlog === null ? null : [h("dt", null, say("lag")), h("dd.lag", null, String(channel.backlog))],
           h("dt", null, say("waiting")), h("dd", null, String(waiting)),
           h("dt", null, say("quarantine")), h("dd", null, String(counters.quarantined)),
           h("dt", null, say("delivery.failed")), h("dd", null, String(counters.failed + counters.unconfirmed))),

@@ -158,7 +158,7 @@ function mergeInto(page) {
     },
     choose: async ({ number }) => {
       if (!confirm(say("merge_sure", { number: ticket.number, into: number }))) return;
-      await api.merge(ticket.id, String(number), crypto.randomUUID());
+      await api.merge(ticket.id, String(number));
       location.hash = `#/ticket/${number}`;
     },
   });

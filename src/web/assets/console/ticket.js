@@ -42,6 +42,9 @@ export class TicketPage {
     this.unsealed = new Map();
     /** What stands in the timeline, by what it shows. */
     this.drawn = new Map();
+    /** How often all of it was asked for, and of which time it is that is shown. */
+    this.turn = 0;
+    this.shown = 0;
     this.closed = false;
     fill(parent);
     this.load(true).catch((problem) => {
@@ -56,6 +59,7 @@ export class TicketPage {
   }
 
   async load(first) {
+    const turn = ++this.turn;
     const ticket = await api.ticket(this.name);
     const none = { items: [] };
     // Drafts and channels are known for as long as the ticket is open.
@@ -63,13 +67,16 @@ export class TicketPage {
       api.callbacks({ ticket: ticket.number }).catch(() => none), api.suggestions(ticket.id).catch(() => none),
       all((cursor) => api.messages(ticket.id, cursor), MESSAGES_MAX), all((cursor) => api.trail(ticket.id, cursor), EVENTS_MAX),
       first ? api.draft(ticket.id).catch(() => null) : null, first ? api.channels().catch(() => none) : null]);
-    if (this.closed) return;
+    // What was asked for later may be here already.
+    if (this.closed || turn < this.shown) return;
+    this.shown = turn;
     Object.assign(this, { ticket, messages, events, calls: calls.items, suggestions: suggestions.items });
     if (first) {
       this.draft = kept?.draft ?? null;
       this.channels = channels.items;
     }
     this.draw(first);
+    drawMerged(this);
     this.read();
     if (first) {
       this.look();
@@ -117,7 +124,6 @@ export class TicketPage {
       const closed = this.desk.me.role === "read_only" || this.ticket.merged_into;
       fill(this.parent, h("div.ticket", null, this.head(), this.body, h("p.live.small", { role: "status" }), closed ? null : this.composer.element), side(this));
       drawOthers(this);
-      drawMerged(this);
     } else {
       this.parent.querySelector(".ticket > header").replaceWith(this.head());
       this.drawSide();
@@ -138,7 +144,6 @@ export class TicketPage {
     for (const kept of [".others", ".merged", ".joined"]) anew.querySelector(kept)?.replaceWith(aside.querySelector(kept));
     aside.replaceWith(anew);
     if (at?.name) anew.querySelector(`[name="${at.name}"]`)?.focus();
-    drawMerged(this);
   }
 
   head() {
@@ -163,6 +168,7 @@ export class TicketPage {
     try {
       this.unsealed.set(id, (await api.unseal(id, reason)).items);
       this.draw(false);
+      this.refresh();
     } catch (problem) {
       toast(problem.message, { error: true });
     }

@@ -1,7 +1,7 @@
 // What was said and what happened in one ticket, in order.
 
 import { attachment, formatted, raw } from "./api.js";
-import { h } from "./dom.js";
+import { h, openBox } from "./dom.js";
 import { bytes, known, moment, say, when } from "./words.js";
 
 const SHOWN_AS_PICTURE = ["image/png", "image/jpeg", "image/gif", "image/webp"];
@@ -78,7 +78,8 @@ function bubble(page, message) {
   const open = page.open.has(message.id);
   const cut = message.text_full && message.text_full.trim() !== message.text.trim();
   const toggle = (what, words) => h("button.link", { type: "button", on: { click: () => page.toggle(message.id, what) } }, words);
-  const asSent = page.open.has(`${message.id}html`);
+  // An edit may have taken the formatted text away meanwhile.
+  const asSent = Boolean(message.html) && page.open.has(`${message.id}html`);
   const pictures = page.open.has(`${message.id}pictures`);
   const trusted = !message.flags.some((flag) => ["phishing_link", "spoof_suspect", "impostor", "spam"].includes(flag));
   const body = asSent ? frame(message, pictures)
@@ -130,9 +131,7 @@ function fileOf(file) {
 function showPdf(address, name) {
   const box = h("dialog.pdf", { "aria-label": name }, h("iframe", { src: address, title: name }),
     h("form", { method: "dialog" }, h("button", null, say("close"))));
-  box.addEventListener("close", () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  openBox(box);
 }
 
 function delivery(page, message) {

@@ -48,7 +48,7 @@ export const words = {
   next_try: "next try {when}", attempts: "{n} {n:attempt|attempts}", me: "me", take: "Take it",
   running: "running", connecting: "connecting", waiting_for_lease: "runs on another node", backing_off: "tries again soon",
   needs_human: "needs you", silent: "silent", paused: "paused", off: "off",
-  kind: "Kind", state: "State", last_success: "Last success", waiting: "Waiting", today: "24 hours", name: "Name",
+  kind: "Kind", state: "State", last_success: "Last success", waiting: "Waiting", lag: "Not fetched yet", today: "24 hours", name: "Name",
   in_out: "{in} in, {out} out", nothing_out: "Everything was sent.", nothing_in: "Everything could be read.",
   to: "To", when: "When", what: "What", size: "Size", reason: "Why", channel: "Channel", drop_sure: "Give this up for good? Its bytes are destroyed.",
   opened: "Tickets opened", ended: "Solved", came: "Messages in", went: "Messages out", first_answer: "First answer (median)",

@@ -4,7 +4,8 @@
 import { h } from "./dom.js";
 
 const KEPT = "tributary.language";
-const LANGUAGES = document.documentElement.dataset.languages.split(" ");
+/** Those that there are words for. */
+export const LANGUAGES = document.documentElement.dataset.languages.split(" ");
 
 /** The language that was chosen, else the first of the browser's that there is. */
 export const language = [localStorage.getItem(KEPT), ...navigator.languages.map((tag) => tag.split("-")[0])]

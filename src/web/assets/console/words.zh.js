@@ -48,7 +48,7 @@ export const words = {
   next_try: "下次尝试 {when}", attempts: "已尝试 {n} 次", me: "我", take: "由我处理",
   running: "运行中", connecting: "连接中", waiting_for_lease: "在其他节点运行", backing_off: "稍后重试",
   needs_human: "需要处理", silent: "无消息", paused: "已暂停", off: "关闭",
-  kind: "类型", state: "状态", last_success: "最近成功", waiting: "等待", today: "24 小时", name: "名称",
+  kind: "类型", state: "状态", last_success: "最近成功", waiting: "等待", lag: "尚未取回", today: "24 小时", name: "名称",
   in_out: "收 {in}，发 {out}", nothing_out: "全部已发送。", nothing_in: "全部可以读取。",
   to: "收件人", when: "时间", what: "内容", size: "大小", reason: "原因", channel: "渠道", drop_sure: "确定丢弃？原始内容将被销毁。",
   opened: "新工单", ended: "已解决", came: "收到消息", went: "发出消息", first_answer: "首次回复(中位数)",

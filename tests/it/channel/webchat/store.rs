@@ -102,6 +102,7 @@ async fn everything(app: &App) {
     let known = store.visitor(&guest).await.unwrap();
     assert_eq!(known.agent_name.as_deref(), Some("Mei"));
     assert!(known.agent_read > 0 && known.agent_typing_until.is_some());
+    assert_eq!(store.chat_visitors(ticket).await.unwrap(), [(guest.clone(), known)]);
     assert!(
         !store
             .visitor(&Guest { visitor: "a:none".to_owned(), ..guest.clone() })
