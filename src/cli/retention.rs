@@ -20,6 +20,10 @@ pub(super) async fn run(config: Option<&Path>, json: bool) -> Result<(), Failure
     let setting = triage.retention();
     let now = Clock::system().now();
     let expired = installation.store.expired_tickets(setting, TICKETS_MAX, now).await?;
+    let raws = match setting.raws_days {
+        0 => 0,
+        days => installation.store.count_old_raws(days, now).await?,
+    };
     installation.store.close().await?;
     let of =
         |rule: &str| -> Vec<&Expired> { expired.iter().filter(|one| one.rule == rule).collect() };
@@ -32,7 +36,7 @@ pub(super) async fn run(config: Option<&Path>, json: bool) -> Result<(), Failure
                 json!({ "rule": rule.name, "tickets": tickets })
             })
             .collect();
-        println!("{}", json!({ "enabled": setting.enabled, "rules": rules }));
+        println!("{}", json!({ "enabled": setting.enabled, "rules": rules, "raws": raws }));
         return Ok(());
     }
     if setting.rules.is_empty() {
@@ -46,6 +50,9 @@ pub(super) async fn run(config: Option<&Path>, json: bool) -> Result<(), Failure
         let more = tickets.len().saturating_sub(named.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         println!("{:>6}  {}  {}{more}", tickets.len(), rule.name, named.join(" "));
+    }
+    if setting.raws_days > 0 {
+        println!("{raws:>6}  raws that became no message, after {} days", setting.raws_days);
     }
     if !setting.enabled {
         println!("nothing is erased: retention.enabled is off");

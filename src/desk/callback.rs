@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::Weekday;
+use chrono::{DurationRound as _, TimeDelta, Weekday};
 use chrono_tz::Tz;
 
 use super::language::fitting;
@@ -12,6 +12,10 @@ use crate::model::{Calendar, CallOutcome, CallbackStatus, DaySpan, Timestamp};
 /// The desk's hours and the customer's are looked at in turn, each a day further on at the most: where they have not
 /// met by then, they never do.
 const ROUNDS_MAX: usize = 30;
+/// Times that customers choose from are so far apart.
+const SLOT: TimeDelta = TimeDelta::minutes(30);
+/// Two weeks of them.
+const SLOTS_AHEAD: i32 = 14 * 48;
 const WEEK: [Weekday; 7] = [
     Weekday::Mon,
     Weekday::Tue,
@@ -94,7 +98,7 @@ impl CallbackPolicy {
     #[must_use]
     pub fn due(&self, wanted: Option<Timestamp>, zone: Option<Tz>, now: Timestamp) -> Timestamp {
         let first = wanted.map_or(now, |at| at.max(now));
-        let theirs = zone.map(|zone| Calendar::daily(zone, &WEEK, self.customer_hours));
+        let theirs = self.customer(zone);
         let mut at = first;
         for _ in 0..ROUNDS_MAX {
             let Some(ours) = self.open.after(at, Duration::ZERO) else { break };
@@ -108,6 +112,23 @@ impl CallbackPolicy {
         }
         // The desk's hours and theirs never meet: their wish stands.
         first
+    }
+
+    /// The next half hours at which a call can be agreed upon: the desk works, and the customer may be called. None
+    /// beyond two weeks, and none at all where the hours of both never meet.
+    #[must_use]
+    pub fn slots(&self, zone: Option<Tz>, now: Timestamp, count: usize) -> Vec<Timestamp> {
+        let theirs = self.customer(zone);
+        let suits = |at: &Timestamp| {
+            self.open.is_open(*at) && theirs.as_ref().is_none_or(|theirs| theirs.is_open(*at))
+        };
+        let before = now.duration_trunc(SLOT).unwrap_or(now);
+        let ahead = (1..=SLOTS_AHEAD).filter_map(|number| before.checked_add_signed(SLOT * number));
+        ahead.filter(suits).take(count).collect()
+    }
+
+    fn customer(&self, zone: Option<Tz>) -> Option<Calendar> {
+        zone.map(|zone| Calendar::daily(zone, &WEEK, self.customer_hours))
     }
 
     /// What follows when a call ended like this, `attempts` calls having been made.
@@ -237,6 +258,34 @@ mod tests {
         // A wish for yesterday is one for now.
         let now = at("2026-11-26T02:00:00Z");
         assert_eq!(policy.due(Some(at("2026-11-25T02:00:00Z")), None, now), now);
+    }
+
+    #[test]
+    fn times_to_choose_from_lie_in_the_hours_of_both() {
+        let policy = office();
+        let shown = |zone, now: &str, count| -> Vec<String> {
+            let slots = policy.slots(zone, at(now), count).into_iter();
+            slots.map(|at| at.format("%d %H:%M").to_string()).collect()
+        };
+        // The desk opens at nine in Shanghai (one UTC) on a Thursday; a time that begins now is over.
+        assert_eq!(shown(None, "2026-11-26T01:00:00Z", 2), ["26 01:30", "26 02:00"]);
+        // Friday evening: the next is on Monday.
+        assert_eq!(shown(None, "2026-11-27T10:10:00Z", 1), ["30 01:00"]);
+        // In Berlin nobody is called before eight in the morning.
+        assert_eq!(shown(Some(Tz::Europe__Berlin), "2026-11-26T02:10:00Z", 1), ["26 07:00"]);
+        let all = policy.slots(None, at("2026-11-26T01:00:00Z"), usize::MAX);
+        assert!(
+            all.iter()
+                .all(|slot| policy.due(Some(*slot), None, at("2026-11-26T01:00:00Z")) == *slot)
+        );
+        assert!(!all.is_empty() && all.last().unwrap() <= &at("2026-12-10T01:00:00Z"));
+        let night = "01:00-05:00".parse().unwrap();
+        let never = CallbackPolicy {
+            open: Calendar::daily(Tz::Asia__Shanghai, &WEEK, night),
+            ..CallbackPolicy::usual()
+        };
+        let now = at("2026-11-26T02:00:00Z");
+        assert_eq!(never.slots(Some(Tz::Asia__Shanghai), now, 3), Vec::<Timestamp>::new());
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub struct RetentionSetting {
     pub enabled: bool,
     /// Tickets with one of these tags, and those of contacts with one, are kept, whatever the rules say.
     pub hold: Vec<String>,
-    /// Is who a customer was erased, too, with the last ticket of theirs?
+    /// Is the customer erased, too, with their last ticket?
     pub contacts: bool,
     /// Days after which the bytes of what became no message are destroyed: what was ignored or stands in the
     /// quarantine, receipts, judgements. 0: never.

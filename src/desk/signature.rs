@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::language::fitting;
 use super::macros::{render, variables_among};
+use super::split_html::escaped;
 
 /// What may stand between `{{` and `}}`.
 const VARIABLES: &[&str] =
@@ -112,8 +113,7 @@ pub fn signature(
 /// A signature as HTML, where it stands among words that are.
 #[must_use]
 pub fn as_html(signature: &str) -> String {
-    let escaped = signature.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    escaped.replace('\n', "<br>")
+    escaped(signature).replace('\n', "<br>")
 }
 
 fn fits(one: &SignatureSetting, signing: &Signing<'_>) -> bool {

@@ -178,7 +178,8 @@ fn tokens(html: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-fn escaped(text: &str) -> String {
+/// A text that can stand in HTML.
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -102,17 +102,19 @@ impl Engine {
             return Ok(false);
         }
         let tickets = match self.store.erase_expired(setting, now).await {
-            // A reply to one of them is on its way at this moment.
+            // A reply to one of them is on its way at this moment. Raws do not wait for that.
             Err(StoreError::Refused(why)) => {
                 tracing::debug!(why, "what is to be erased waits");
-                return Ok(true);
+                None
             }
-            outcome => outcome?,
+            outcome => Some(outcome?),
         };
         let raws = match setting.raws_days {
             0 => 0,
             days => self.store.forget_old_raws(days, now).await?,
         };
+        let more = tickets.is_none_or(|tickets| tickets >= EXPIRED_MAX) || raws >= EXPIRED_MAX;
+        let tickets = tickets.unwrap_or(0);
         if tickets + raws > 0 {
             tracing::info!(
                 tickets,
@@ -120,7 +122,7 @@ impl Engine {
                 "{tickets} tickets and {raws} raws were erased: their time is over"
             );
         }
-        Ok(tickets >= EXPIRED_MAX || raws >= EXPIRED_MAX)
+        Ok(more)
     }
 
     /// `true`: nothing is left to do.

@@ -91,16 +91,40 @@ pub(super) async fn passed_on(
     gone: Uuid,
     tags: &[String],
 ) -> Result<Vec<String>, StoreError> {
+    let mut back = Vec::new();
+    change_lent(tx, gone, |lent| {
+        let all = std::mem::take(lent);
+        let (taken, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|tag| tags.contains(tag));
+        (back, *lent) = (taken, kept);
+    })
+    .await?;
+    Ok(back)
+}
+
+/// These tags are lent by this contact, too: whoever lent them first is parted.
+pub(super) async fn lends_too(
+    tx: &DatabaseTransaction,
+    gone: Uuid,
+    tags: Vec<String>,
+) -> Result<(), StoreError> {
+    change_lent(tx, gone, |lent| lent.extend(tags)).await
+}
+
+/// Changes what the record of a joined contact says of its tags. Nothing where there is none.
+async fn change_lent(
+    tx: &DatabaseTransaction,
+    gone: Uuid,
+    change: impl FnOnce(&mut Vec<String>) + Send,
+) -> Result<(), StoreError> {
     let row = merge_record::Entity::find_by_id(gone).one(tx).await?;
-    let Some(row) = row else { return Ok(Vec::new()) };
+    let Some(row) = row else { return Ok(()) };
     let broken = |error: serde_json::Error| StoreError::Database(error.into());
     let mut moved: MovedContact = serde_json::from_str(&row.moved).map_err(broken)?;
-    let (back, kept) = moved.tags.into_iter().partition(|tag| tags.contains(tag));
-    moved.tags = kept;
+    change(&mut moved.tags);
     let mut row = row.into_active_model();
     row.moved = Set(serde_json::to_string(&moved).map_err(broken)?);
     merge_record::Entity::update(row).exec(tx).await?;
-    Ok(back)
+    Ok(())
 }
 
 impl Store {
@@ -160,7 +184,7 @@ impl Store {
                 let into = surviving_contact(tx, joined).await?;
                 let (merged_at, moved) = recall::<MovedContact>(tx, gone.id).await?;
                 part_contacts(tx, (gone.id, into.id), &moved, merged_at).await?;
-                contact::take_back(tx, joined, moved.tags).await?;
+                contact::take_back(tx, (gone.id, joined), moved.tags).await?;
                 for (row, merged_into) in [(gone, None), (into.clone(), into.merged_into)] {
                     let version = row.version + 1;
                     let mut row = row.into_active_model();

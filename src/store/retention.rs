@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -81,6 +81,11 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Raws that became no message and whose bytes are to be destroyed by now. Changes nothing.
+    pub async fn count_old_raws(&self, days: u32, now: Timestamp) -> Result<u64, StoreError> {
+        Ok(idle(before(days, now)).count(self.reader()).await?)
     }
 
     /// Destroys the bytes of raws that became no message, `days` after they came. Returns how many.
@@ -221,10 +226,13 @@ async fn erase_stranger(
 /// Raws from before then that became no message and can still be read.
 fn idle(before: i64) -> Select<journal::Entity> {
     use journal::Column;
-    let of_messages = Query::select()
-        .column(message::Column::Raw)
+    let its_message = Query::select()
+        .column(message::Column::Id)
         .from(message::Entity)
-        .and_where(message::Column::Raw.is_not_null())
+        .and_where(
+            Expr::col((message::Entity, message::Column::Raw))
+                .equals((journal::Entity, Column::Id)),
+        )
         // A notice of ours that something cannot be read is not what it says.
         .and_where(message::Column::Kind.ne("system"))
         .to_owned();
@@ -233,7 +241,7 @@ fn idle(before: i64) -> Select<journal::Entity> {
         .filter(Column::State.is_in(DONE))
         .filter(Column::ReceivedAt.lt(before))
         .filter(Column::Message.is_null())
-        .filter(Column::Id.not_in_subquery(of_messages))
+        .filter(Expr::not_exists(its_message))
         .filter(Column::Seal.in_subquery(keys))
         .order_by_asc(Column::Id)
 }

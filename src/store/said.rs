@@ -15,6 +15,7 @@ use super::event::{self, NewEvent};
 use super::stats::DAY_MILLIS;
 use super::ticket::{TicketPatch, apply, tag};
 use super::{Store, StoreError, millis};
+use crate::desk::Found;
 use crate::desk::faq::answer::ESCALATED;
 use crate::desk::faq::{Said, answered};
 use crate::desk::survey::{LOW, is_low, needs_human};
@@ -35,6 +36,8 @@ pub struct Question {
     pub score: Option<u8>,
     /// Was a remark given, too?
     pub remarked: bool,
+    /// What was said to a known answer.
+    pub said: Option<Said>,
 }
 
 impl Store {
@@ -71,8 +74,9 @@ impl Store {
         Ok(match asked {
             Asked::Helped => faq_answer::Entity::find_by_id(id.uuid()).one(db).await?.map(|row| {
                 let open = listens(&row, &of) && row.outcome != "helped";
+                let said = said(&row, &of);
                 let language = Some(row.language);
-                Question { language, number, subject, open, score: None, remarked: false }
+                Question { language, number, subject, open, score: None, remarked: false, said }
             }),
             Asked::Score => {
                 survey::Entity::find_by_id(id.uuid()).one(db).await?.map(|row| Question {
@@ -81,6 +85,7 @@ impl Store {
                     open: is_open(&row, open_days, now),
                     score: row.score.and_then(|score| u8::try_from(score).ok()),
                     remarked: row.comment.is_some(),
+                    said: None,
                     language: row.language,
                 })
             }
@@ -127,34 +132,35 @@ impl Store {
         .await
     }
 
-    /// A score from 1 to 5, or a remark behind one, given by the link of a survey. `false`: it is too late, or
-    /// was said before.
+    /// A score from 1 to 5, or a remark behind one, given by the link of a survey. What comes too late, or was said
+    /// before, changes nothing. Returns the secrets that were in the remark: it is no message, so no original of it
+    /// is kept, and nothing else tells the customer what to do.
     pub async fn judge_by_link(
         &self,
         id: TicketId,
         (score, remark): (Option<u8>, String),
         open_days: u32,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Found, StoreError> {
         let mut remark = remark;
-        self.safety().mask(&mut remark);
+        let found = self.safety().mask(&mut remark);
         self.write(move |tx| {
             let remark = remark.clone();
             Box::pin(async move {
-                let Some(of) = taken(tx, id).await? else { return Ok(false) };
+                let Some(of) = taken(tx, id).await? else { return Ok(()) };
                 let row = survey::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
                 let row = row.filter(|row| is_open(row, open_days, now));
-                let Some(row) = row else { return Ok(false) };
+                let Some(row) = row else { return Ok(()) };
                 let score = score.map(i32::from).or(row.score);
-                let Some(score) = score else { return Ok(false) };
+                let Some(score) = score else { return Ok(()) };
                 if row.score == Some(score) && (remark.is_empty() || row.comment.is_some()) {
-                    return Ok(false);
+                    return Ok(());
                 }
-                judge(tx, (of, row), (score, remark), now).await?;
-                Ok(true)
+                judge(tx, (of, row), (score, remark), now).await
             })
         })
-        .await
+        .await?;
+        Ok(found)
     }
 }
 
@@ -186,12 +192,14 @@ async fn judge(
     Ok(())
 }
 
+/// A ticket that was merged into another one is closed: its survey is answered as that of any closed one, and
+/// nothing else is.
 async fn taken(
     tx: &DatabaseTransaction,
     id: TicketId,
 ) -> Result<Option<ticket::Model>, StoreError> {
     let row = ticket::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
-    Ok(row.filter(|row| row.deleted_at.is_none() && row.merged_into.is_none()))
+    Ok(row.filter(|row| row.deleted_at.is_none()))
 }
 
 /// Whoever has the link is the customer.
@@ -199,6 +207,17 @@ async fn customer(tx: &DatabaseTransaction, of: &ticket::Model) -> Result<Actor,
     let row = contact::Entity::find_by_id(of.contact).one(tx).await?;
     let name = row.map(|row| row.name).unwrap_or_default();
     Ok(Actor { kind: ActorKind::Contact, id: Some(of.contact), name })
+}
+
+/// What was said to a known answer, or is done as if it had been.
+fn said(row: &faq_answer::Model, of: &ticket::Model) -> Option<Said> {
+    match row.outcome.as_str() {
+        "helped" => Some(Said::Helped),
+        "escalated" => Some(Said::Person),
+        // Who said nothing has been given to a person, too.
+        "silent" if of.status == "open" && of.first_response_at.is_none() => Some(Said::Person),
+        _ => None,
+    }
 }
 
 /// Is it still the known answer's turn?

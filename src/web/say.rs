@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::form::{escape, page};
 use super::{Problem, State};
 use crate::desk::faq::{AnswerTexts, Said};
-use crate::desk::fill;
 use crate::desk::survey::{SurveyTexts, scores};
+use crate::desk::{Found, Safety, fill};
 use crate::model::{Asked, TicketId};
 use crate::store::Question;
 
@@ -64,7 +64,7 @@ async fn show(Get(state): Get<State>, Path(token): Path<String>) -> Result<Respo
     let asking = asking(&state, token).await?;
     Ok(match &asking.what {
         Words::Helped(texts) => asking.helped(texts, None),
-        Words::Score(texts) => asking.score(texts),
+        Words::Score(texts) => asking.score(texts, None),
     })
 }
 
@@ -91,8 +91,17 @@ async fn say(
                 Some("no") => Said::Person,
                 _ => return Err(bad()),
             };
-            store.answer_by_link(asking.ticket, said, now).await?;
-            Ok(asking.helped(texts, Some(said)))
+            if store.answer_by_link(asking.ticket, said, now).await? {
+                return Ok(asking.helped(texts, Some(said)));
+            }
+            // Nothing new, or too late: the page promises only what was noted before.
+            let days = asking.open_days;
+            let after = store.question(Asked::Helped, asking.ticket, days, now).await?;
+            if let Some(after) = after {
+                asking.question = after;
+            }
+            let known = asking.question.said.filter(|known| *known == said);
+            Ok(asking.helped(texts, known))
         }
         Words::Score(texts) => {
             let remark = given.remark.unwrap_or_default().trim().replace('\0', "");
@@ -103,10 +112,14 @@ async fn say(
                 return Err(bad());
             }
             let days = asking.open_days;
-            store.judge_by_link(asking.ticket, (given.score, remark), days, now).await?;
+            let judgement = (given.score, remark);
+            let found = store.judge_by_link(asking.ticket, judgement, days, now).await?;
             let after = store.question(Asked::Score, asking.ticket, days, now).await?;
-            asking.question = after.unwrap_or(asking.question.clone());
-            Ok(asking.score(texts))
+            if let Some(after) = after {
+                asking.question = after;
+            }
+            let advice = asking.advice(&store.safety(), &found);
+            Ok(asking.score(texts, advice.as_deref()))
         }
     }
 }
@@ -141,9 +154,23 @@ impl Asking {
         page(StatusCode::OK, self.language(), &texts.question, &body)
     }
 
-    fn score(&self, texts: &SurveyTexts) -> Response {
+    /// What whoever sent a secret is told to do now.
+    fn advice(&self, safety: &Safety, found: &Found) -> Option<String> {
+        if found.is_empty() {
+            return None;
+        }
+        let question = &self.question;
+        let advice = safety.advice(question.language.as_deref(), found)?;
+        Some(fill(advice, question.number, &question.subject, ""))
+    }
+
+    /// `advice`: on a secret that was in the remark.
+    fn score(&self, texts: &SurveyTexts, advice: Option<&str>) -> Response {
         let question = fill(&texts.question, self.question.number, &self.question.subject, "");
         let mut body = format!("<h1>{}</h1>", escape(&question));
+        if let Some(advice) = advice {
+            body.push_str(&format!("<p class=\"said\">{}</p>", escape(advice)));
+        }
         let stars = |(score, label): (usize, &str)| {
             format!("<button class=\"wide\" name=\"score\" value=\"{score}\">{label}</button>")
         };

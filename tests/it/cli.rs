@@ -4,6 +4,7 @@ mod check;
 mod login;
 mod people;
 mod print;
+mod retention;
 mod rules;
 mod take;
 

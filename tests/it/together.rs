@@ -119,4 +119,8 @@ async fn a_lost_connection_is_told_and_what_came_meanwhile_is_there_afterwards()
     desk.wait("the reply", "return document.querySelectorAll('.bubble.out').length === 1").await;
     let sent = desk.daemon.api().ticket_messages("1").await;
     assert_eq!(sent.iter().filter(|message| message["direction"] == "out").count(), 1);
+    // That nobody answered is complained of by the browser itself; nothing else may be.
+    let mut complaints = desk.complaints().await;
+    complaints.retain(|entry| entry["source"] != "network");
+    assert_eq!(complaints, Vec::<Value>::new());
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Element, Screen};
 use crate::support::daemon::{self, Daemon};
-use crate::support::open_folder;
+use crate::support::{open_folder, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const CHAT: &str = "[channels.web]\nkind = \"webchat\"\ndemo = true\ncallback = true\n\
@@ -299,8 +299,19 @@ async fn it_speaks_chinese_on_a_phone_and_can_run_from_right_to_left() {
     )
     .await;
     page.browser.keys(&phone, "\u{e011}+86 ").await;
+    let chosen = page
+        .wait(
+            "times to choose from",
+            "const slots = root.querySelector('form.sheet select'); if (slots.options.length < 3) return null; \
+             slots.selectedIndex = 2; return `${slots.value}|${slots.selectedOptions[0].textContent}`",
+        )
+        .await;
+    let (at, words) = chosen.as_str().unwrap().split_once('|').unwrap();
     page.click("form.sheet .main").await;
-    page.wait_bubble("请给我回电：+8613800138000").await;
+    let wish = format!("请给我回电：+8613800138000\n{words}");
+    wait_until("the wish", LIMIT, async || stored(&daemon).await.contains(&wish)).await;
+    let calls = daemon.api().all("/callbacks").await;
+    assert_eq!((calls.len(), &calls[0]["due_at"]), (1, &json!(at)), "{calls:#?}");
 
     let desktop = Page::open(&daemon, Screen::Desktop, "language=ar&scheme=dark").await;
     desktop.show().await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, sea_query::OnConflict,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -75,13 +75,18 @@ pub(super) async fn lend(
     Ok(lent)
 }
 
-/// Takes back what was lent to a contact, and from there to those that it was joined with since.
+/// Takes back what a contact that is parted lent to another, and from there to those that that one was joined with
+/// since.
 pub(in crate::store) async fn take_back(
     tx: &DatabaseTransaction,
-    mut at: Uuid,
+    (mut parted, mut at): (Uuid, Uuid),
     mut lent: Vec<String>,
 ) -> Result<(), StoreError> {
-    while !lent.is_empty() {
+    loop {
+        lent = of_nobody_else(tx, (parted, at), lent).await?;
+        if lent.is_empty() {
+            break;
+        }
         contact_tag::Entity::delete_many()
             .filter(contact_tag::Column::Contact.eq(at))
             .filter(contact_tag::Column::Tag.is_in(lent.iter().cloned()))
@@ -90,7 +95,39 @@ pub(in crate::store) async fn take_back(
         let row = contact::Entity::find_by_id(at).one(tx).await?;
         let Some(next) = row.and_then(|row| row.merged_into) else { break };
         lent = parting::passed_on(tx, at, &lent).await?;
-        at = next;
+        (parted, at) = (at, next);
     }
     Ok(())
+}
+
+/// Of these tags, those that nobody else has who is joined with the contact. The others stay: they are lent by
+/// whoever else has them, from now on.
+async fn of_nobody_else(
+    tx: &DatabaseTransaction,
+    (parted, at): (Uuid, Uuid),
+    mut lent: Vec<String>,
+) -> Result<Vec<String>, StoreError> {
+    if lent.is_empty() {
+        return Ok(lent);
+    }
+    let others: Vec<Uuid> = contact::Entity::find()
+        .select_only()
+        .column(contact::Column::Id)
+        .filter(contact::Column::MergedInto.eq(at))
+        .filter(contact::Column::Id.ne(parted))
+        .order_by_asc(contact::Column::Id)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let mut known = tags_of(tx, others.iter().copied()).await?;
+    for other in others {
+        let theirs = known.remove(&other).unwrap_or_default();
+        let (stay, rest): (Vec<String>, Vec<String>) =
+            lent.into_iter().partition(|tag| theirs.contains(tag));
+        if !stay.is_empty() {
+            parting::lends_too(tx, other, stay).await?;
+        }
+        lent = rest;
+    }
+    Ok(lent)
 }

@@ -14,6 +14,8 @@ use crate::model::{Actor, CallWish, Form, Inbound, Texts, number_in};
 
 /// The tag of tickets in which a call was offered.
 const OFFERED: &str = "call_offered";
+/// The tag of those of them whose customer wrote a number. A later number may be anything.
+const ACCEPTED: &str = "call_accepted";
 
 impl Work {
     /// What is sent at once: an acknowledgement, with an offer to call below it where a rule says so.
@@ -30,33 +32,47 @@ impl Work {
         let before = self.acks.len();
         self.acknowledge(one, &prepared.inbound, place, (own, triaged.safety));
         if offer.is_some() && self.acks.len() > before {
-            self.add_tags(place.ticket, [OFFERED.to_owned()]);
-            let mut event = NewEvent::of(place.ticket, "ticket.updated", Actor::system());
-            event.channel = Some(one.channel.name.as_str().to_owned());
-            event.data = json!({ "changes": {}, "tags_added": [OFFERED] });
-            self.events.push(event);
+            self.note_tag(one, place.ticket, OFFERED);
         }
+    }
+
+    fn note_tag(&mut self, one: &Prepared, ticket: Uuid, tag: &str) {
+        self.add_tags(ticket, [tag.to_owned()]);
+        let mut event = NewEvent::of(ticket, "ticket.updated", Actor::system());
+        event.channel = Some(one.channel.name.as_str().to_owned());
+        event.data = json!({ "changes": {}, "tags_added": [tag] });
+        self.events.push(event);
     }
 
     /// The words of the offer. Once a ticket, and not beside what keeps somebody from harm.
     fn offer(&self, place: Place<'_>, triaged: &Triaged) -> Option<String> {
         let texts = triaged.offer_call.as_ref().filter(|_| !triaged.safety)?;
         let offer = desk::fitting(&texts.0, place.language)?;
-        (!offer.trim().is_empty() && !self.was_offered(place.ticket)).then(|| offer.clone())
+        (!offer.trim().is_empty() && !self.has_tag(place.ticket, OFFERED)).then(|| offer.clone())
     }
 
-    fn was_offered(&self, ticket: Uuid) -> bool {
-        self.facts.tags.get(&ticket).is_some_and(|tags| tags.contains(OFFERED))
+    fn has_tag(&self, ticket: Uuid, tag: &str) -> bool {
+        self.facts.tags.get(&ticket).is_some_and(|tags| tags.contains(tag))
     }
 
-    /// The wish to be called of somebody who was offered it and writes a number.
-    pub(super) fn accepted(&self, inbound: &Inbound, ticket: Uuid) -> Option<CallWish> {
-        if inbound.form != Form::Message || inbound.automated.is_some() || !self.was_offered(ticket)
-        {
+    /// The wish to be called of somebody who was offered it and writes a number. Once a ticket, but for numbers that
+    /// are not called: those are told to agents, and another one may follow.
+    pub(super) fn accepted(
+        &mut self,
+        one: &Prepared,
+        inbound: &Inbound,
+        ticket: Uuid,
+    ) -> Option<CallWish> {
+        let waits = self.has_tag(ticket, OFFERED) && !self.has_tag(ticket, ACCEPTED);
+        if !waits || inbound.form != Form::Message || inbound.automated.is_some() {
             return None;
         }
+        let phone = number_in(&inbound.text)?;
+        if one.channel.callbacks.admits(&phone) {
+            self.note_tag(one, ticket, ACCEPTED);
+        }
         Some(CallWish {
-            phone: number_in(&inbound.text)?,
+            phone,
             at: None,
             when: String::new(),
             note: String::new(),

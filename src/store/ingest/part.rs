@@ -124,7 +124,7 @@ impl Work {
         by: &Actor,
     ) {
         let policy = &one.channel.callbacks;
-        let wish = inbound.wishes.call.clone().or_else(|| self.accepted(inbound, ticket));
+        let wish = inbound.wishes.call.clone().or_else(|| self.accepted(one, inbound, ticket));
         self.calls.extend(wish.map(|wish| Call {
             wish,
             ticket,

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -29,6 +29,7 @@ const NOTE_CHARS_MAX: usize = 2_000;
 pub(super) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new()
         .routes(routes!(list_callbacks, ask_for_callback))
+        .routes(routes!(list_slots))
         .routes(routes!(show_callback))
         .routes(routes!(call))
         .routes(routes!(connect))
@@ -148,6 +149,40 @@ fn place(cursor: &str) -> Result<(i64, Uuid), Problem> {
     }
 }
 
+/// For whom times are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct SlotQuery {
+    /// The customer's time zone by its IANA name: `Asia/Shanghai`. Without it only the desk's hours count.
+    time_zone: Option<String>,
+    /// How many, 200 at most. Usual: 50.
+    limit: Option<u32>,
+}
+
+/// A time at which a call can be agreed upon.
+#[derive(Serialize, ToSchema)]
+struct Slot {
+    at: DateTime<Utc>,
+}
+
+/// List times for a call
+///
+/// The next half hours, within two weeks, at which the desk works and the customer may be called: for `at`.
+#[utoipa::path(get, path = "/callbacks/slots", tag = "callbacks", params(SlotQuery),
+    responses((status = 200, body = Page<Slot>), Errors))]
+async fn list_slots(
+    Get(state): Get<State>,
+    _: Reader,
+    Filters(query): Filters<SlotQuery>,
+) -> Result<Json<Page<Slot>>, Problem> {
+    let count = usize::try_from(limit(query.limit)?).unwrap_or(usize::MAX);
+    let (zone, now) =
+        (query.time_zone.map(|name| zone(&name)).transpose()?, state.engine.clock.now());
+    let slots = state.engine.callback_policy().slots(zone, now, count).into_iter();
+    Ok(Json(Page { items: slots.map(|at| Slot { at }).collect(), next_cursor: None }))
+}
+
 /// Note that a customer wants to be called
 ///
 /// The same number twice in one ticket is one call-back. Its due time lies in the hours of the desk, and in
@@ -169,6 +204,11 @@ async fn ask_for_callback(
     let by = by(caller, &IfMatch(None), once, state.engine.clock.now());
     let noted = state.engine.store.add_callback(new, state.engine.callback_policy(), by).await?;
     answered(noted, StatusCode::CREATED)
+}
+
+fn zone(name: &str) -> Result<Tz, Problem> {
+    let why = "time_zone: an IANA name like Asia/Shanghai";
+    name.parse().map_err(|_| Problem::invalid("time_zone", why))
 }
 
 async fn checked(state: &State, new: NewCall) -> Result<NewCallback, Problem> {
@@ -194,11 +234,7 @@ async fn checked(state: &State, new: NewCall) -> Result<NewCallback, Problem> {
             Problem::invalid("phone", why)
         })
     });
-    let zone = new.time_zone.map(|name| {
-        name.parse::<Tz>().map_err(|_| {
-            Problem::invalid("time_zone", "time_zone: an IANA name like Asia/Shanghai")
-        })
-    });
+    let zone = new.time_zone.map(|name| zone(&name));
     let note = check::line_or_none("note", new.note, NOTE_CHARS_MAX)?;
     Ok(NewCallback {
         ticket,

@@ -50,7 +50,7 @@ pub(super) fn routes(state: State) -> Router<State> {
         .route("/chat/{channel}/typing", post(signals::typing))
         .route("/chat/{channel}/read", post(signals::read))
         .route("/chat/{channel}/rating", post(signals::rating))
-        .route("/chat/{channel}/callback", post(signals::callback))
+        .route("/chat/{channel}/callback", post(signals::callback).get(signals::slots))
         .route("/chat/{channel}/settings", get(session::settings))
         .route("/chat/{channel}/events", get(stream::events))
         .route("/chat/{channel}/socket", get(socket::open))

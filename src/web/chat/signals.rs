@@ -1,11 +1,13 @@
 //! Typing, reading, judging, and the wish to be called.
 
 use axum::Json;
-use axum::extract::State as Get;
+use axum::extract::{Query, State as Get};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use chrono_tz::Tz;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 use super::messages::{place, say};
@@ -15,6 +17,8 @@ use crate::web::State;
 
 /// How long a sign of typing holds without another.
 const TYPING: chrono::Duration = chrono::Duration::seconds(8);
+/// Times for a call that are offered at once: a few days of them.
+const SLOTS_MAX: usize = 100;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -112,4 +116,18 @@ pub(super) async fn callback(
     let wish: CallMe = read_json(&body)?;
     let said = say(&state, &inside, Said::Callback(wish), None).await?;
     Ok((StatusCode::CREATED, Json(said)).into_response())
+}
+
+/// For whom times are wanted.
+#[derive(Deserialize)]
+pub(super) struct Zone {
+    time_zone: Option<String>,
+}
+
+/// `GET /chat/{channel}/callback`: times that can be asked for.
+pub(super) async fn slots(Get(state): Get<State>, Query(wanted): Query<Zone>) -> Json<Value> {
+    // A browser's word for its zone may be newer than our list: then only our own hours count.
+    let zone = wanted.time_zone.and_then(|name| name.parse::<Tz>().ok());
+    let now = state.engine.clock.now();
+    Json(json!({ "slots": state.engine.callback_policy().slots(zone, now, SLOTS_MAX) }))
 }

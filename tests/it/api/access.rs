@@ -24,6 +24,7 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("GET", "/me/signature", Role::ReadOnly),
     ("PUT", "/me/signature", Role::Agent),
     ("GET", "/tickets/{id}/signature", Role::Agent),
+    ("GET", "/callbacks/slots", Role::ReadOnly),
     ("GET", "/callbacks", Role::ReadOnly),
     ("POST", "/callbacks", Role::Agent),
     ("GET", "/callbacks/{id}", Role::ReadOnly),

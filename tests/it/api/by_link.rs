@@ -1,15 +1,17 @@
 //! «Did this help?» and surveys answered by the link in a mail, on both databases.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tributary::channel::shared::sign::{SignedLinks, Signer};
 use tributary::desk::survey::{SurveySetting, SurveyTexts};
+use tributary::desk::{Advice, Safety};
 use tributary::model::Role;
 
-use super::CHANNELS;
 use super::answers::{asks, on_both, stands, ticket};
+use super::{CHANNELS, done};
 use crate::support::answers::{answering, triage};
 use crate::support::app::App;
 use crate::support::daemon::{Api, client};
@@ -121,22 +123,43 @@ async fn whoever_thinks_again_gets_a_person_and_a_person_ends_the_link(postgres:
         (one["status"].clone(), one["tags"].to_string())
     };
     assert!(status == "open" && tags.contains("faq_escalated"), "{tags}");
+    // Said again, it holds.
+    let (_, page) = post(&app, &path, &[("said", "no")]).await;
+    assert!(page.contains("A person will come."), "{page}");
     // Once one has answered, the link is over.
     api.reply(&id, "Hello", "k").await;
-    post(&app, &path, &[("said", "yes")]).await;
+    let (_, page) = post(&app, &path, &[("said", "yes")]).await;
+    assert!(!page.contains("Yes, thanks"), "nothing was noted: {page}");
     assert_eq!(stands(&ticket(&api, &id).await).0, "open");
+}
+
+/// A page that was loaded before a person answered.
+async fn a_button_that_comes_too_late_promises_nothing(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = fees(&app).await;
+    let path = link(&app, &api, &id).await;
+    api.reply(&id, "Hello", "k").await;
+    let before = ticket(&api, &id).await;
+    for said in ["no", "yes"] {
+        let (status, page) = post(&app, &path, &[("said", said)]).await;
+        assert_eq!(status, 200);
+        for promise in ["A person will come.", "Yes, thanks", "No, a person", "<form"] {
+            assert!(!page.contains(promise), "{said}: {page}");
+        }
+    }
+    assert_eq!(ticket(&api, &id).await["version"], before["version"]);
 }
 
 async fn a_survey_is_answered_by_link_with_a_remark(postgres: bool) {
     let (app, api) = start(postgres).await;
+    let advice = |wallet: &str| Advice { wallet: wallet.to_owned(), other: String::new() };
+    let answers = BTreeMap::from([
+        ("en".to_owned(), advice("{number}: move your funds")),
+        ("zh".to_owned(), advice("工单 {number}：请立即转移资产")),
+    ]);
+    app.store.guard(Safety { answers, ..Safety::default() });
     let id = asks(&app, "bo", "转账什么时候到？").await;
-    api.reply(&id, "好了。", "k").await;
-    for reply in api.all("/outbox").await {
-        let path = format!("/outbox/{}/cancel", reply["id"].as_str().unwrap());
-        assert!(api.post(&path, &Value::Null, "").await.unwrap().status.is_success());
-    }
-    solved(&app, &api, &id).await;
-    let path = link(&app, &api, &id).await;
+    let path = surveyed(&app, &api, &id).await;
     let (status, page) = get(&app, &path).await;
     assert!(status == 200 && page.contains("工单 1 满意吗？") && page.contains("★★★★★"), "{page}");
     assert_eq!(ticket(&api, &id).await["rating"], Value::Null);
@@ -148,6 +171,8 @@ async fn a_survey_is_answered_by_link_with_a_remark(postgres: bool) {
     let secret = "letter advice cage absurd amount doctor acoustic avoid letter advice cage above";
     let (_, page) = post(&app, &path, &[("remark", &format!("没有人回复 <b> {secret}"))]).await;
     assert!(!page.contains("<textarea") && !page.contains("acoustic"), "{page}");
+    assert!(page.contains("工单 1：请立即转移资产"), "nobody tells them: {page}");
+    assert!(!get(&app, &path).await.1.contains("请立即转移资产"), "to whom wrote it");
     let now = ticket(&api, &id).await;
     assert_eq!(now["rating_comment"], "没有人回复 <b> [seed phrase removed]");
     assert_eq!(stands(&now), ("open", vec!["rated_low"]));
@@ -155,6 +180,38 @@ async fn a_survey_is_answered_by_link_with_a_remark(postgres: bool) {
     assert_eq!(rated.count(), 2, "a score, and a remark");
     let ratings = api.get("/stats").await["ratings"]["total"].clone();
     assert_eq!((&ratings["count"], &ratings["each"]), (&json!(1), &json!([0, 1, 0, 0, 0])));
+}
+
+/// Answers and solves a ticket. The link of the survey that goes out.
+async fn surveyed(app: &App, api: &Api, id: &str) -> String {
+    api.reply(id, "It is done.", "k").await;
+    for reply in api.all("/outbox").await {
+        let path = format!("/outbox/{}/cancel", reply["id"].as_str().unwrap());
+        assert!(api.post(&path, &Value::Null, "").await.unwrap().status.is_success());
+    }
+    solved(app, api, id).await;
+    link(app, api, id).await
+}
+
+async fn a_ticket_that_was_merged_since_is_judged_all_the_same(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = asks(&app, "cy", "Where is my receipt?").await;
+    let path = surveyed(&app, &api, &id).await;
+    let into = asks(&app, "di", "And where is mine?").await;
+    let merge = api.request(Method::POST, &format!("/tickets/{id}/merge"));
+    done(merge.json(&json!({ "into": into })), 200).await;
+    let (status, page) = get(&app, &path).await;
+    assert!(status == 200 && page.contains("★★★★★"), "{page}");
+    post(&app, &path, &[("score", "2")]).await;
+    let (_, page) = post(&app, &path, &[("remark", "nobody answered")]).await;
+    assert!(page.contains("✓ ★★") && !page.contains("<textarea"), "{page}");
+    let judged = ticket(&api, &id).await;
+    assert_eq!(
+        (&judged["rating"], &judged["rating_comment"]),
+        (&json!(2), &json!("nobody answered"))
+    );
+    assert_eq!(judged["status"], "closed", "it stays where it went");
+    assert_eq!(ticket(&api, &into).await["rating"], Value::Null);
 }
 
 async fn solved(app: &App, api: &Api, id: &str) {
@@ -190,6 +247,8 @@ async fn a_link_is_good_for_one_question_and_nobody_makes_one(postgres: bool) {
 on_both! {
     a_link_that_is_only_looked_at_says_nothing_and_a_button_counts_once
     whoever_thinks_again_gets_a_person_and_a_person_ends_the_link
+    a_button_that_comes_too_late_promises_nothing
     a_survey_is_answered_by_link_with_a_remark
+    a_ticket_that_was_merged_since_is_judged_all_the_same
     a_link_is_good_for_one_question_and_nobody_makes_one
 }

@@ -94,6 +94,27 @@ async fn lists_of_call_backs_are_paged_by_due_time_and_filtered() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_offered_is_the_time_of_the_call() {
+    let app = App::start(CHANNELS).await;
+    let api = app.api(Role::Agent);
+    let slots = api.get("/callbacks/slots?time_zone=Asia/Shanghai&limit=40").await;
+    let slots = slots["items"].as_array().unwrap();
+    assert_eq!(slots.len(), 40);
+    for at in slots {
+        let moment: chrono::DateTime<chrono::Utc> = at["at"].as_str().unwrap().parse().unwrap();
+        let there = moment.with_timezone(&chrono_tz::Asia::Shanghai).format("%H:%M").to_string();
+        assert!(("08:00".."21:00").contains(&there.as_str()), "{there}: they sleep");
+    }
+    let placed = app.receive("mail", mail("j@customer.example", "Wallet", "call me")).await;
+    let body = json!({
+        "ticket": placed.ticket, "phone": PHONE, "at": slots[39]["at"], "time_zone": "Asia/Shanghai",
+    });
+    let asked = done(api.request(Method::POST, "/callbacks").json(&body), 201).await;
+    assert_eq!(asked["due_at"], slots[39]["at"]);
+    refused_for(api.request(Method::GET, "/callbacks/slots?time_zone=Mars"), "time_zone").await;
+}
+
+#[tokio::test]
 async fn a_wish_that_cannot_be_is_refused_by_its_field() {
     let app = App::start(CHANNELS).await;
     let api = app.api(Role::Agent);

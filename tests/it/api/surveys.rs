@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tributary::desk::RuleSetting;
 use tributary::desk::survey::{SurveySetting, SurveyTexts};
 use tributary::model::Role;
 
 use super::CHANNELS;
 use super::answers::{asks, mail, on_both, says, sent, stands, ticket};
-use crate::support::answers::triage;
+use crate::support::answers::{answering, triage};
 use crate::support::app::App;
 use crate::support::daemon::Api;
 
@@ -16,11 +17,17 @@ use crate::support::daemon::Api;
 async fn start(postgres: bool) -> (App, Api) {
     let app =
         if postgres { App::start_on_postgres(CHANNELS).await } else { App::start(CHANNELS).await };
+    app.engine.change_triage(Arc::new(triage(|settings| settings.survey = survey())));
+    let api = app.api(Role::Agent);
+    (app, api)
+}
+
+fn survey() -> SurveySetting {
     let texts = |question: &str, thanks: &str| SurveyTexts {
         question: question.to_owned(),
         thanks: thanks.to_owned(),
     };
-    let survey = SurveySetting {
+    SurveySetting {
         enabled: true,
         after_minutes: 0,
         per_contact_days: 30,
@@ -31,10 +38,16 @@ async fn start(postgres: bool) -> (App, Api) {
             ("zh".to_owned(), texts("工单 {number} 满意吗？", "请补充。")),
         ]
         .into(),
-    };
-    app.engine.change_triage(Arc::new(triage(|settings| settings.survey = survey)));
-    let api = app.api(Role::Agent);
-    (app, api)
+    }
+}
+
+/// The rules of the manual that sort remarks into topics.
+fn topics() -> Vec<RuleSetting> {
+    let manual = include_str!("../../../docs/SURVEYS.md");
+    let (_, after) = manual.split_once("### What they are about").unwrap();
+    let example = after.split("```").nth(1).unwrap().strip_prefix("toml").unwrap();
+    let source = config::File::from_str(example, config::FileFormat::Toml);
+    config::Config::builder().add_source(source).build().unwrap().get("rules").unwrap()
 }
 
 /// The ticket is answered and solved, and whoever is to be asked is asked.
@@ -134,9 +147,47 @@ async fn late_scores_machines_and_the_unanswered_do_no_harm(postgres: bool) {
     assert_eq!(sent(&api, &machine).await.len(), 1);
 }
 
+/// Those of unhappy customers, too, whose tickets open.
+async fn remarks_are_sorted_into_topics_by_the_rules_of_the_manual(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    app.engine.change_triage(Arc::new(triage(|settings| {
+        settings.survey = survey();
+        settings.rules = topics();
+    })));
+    for (who, remark, status, tags) in [
+        ("ann", "5, very kind and patient", "solved", vec!["feedback_friendly"]),
+        ("bo", "2, I waited for three days", "open", vec!["feedback_speed", "rated_low"]),
+    ] {
+        let id = asks(&app, who, "Where is my receipt?").await;
+        solve(&app, &api, &id).await;
+        says(&app, who, 2, remark).await;
+        assert_eq!(stands(&ticket(&api, &id).await), (status, tags), "{remark}");
+    }
+    let by_tag = api.get("/stats").await["ratings"]["by_tag"].clone();
+    let of = |tag: &str| (by_tag[tag]["count"].clone(), by_tag[tag]["mean"].clone());
+    assert_eq!(of("feedback_friendly"), (json!(1), json!(5.0)), "{by_tag:#}");
+    assert_eq!(of("feedback_speed"), (json!(1), json!(2.0)), "{by_tag:#}");
+}
+
+async fn ratings_tell_how_known_answers_do(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    app.engine.change_known_answers(Arc::new(answering(true)));
+    let id = asks(&app, "ann", "How much are the fees?").await;
+    says(&app, "ann", 2, "1").await;
+    assert_eq!(stands(&ticket(&api, &id).await).0, "solved");
+    app.engine.tend_surveys().await.unwrap();
+    says(&app, "ann", 3, "4").await;
+    assert_eq!(rating(&api, &id).await.0, 4);
+    let by_article = api.get("/stats").await["ratings"]["by_article"].clone();
+    let fees = json!({ "count": 1, "mean": 4.0, "each": [0, 0, 0, 1, 0] });
+    assert_eq!(by_article, json!({ "fees": fees }));
+}
+
 on_both! {
     a_happy_customer_is_asked_once_and_thanked_once
     nobody_is_asked_twice_and_scores_are_counted
     an_unhappy_customer_comes_back_to_people
     late_scores_machines_and_the_unanswered_do_no_harm
+    remarks_are_sorted_into_topics_by_the_rules_of_the_manual
+    ratings_tell_how_known_answers_do
 }

@@ -26,6 +26,7 @@ on_both! {
     contacts_are_joined_by_people_only
     a_joined_contact_is_parted_again
     tags_go_along_and_come_back
+    a_tag_that_two_lent_stays_until_both_are_parted
     edits_and_deletions_reach_their_message
     a_blocked_sender_is_kept_as_spam
     what_is_ignored_keeps_its_reason
@@ -392,6 +393,39 @@ async fn tags_go_along_and_come_back(kit: Kit) {
     assert_eq!((tags(a).await, tags(c).await), ("old vip".into(), "old press wallet".into()));
     kit.store.unmerge_contact(b, by()).await.unwrap();
     assert_eq!((tags(b).await, tags(c).await), ("old wallet".into(), "old press".into()));
+}
+
+/// Somebody of their own with these tags.
+async fn tagged(kit: &Kit, who: &str, tags: &[&str]) -> ContactId {
+    let from = format!("{who}@customer.example");
+    let ticket = ticket_of(&kit.arrive(&mail_channel("mail"), mail(&from, &from)).await);
+    let id: ContactId = kit.ticket(ticket).await.contact.id.into();
+    let tags = Some(tags.iter().map(|tag| (*tag).to_owned()).collect());
+    let by = By { actor: agent(), version: None, once: None, now: start() };
+    let patch = ContactPatch { tags, ..ContactPatch::default() };
+    kit.store.change_contact(id, patch, by).await.unwrap();
+    id
+}
+
+/// COMPLAINTS C1: the second one lent nothing when it was joined, for the tag was there.
+async fn a_tag_that_two_lent_stays_until_both_are_parted(kit: Kit) {
+    let by = || By { actor: agent(), version: None, once: None, now: start() };
+    let tags = async |id: ContactId| {
+        let tags = kit.store.contact(id).await.unwrap().tags;
+        tags.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    let (a, b) = (tagged(&kit, "a", &["vip"]).await, tagged(&kit, "b", &["own"]).await);
+    let (c, d) = (tagged(&kit, "c", &[]).await, tagged(&kit, "d", &["vip"]).await);
+    kit.store.merge_contact(a, b, by()).await.unwrap();
+    kit.store.merge_contact(d, b, by()).await.unwrap();
+    kit.store.merge_contact(b, c, by()).await.unwrap();
+    assert_eq!(tags(c).await, "own vip");
+    kit.store.unmerge_contact(a, by()).await.unwrap();
+    assert_eq!((tags(a).await, tags(b).await), ("vip".into(), "own vip".into()));
+    assert_eq!(tags(c).await, "own vip", "whoever is joined with it has it still");
+    kit.store.unmerge_contact(d, by()).await.unwrap();
+    assert_eq!((tags(d).await, tags(b).await), ("vip".into(), "own".into()));
+    assert_eq!(tags(c).await, "own", "nobody is left who had it");
 }
 
 async fn edits_and_deletions_reach_their_message(kit: Kit) {

@@ -1,20 +1,26 @@
 //! What is erased by itself: what has ended long enough ago, and nothing else.
 
+use std::sync::Arc;
+
 use tributary::desk::retention::{RetentionRule, RetentionSetting};
-use tributary::model::{RawId, TicketId, TicketStatus, Timestamp};
-use tributary::store::{By, ContactPatch, Ending, TicketPatch};
+use tributary::engine::{Clock, Engine, EngineSettings};
+use tributary::model::{Meaning, RawId, TicketId, TicketStatus, Timestamp};
+use tributary::store::{By, ContactPatch, Ending, TicketName, TicketPatch};
 
 use super::erase::{talk_about, telling, traces};
 use super::{
     ANNA, BOB, Kit, agent, chat_channel, days, later, mail, mail_channel, message, on_both, start,
     ticket_of,
 };
+use crate::support::answers::triage;
 
 on_both! {
     nothing_of_what_is_over_is_left
     what_is_held_young_open_or_meant_by_no_rule_stays
     what_goes_with_a_ticket_and_what_stays_of_its_customer
     raws_that_became_no_message_are_destroyed
+    the_engine_erases_what_the_settings_say_and_nothing_more
+    a_reply_on_its_way_holds_up_no_raws
 }
 
 fn by(now: Timestamp) -> By {
@@ -125,7 +131,7 @@ async fn what_is_held_young_open_or_meant_by_no_rule_stays(kit: Kit) {
         (other, "about 6"),
         (spam, ""),
     ] {
-        let outcome = kit.store.ticket(tributary::store::TicketName::Id(ticket.uuid())).await;
+        let outcome = kit.store.ticket(TicketName::Id(ticket.uuid())).await;
         assert_eq!(outcome.map_or_else(|_| String::new(), |ticket| ticket.subject), subject);
     }
 }
@@ -153,20 +159,75 @@ async fn raws_that_became_no_message_are_destroyed(kit: Kit) {
     let message_of = kit.append(&channel.name, "a message").await;
     kit.apply_to(message_of, &channel, Ok(message(mail(ANNA, "1"))), start()).await;
     let ignored = kit.append(&channel.name, "typing").await;
-    let nothing = tributary::model::Meaning::Ignore("typing");
-    kit.apply_to(ignored, &channel, Ok(nothing), start()).await;
+    kit.apply_to(ignored, &channel, Ok(Meaning::Ignore("typing")), start()).await;
     let broken = kit.append(&channel.name, "broken").await;
     let outcome = kit.apply_to(broken, &channel, Err("not to be read".to_owned()), start()).await;
     assert!(matches!(outcome.ending, Some(Ending::Failed(_))), "{outcome:?}");
     assert_eq!(kit.store.quarantine(None, 10).await.unwrap().len(), 1);
     let waiting = kit.append(&channel.name, "waits").await;
     assert_eq!(kit.store.forget_old_raws(30, days(29)).await.unwrap(), 0);
+    let counted = async |now| kit.store.count_old_raws(30, now).await.unwrap();
+    assert_eq!((counted(days(29)).await, counted(days(31)).await), (0, 2));
 
     assert_eq!(kit.store.forget_old_raws(30, days(31)).await.unwrap(), 2);
+    assert_eq!(counted(days(31)).await, 0);
 
     assert!(!readable(&kit, ignored).await && !readable(&kit, broken).await);
     assert!(readable(&kit, message_of).await, "it goes with its message");
     assert!(readable(&kit, waiting).await, "nobody has understood it yet");
     assert!(kit.store.quarantine(None, 10).await.unwrap().is_empty(), "nobody could do anything");
     assert_eq!(kit.store.forget_old_raws(30, days(31)).await.unwrap(), 0, "once");
+}
+
+/// An engine a month later, whose settings can be changed.
+fn engine(kit: &Kit) -> Arc<Engine> {
+    let (clock, _) = Clock::by_hand(days(31));
+    Engine::idle(kit.store.clone(), Vec::new(), EngineSettings::usual(), clock)
+}
+
+async fn erase(engine: &Engine, setting: RetentionSetting) -> bool {
+    engine.change_triage(Arc::new(triage(|settings| settings.retention = setting)));
+    engine.erase_some().await.unwrap()
+}
+
+/// A ticket that ended, and a raw that became no message.
+async fn old_things(kit: &Kit) -> (TicketId, RawId) {
+    let channel = mail_channel("mail");
+    let ticket = ticket_of(&kit.arrive(&channel, mail(ANNA, "1")).await);
+    kit.reply(ticket, "an answer").await;
+    end(kit, ticket, &[], later(10)).await;
+    let ignored = kit.append(&channel.name, "typing").await;
+    kit.apply_to(ignored, &channel, Ok(Meaning::Ignore("typing")), start()).await;
+    (ticket, ignored)
+}
+
+async fn is_there(kit: &Kit, ticket: TicketId) -> bool {
+    kit.store.ticket(TicketName::Id(ticket.uuid())).await.is_ok()
+}
+
+async fn the_engine_erases_what_the_settings_say_and_nothing_more(kit: Kit) {
+    let (ticket, ignored) = old_things(&kit).await;
+    let engine = engine(&kit);
+    let off = RetentionSetting { enabled: false, raws_days: 30, ..after(30) };
+    assert!(!erase(&engine, off).await);
+    assert!(is_there(&kit, ticket).await && readable(&kit, ignored).await, "it is off");
+    assert!(!erase(&engine, after(30)).await, "that was all");
+    assert!(!is_there(&kit, ticket).await);
+    assert!(readable(&kit, ignored).await, "raws have no days");
+    assert!(!erase(&engine, RetentionSetting { raws_days: 30, ..after(30) }).await);
+    assert!(!readable(&kit, ignored).await);
+}
+
+async fn a_reply_on_its_way_holds_up_no_raws(kit: Kit) {
+    let (ticket, ignored) = old_things(&kit).await;
+    let engine = engine(&kit);
+    let setting = RetentionSetting { raws_days: 30, ..after(30) };
+    // It begins between the look at the tickets and the erasing: it is found by its message and not by its ticket.
+    kit.execute("UPDATE delivery SET state = 'sending', ticket = message").await;
+    assert!(erase(&engine, setting.clone()).await, "there is more");
+    assert!(is_there(&kit, ticket).await, "it waits for the reply");
+    assert!(!readable(&kit, ignored).await);
+    kit.execute("UPDATE delivery SET state = 'sent'").await;
+    assert!(!erase(&engine, setting).await);
+    assert!(!is_there(&kit, ticket).await);
 }

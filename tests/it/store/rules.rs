@@ -135,6 +135,13 @@ async fn a_rule_offers_a_call_once_and_a_number_is_called(kit: Kit) {
     assert_eq!(sent().await.len(), 1, "once a ticket");
     kit.arrive_at(&channel, words(ANNA, "m3", "Yes please: +44 20 7946 0958."), days(3)).await;
     assert_eq!(kit.texts("SELECT phone FROM callback").await, ["+442079460958"]);
+    assert_eq!(kit.ticket(ticket).await.tags, ["call_accepted", "call_offered", "new"]);
+    // A number in what they write after the call is no wish for another one.
+    kit.execute("UPDATE callback SET status = 'done'").await;
+    kit.arrive_at(&channel, words(ANNA, "m4", "I paid from +44 20 7946 0999."), days(4)).await;
+    assert_eq!(kit.number("SELECT count(*) FROM callback").await, 1);
+    let trail = kit.store.ticket_events(ticket.uuid(), 0, 100).await.unwrap();
+    assert!(trail.iter().all(|event| event.kind != "callback.refused"), "{trail:?}");
     // Whom nothing was offered is not called because of a number.
     let mut other = mail(BOB, "b1");
     "My number is +44 20 7946 0123".clone_into(&mut other.text);

@@ -50,7 +50,7 @@ export default {
   callback: "Call me back",
   phone: "Phone number",
   when: "When suits you?",
-  whenHint: "This afternoon, for instance",
+  soon: "As soon as possible",
   callbackSend: "Ask for a call",
   back: "Back",
   choose: "Choose an answer",

@@ -48,12 +48,22 @@ export class Form {
     const { words } = this;
     const phone = h("input", { type: "tel", autocomplete: "tel", inputMode: "tel", maxLength: 30, placeholder: "+86 138 0013 8000", dir: "ltr" });
     const check = (value) => /^(\+|00)[1-9]\d{6,14}$/.test(value.replace(/[\s\-().\/]/g, "")) || words.badPhone;
+    this.zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    this.slots = h("select", {}, h("option", { value: "" }, words.soon));
+    this.offer();
     return [
       this.field("phone", words.phone, "required", phone, { check }),
-      this.field("when", words.when, "optional", h("input", { maxLength: 200, placeholder: words.whenHint, dir: "auto" })),
+      this.field("at", words.when, "optional", this.slots),
       h("button.main", { type: "submit" }, words.callbackSend),
       h("button.plain", { type: "button", onclick: () => this.chat.page("talk") }, words.back),
     ];
+  }
+
+  // Times in the hours of both sides. Without them a call comes as soon as can be.
+  async offer() {
+    const { slots } = await this.chat.client.plain(`callback?time_zone=${encodeURIComponent(this.zone)}`).catch(() => ({ slots: [] }));
+    const shown = new Intl.DateTimeFormat(this.chat.language, { weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+    this.slots.append(...slots.map((at) => h("option", { value: at }, shown.format(new Date(at)))));
   }
 
   urgency(urgencies) {
@@ -91,12 +101,14 @@ export class Form {
       if (verdict !== true) first ??= one.input;
     }
     if (first) return first.focus();
-    const said = sort === "callback" ? { path: "callback", time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone } : { page: location.href };
+    const said = sort === "callback" ? { path: "callback", time_zone: this.zone } : { page: location.href };
     const fields = {};
     for (const { name, input, own } of this.fields) {
       const value = input.value.trim();
       if (value) (own ? fields : said)[name] = value;
     }
+    // Agents read it as the customer did.
+    if (said.at) said.when = this.slots.selectedOptions[0].textContent;
     if (Object.keys(fields).length) said.fields = fields;
     const urgency = this.element.querySelector("input[name=urgency]:checked");
     if (urgency) said.urgency = urgency.value;

@@ -50,7 +50,7 @@ export default {
   callback: "请求回电",
   phone: "电话号码",
   when: "方便接听的时间",
-  whenHint: "例如：今天下午",
+  soon: "尽快",
   callbackSend: "请给我回电",
   back: "返回",
   choose: "请选择",
