@@ -21,6 +21,7 @@ pub mod safety;
 pub mod signature;
 mod secrets;
 mod settle;
+mod sieve;
 mod sla;
 mod split;
 pub mod survey;

@@ -5,14 +5,15 @@
 //! ticket less. Pure, linear in the text.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::RegexSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::language::simplified;
 use super::rules::{Situation, Verdict, fold};
+use super::sieve::Sieve;
 use crate::model::{Priority, Texts};
 
 /// `[urgency]`: what customers tell that cannot wait.
@@ -125,16 +126,21 @@ const CLAUSES_MAX: usize = 400;
 pub fn alarm(text: &str) -> Option<Alarm> {
     let mut stated = false;
     let mut worst: Option<Danger> = None;
+    let signs = &*SIGNS;
     for clause in clauses(text) {
-        if GENERAL.is_match(&clause) {
+        let found = signs.sieve.candidates(&clause);
+        let is_worse = |danger: Danger| worst.is_none_or(|worst| danger < worst);
+        let danger = signs.dangers.iter().find_map(|(danger, places)| {
+            (is_worse(*danger) && found.fits(places.clone())).then_some(*danger)
+        });
+        let states = !stated
+            && found.fits(signs.stated.clone())
+            && !found.fits(signs.not_stated.clone());
+        if (danger.is_none() && !states) || found.fits(signs.general.clone()) {
             continue;
         }
-        for (danger, patterns) in &*DANGERS {
-            if worst.is_none_or(|worst| *danger < worst) && patterns.is_match(&clause) {
-                worst = Some(*danger);
-            }
-        }
-        stated |= STATED.is_match(&clause) && !NOT_STATED.is_match(&clause);
+        worst = danger.or(worst);
+        stated |= states;
     }
     worst.map(Alarm::Danger).or(stated.then_some(Alarm::Stated))
 }
@@ -156,18 +162,33 @@ const WORDS_OF_OPENING: &str = r"(?:seed|recovery phrase|recovery words|secret p
 const FALSE: &str =
     r"(?:fake|phishing|scam|scammer'?s?|fraudulent|malicious|suspicious|bogus|counterfeit)";
 
-fn set(patterns: &[String]) -> RegexSet {
-    #[expect(clippy::expect_used, reason = "they stand below, and every test compiles them")]
-    RegexSet::new(patterns).expect("a pattern of ours is wrong")
+/// All that is looked for, and where each sort of it stands.
+struct Signs {
+    sieve: Sieve,
+    /// The worst first.
+    dangers: Vec<(Danger, Range<usize>)>,
+    general: Range<usize>,
+    stated: Range<usize>,
+    not_stated: Range<usize>,
 }
 
-static DANGERS: LazyLock<Vec<(Danger, RegexSet)>> = LazyLock::new(|| {
-    vec![
-        (Danger::FundsMoving, set(&funds_moving())),
-        (Danger::AccountTaken, set(&account_taken())),
-        (Danger::Phishing, set(&phishing())),
-        (Danger::WrongAddress, set(&wrong_address())),
-    ]
+static SIGNS: LazyLock<Signs> = LazyLock::new(|| {
+    let mut patterns: Vec<String> = Vec::new();
+    let mut add = |more: Vec<String>| {
+        let first = patterns.len();
+        patterns.extend(more);
+        first..patterns.len()
+    };
+    let dangers = vec![
+        (Danger::FundsMoving, add(funds_moving())),
+        (Danger::AccountTaken, add(account_taken())),
+        (Danger::Phishing, add(phishing())),
+        (Danger::WrongAddress, add(wrong_address())),
+    ];
+    let (general, stated, not_stated) = (add(general()), add(stated()), add(not_stated()));
+    #[expect(clippy::expect_used, reason = "they stand below, and every test compiles them")]
+    let sieve = Sieve::new(&patterns).expect("a pattern of ours is wrong");
+    Signs { sieve, dangers, general, stated, not_stated }
 });
 
 fn funds_moving() -> Vec<String> {
@@ -236,8 +257,8 @@ fn wrong_address() -> Vec<String> {
 }
 
 /// Questions, conditions, news, denials: nothing is happening to whoever writes so.
-static GENERAL: LazyLock<RegexSet> = LazyLock::new(|| {
-    set(&[
+fn general() -> Vec<String> {
+    vec![
         r"\bhow (?:do|can|could|should|to|would|does)\b.{0,15}\b(?:prevent|avoid|protect|know|tell|recogni[sz]e|make sure|keep|stay|check|detect|spot|secure|be sure|stop)\b".to_owned(),
         r"\b(?:what|how) (?:if|happens|would happen|will happen|does .{0,20} mean|is an?|are)\b|\bwhat about\b".to_owned(),
         r"\b(?:if|in case|unless|whether|suppose|imagine|assuming|should) (?:i|my|you|your|we|our|the|a|an|some ?one|some ?body|they|it|anyone|hackers?|funds|coins)\b".to_owned(),
@@ -249,25 +270,25 @@ static GENERAL: LazyLock<RegexSet> = LazyLock::new(|| {
         r"(?:怎么|怎样|如何|怎么样).{0,6}(?:防|避免|判断|识别|知道|辨别|保护|确认|区分|分辨|看出|查)".to_owned(),
         r"(?:新闻|听说|报道|文章|视频|教程|课程|看到有人|别的用户|其他用户|朋友说|网上说|是什么意思|什么是|是什么)".to_owned(),
         r"(?:没有?|不是|未|从未|并未|不会).{0,2}(?:被盗|被黑|被骗|泄露|转错|打错|上当|被转走|被偷)".to_owned(),
-    ])
-});
+    ]
+}
 
-static STATED: LazyLock<RegexSet> = LazyLock::new(|| {
-    set(&[
+fn stated() -> Vec<String> {
+    vec![
         r"\b(?:urgent|urgently|asap|a\.s\.a\.p|emergency|immediately|right away|right now|sos)\b"
             .to_owned(),
         r"(?:紧急|加急|急急|十万火急|很急|特别急|非常急|急用|急事|救命|万分火急)|^急$".to_owned(),
-    ])
-});
+    ]
+}
 
-static NOT_STATED: LazyLock<RegexSet> = LazyLock::new(|| {
-    set(&[
+fn not_stated() -> Vec<String> {
+    vec![
         r"\b(?:not|isn't|is not|nothing|no|non|never|less)[ -](?:\w+ ){0,2}(?:urgent|emergency|asap)\b|\bno rush\b".to_owned(),
         r"\bemergency (?:contacts?|fund|funds|kit|plan|access|exit|number)\b|\burgent(?:ly)? (?:needed )?(?:staff|developers?|hiring)\b".to_owned(),
         r"(?:不|没那么|并不|不太|不是很|不算).{0,2}(?:紧急|着急|急)|紧急(?:联系|联络|出口|预案|通知)|不(?:着|用)急".to_owned(),
         r"\b(?:credited|arrive|arrives|processed|start|starts|works?|confirmed|available|done) (?:immediately|right away|right now)\b".to_owned(),
-    ])
-});
+    ]
+}
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ mod name;
 mod params;
 mod quote;
 mod report;
+mod signed;
 mod text;
 mod tnef;
 mod uu;

@@ -204,6 +204,11 @@ impl Sender {
     /// they cannot be looked at, the message may be ours: then nothing is sent again.
     async fn holds(&self, message: &Value, letter: &Letter<'_>) -> Result<bool, DeliverError> {
         let Some(sid) = look::text(message, "/sid") else { return Ok(false) };
+        let has_words = look::text(message, "/body").is_some_and(|body| !body.is_empty());
+        if has_words && sid.starts_with("SM") {
+            // Words alone: what has files is called `MM`.
+            return Ok(false);
+        }
         let path = format!("Messages/{sid}/Media.json");
         let theirs = self.account.list((&path, "media_list"), &[]).await?.items;
         let retry = |cause, after| DeliverError::Retry { cause, after };

@@ -170,7 +170,8 @@ static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
 
 /// With the frequent traditional characters made simplified ones.
 pub(super) fn simplified(text: &str) -> String {
-    text.chars().map(|c| SIMPLIFIED.get(&c).copied().unwrap_or(c)).collect()
+    let simplify = |c: char| if c.is_ascii() { None } else { SIMPLIFIED.get(&c).copied() };
+    text.chars().map(|c| simplify(c).unwrap_or(c)).collect()
 }
 
 /// Simplified or traditional; `None`: the characters are the same in both.

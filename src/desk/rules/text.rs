@@ -24,6 +24,17 @@ pub(in crate::desk) fn fold(text: &str) -> String {
     let end = text.char_indices().nth(CHARS_MAX).map_or(text.len(), |(at, _)| at);
     let text = text.get(..end).unwrap_or(text);
     let mut folded = String::with_capacity(text.len());
+    if text.is_ascii() {
+        // The same, without looking up each letter.
+        for c in text.chars().map(|c| c.to_ascii_lowercase()) {
+            if !c.is_ascii_whitespace() && c != '\u{b}' {
+                folded.push(c);
+            } else if !folded.ends_with(' ') {
+                folded.push(' ');
+            }
+        }
+        return folded;
+    }
     for c in text.nfkc().flat_map(char::to_lowercase) {
         let unseen = matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}');
         if c.is_whitespace() {

@@ -7,6 +7,7 @@ use super::charset;
 use super::html;
 use super::mime::{Budget, Part};
 use super::name;
+use super::signed;
 use super::text::{self, DelSp};
 use super::tnef;
 use super::uu;
@@ -22,6 +23,9 @@ const EMPTY_WORDS_BYTES_MAX: usize = 300;
 /// Mails within a mail whose words are shown.
 const WRAPPED_MAX: usize = 10;
 
+/// Signed mails within each other.
+pub(super) const SIGNED_DEPTH_MAX: usize = 3;
+
 /// Different texts of one alternative.
 const TEXTS_MAX: usize = 10;
 
@@ -30,6 +34,8 @@ const TEXTS_MAX: usize = 10;
 pub(super) struct Body {
     pub(super) segments: Vec<Segment>,
     pub(super) media: Vec<Media>,
+    /// How many signed mails what is looked at stands in.
+    depth: usize,
 }
 
 /// A stretch of the mail's text, in one or both forms.
@@ -69,7 +75,7 @@ impl Body {
         let mut texts = Texts::default();
         let mut html: Option<String> = None;
         for child in part.children.iter().filter(|child| !is_for_a_device(child)) {
-            let mut one = Self::default();
+            let mut one = Self { depth: self.depth, ..Self::default() };
             one.take(child);
             html = one.html().or(html);
             texts.add(one.plain_text(), child.is("text/plain"));
@@ -104,6 +110,7 @@ impl Body {
             _ if !beside && part.file_name().is_none() && is_words(kind) => self.take_plain(part),
             "application/ms-tnef" | "application/vnd.ms-tnef" => self.take_tnef(part),
             _ if is_winmail(part) => self.take_tnef(part),
+            _ if signed::is_container(part) => self.take_signed(part),
             _ => self.media.push(media(part, self.media.len())),
         }
     }
@@ -138,6 +145,18 @@ impl Body {
         for inner in inside.files {
             self.media.push(file(&inner.name, inner.bytes, inner.content_id));
         }
+    }
+
+    /// What was signed counts, not the container. One that cannot be opened is a file.
+    fn take_signed(&mut self, part: &Part<'_>) {
+        let inside = (self.depth < SIGNED_DEPTH_MAX).then(|| signed::content(&part.decoded()));
+        let Some(inside) = inside.flatten() else {
+            self.media.push(media(part, self.media.len()));
+            return;
+        };
+        self.depth += 1;
+        self.take(&Part::parse(&inside, &mut Budget::default()));
+        self.depth -= 1;
     }
 
     /// A mail that is nothing but a text file: the file is kept, and its text is shown too.

@@ -11,6 +11,7 @@ use super::headers::Headers;
 use super::html;
 use super::mime::Part;
 use super::quote;
+use super::signed;
 use super::text::{cut, one_line, shown};
 use super::words;
 use crate::channel::email::thread;
@@ -355,8 +356,9 @@ fn sealed(part: &Part<'_>) -> Option<Flag> {
         | "application/pgp-signature"
         | "application/pkcs7-signature"
         | "application/x-pkcs7-signature" => Some(Flag::Signed),
-        "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
-            let signed = part.param("smime-type").is_some_and(|kind| kind.contains("signed"));
+        _ if signed::is_container(part) => {
+            let says_so = part.param("smime-type").is_some_and(|kind| kind.contains("signed"));
+            let signed = says_so || signed::content(&part.decoded()).is_some();
             Some(if signed { Flag::Signed } else { Flag::Encrypted })
         }
         "text/calendar" | "application/ics" => Some(Flag::Calendar),

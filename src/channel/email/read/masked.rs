@@ -2,24 +2,38 @@
 
 use mail_parser::{MessageParser, MimeHeaders as _, PartType};
 
+use super::body::SIGNED_DEPTH_MAX;
+use super::signed;
 use crate::channel::{Mask, masked_body};
 
 /// The headers of a part that no longer fit what is written in its place.
 const REPLACED: &[&str] = &["content-type:", "content-transfer-encoding:"];
 
 pub(super) fn masked(mail: &[u8], mask: &Mask<'_>) -> Vec<u8> {
+    masked_within(mail, mask, SIGNED_DEPTH_MAX)
+}
+
+/// `depth`: how many signed mails within each other are opened.
+fn masked_within(mail: &[u8], mask: &Mask<'_>, depth: usize) -> Vec<u8> {
     let Some(parsed) = MessageParser::default().parse(mail) else { return masked_body(mail, mask) };
     // From the last to the first, so that places stay right.
     let mut whole = mail.to_vec();
     for part in parsed.parts.iter().rev() {
-        let text = match &part.body {
-            PartType::Text(text) | PartType::Html(text) => text.to_string(),
+        let masked = match &part.body {
+            PartType::Text(text) | PartType::Html(text) => mask(text),
             PartType::Binary(bytes) | PartType::InlineBinary(bytes) => {
-                String::from_utf8_lossy(bytes).into_owned()
+                let inside = if depth > 0 { signed::content(bytes) } else { None };
+                match inside {
+                    Some(inside) => {
+                        let anew = masked_within(&inside, mask, depth - 1);
+                        (anew != inside).then(|| String::from_utf8_lossy(&anew).into_owned())
+                    }
+                    None => mask(&String::from_utf8_lossy(bytes)),
+                }
             }
             PartType::Message(_) | PartType::Multipart(_) => continue,
         };
-        let Some(masked) = mask(&text) else { continue };
+        let Some(masked) = masked else { continue };
         let place = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
         let (head, body) = (place(part.offset_header), place(part.offset_body));
         let end = place(part.offset_end);
@@ -60,4 +74,37 @@ fn without(headers: &str, names: &[&str]) -> String {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_a_signed_mail_is_masked() {
+        // What was signed is in base64 itself, so that nobody sees the word from outside.
+        let words = data_encoding::BASE64.encode(b"my code is opensesame\r\n");
+        let inside = format!(
+            "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n{words}\r\n"
+        );
+        let head = [
+            &[0x30, 0x80, 6, 9, 42, 134, 72, 134, 247, 13, 1, 7, 2, 0xa0, 0x80][..],
+            &[0x30, 0x80, 2, 1, 1, 0x31, 0, 0x30, 0x80, 6, 1, 42, 0xa0, 0x80, 4],
+            &[u8::try_from(inside.len()).unwrap()],
+        ];
+        let container = [&head.concat(), inside.as_bytes(), &[0; 8]].concat();
+        let mail = format!(
+            "From: a@b.example\r\nContent-Type: application/pkcs7-mime; name=smime.p7m\r\n\
+             Content-Transfer-Encoding: base64\r\n\r\n{}\r\n",
+            data_encoding::BASE64.encode(&container)
+        );
+        let mask = |text: &str| {
+            text.contains("opensesame").then(|| text.replace("opensesame", "••••"))
+        };
+        let shown = String::from_utf8(masked(mail.as_bytes(), &mask)).unwrap();
+        assert!(shown.contains("my code is ••••"), "{shown}");
+        assert!(!shown.contains(&words), "{shown}");
+        let harmless = |_: &str| None;
+        assert_eq!(masked(mail.as_bytes(), &harmless), mail.as_bytes());
+    }
 }

@@ -15,7 +15,7 @@ const FIELDS = ["status", "priority", "queue", "assignee", "tags", "subject", "s
 /** All of it: messages, and between them what happened. */
 export function timeline(page) {
   const events = page.events.filter((event) => known(`event.${event.kind}`));
-  const shown = (message) => ["", "html", "why", "pictures"].filter((what) => page.open.has(message.id + what)).join() + (page.unsealed.has(message.id) ? "unsealed" : "");
+  const shown = (message) => ["", "html", "why", "pictures"].map((what) => (page.open.has(message.id + what) ? 1 : 0)).join("") + (page.unsealed.has(message.id) ? "unsealed" : "");
   const items = [
     ...page.messages.map((message) => ({ at: message.received_at ?? message.sent_at, key: message.id, says: JSON.stringify(message) + shown(message), draw: () => bubble(page, message) })),
     ...events.map((event) => ({ at: event.at, key: event.id, says: "", draw: () => happening(page, event) })),
