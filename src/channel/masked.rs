@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use super::shared::json;
+
 /// Masks a text; `None`: there is nothing to mask.
 pub type Mask<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// A body of JSON, of a form, or of text, each value masked. What holds nothing comes back byte for byte.
 #[must_use]
 pub fn masked_body(body: &[u8], mask: &Mask<'_>) -> Vec<u8> {
-    if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
+    if let Ok(mut value) = json::read::<Value>(body) {
         let mut changed = false;
         mask_value(&mut value, mask, &mut changed);
         // Two values may be a secret only together: the numbers of a key file are.

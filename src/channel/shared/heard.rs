@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::channel::Unreadable;
+use crate::channel::shared::json;
 use crate::model::{Event, Inbound, Meaning, Raw, Timestamp};
 
 /// What a part of a raw says.
@@ -39,7 +40,7 @@ pub fn interpret(
     read: impl FnOnce(&Value, Timestamp, &mut Heard),
     notice: impl Fn((&Value, &str), Timestamp) -> Inbound,
 ) -> Result<Meaning, Unreadable> {
-    let body = json(raw)?;
+    let body = value(raw)?;
     // The journal gives each of its raws a time.
     let received_at = raw.received_at.unwrap_or_default();
     let mut heard = Heard::default();
@@ -48,8 +49,8 @@ pub fn interpret(
 }
 
 /// A raw as JSON.
-fn json(raw: &Raw) -> Result<Value, Unreadable> {
-    serde_json::from_slice(&raw.body).map_err(|error| {
+fn value(raw: &Raw) -> Result<Value, Unreadable> {
+    json::read(&raw.body).map_err(|error| {
         // The parser's own words could quote what was read.
         let place = format!("line {} column {}", error.line(), error.column());
         Unreadable(format!("not JSON, at {place}").into())

@@ -236,7 +236,7 @@ impl Answer {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         let bytes = self.bytes()?;
         // The parser's own words could quote what was read.
-        serde_json::from_slice(bytes).map_err(|error| {
+        super::json::read(bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             self.unusable(&format!("is not what it should be, at line {line} column {column}"))
         })

@@ -7,6 +7,7 @@ pub mod graph;
 pub mod heard;
 pub mod html;
 pub mod http;
+pub mod json;
 pub mod look;
 pub mod public_file;
 pub mod segments;

@@ -7,8 +7,8 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use crate::channel::Unreadable;
-use crate::channel::shared::look;
 use crate::channel::shared::twilio::form::Form;
+use crate::channel::shared::{json, look};
 use crate::model::{Raw, Timestamp};
 
 /// Twilio carries ten files at most; whoever sends more is not Twilio.
@@ -40,7 +40,7 @@ pub(super) fn read(raw: &Raw) -> Result<(Form, Option<Timestamp>), Unreadable> {
         return form.map(|form| (form, None)).ok_or_else(|| unreadable("too many fields"));
     }
     // The parser's own words could quote what was read.
-    let told: Value = serde_json::from_slice(&raw.body).map_err(|_| unreadable("not JSON"))?;
+    let told: Value = json::read(&raw.body).map_err(|_| unreadable("not JSON"))?;
     let message = told.get("message").unwrap_or(&told);
     let word = |pointer: &str| match message.pointer(pointer) {
         Some(Value::String(text)) => Some(text.clone()),

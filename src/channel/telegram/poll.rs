@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::ALLOWED_UPDATES;
 use super::bot::{Bot, asked};
-use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
+use crate::channel::shared::{json, look};
 use crate::channel::{Pull, PullError, PullSession};
 use crate::model::{Batch, Cursor, DedupeKey, Raw, Transport};
 
@@ -83,6 +83,12 @@ struct Updates<'b> {
     result: Vec<&'b RawValue>,
 }
 
+/// An update of which nothing but its number can be read.
+#[derive(Deserialize)]
+struct Numbered {
+    update_id: i64,
+}
+
 #[async_trait]
 impl PullSession for Session {
     async fn next(&mut self) -> Result<Batch, PullError> {
@@ -131,7 +137,8 @@ impl PullSession for Session {
 
 impl Session {
     fn batch(&mut self, bytes: &Bytes) -> Result<Batch, PullError> {
-        let updates: Updates<'_> = serde_json::from_slice(bytes).map_err(|_| {
+        let text = String::from_utf8_lossy(bytes);
+        let updates: Updates<'_> = serde_json::from_str(&text).map_err(|_| {
             let cause = "Telegram answered something else than a list of updates";
             PullError::Retry { cause: cause.into(), after: None }
         })?;
@@ -173,8 +180,11 @@ impl Session {
 pub(super) fn raw(bytes: &[u8]) -> (Raw, Option<i64>, Option<String>) {
     let hash = Sha256::digest(bytes);
     let hash = hex(hash.get(..12).unwrap_or(&hash));
-    let read = serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    let read = json::read::<Value>(bytes).unwrap_or_default();
     let id = look::word(&read, "/update_id").and_then(|id| id.parse::<i64>().ok());
+    // What nobody can read is confirmed as well, or it would hold up all that comes behind it.
+    let id =
+        id.or_else(|| serde_json::from_slice(bytes).ok().map(|Numbered { update_id }| update_id));
     let key = id.map_or_else(|| format!("h:{hash}"), |id| format!("u:{id}:{hash}"));
     let body = Bytes::copy_from_slice(bytes);
     let raw = Raw { dedupe: DedupeKey(key), body, transport: Transport::new(), received_at: None };

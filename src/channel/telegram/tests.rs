@@ -105,6 +105,12 @@ fn every_kind_of_message_says_something() {
             None,
         ),
         (json!({ "story": {} }), "[a story]", None),
+        (
+            json!({ "paid_media": { "star_count": 5, "paid_media": [{ "type": "preview" },
+                { "type": "photo", "photo": [size(90, "s"), size(1280, "p")] }] } }),
+            "[paid media]",
+            Some("photo_p.jpg"),
+        ),
     ] {
         let inbound = inbound(&more);
         assert_eq!(inbound.text, text, "{more}");

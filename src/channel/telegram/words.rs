@@ -150,8 +150,13 @@ pub(super) fn label<'v>(query: &'v Value, data: &str) -> Option<&'v str> {
     look::text(button, "/text")
 }
 
-/// Files in the order in which people would look at them.
+/// Files in the order in which people would look at them; those that were paid for stand in a list of their own.
 fn files(message: &Value) -> Vec<File> {
+    let paid = look::list(message, "/paid_media/paid_media").take(LINES_MAX);
+    std::iter::once(message).chain(paid).flat_map(bare_files).collect()
+}
+
+fn bare_files(message: &Value) -> Vec<File> {
     let mut files = Vec::new();
     let animation = message.get("animation").is_some();
     for (field, mime, ending) in [
@@ -238,6 +243,8 @@ fn told(message: &Value) -> Option<String> {
         format!("[sticker {}]", text("/sticker/emoji")).replace(" ]", "]")
     } else if is("story") || is("reply_to_story") {
         "[a story]".to_owned()
+    } else if is("paid_media") {
+        "[paid media]".to_owned()
     } else if is("game") {
         format!("[game: {}]", text("/game/title"))
     } else if is("invoice") {

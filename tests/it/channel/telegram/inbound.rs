@@ -64,6 +64,46 @@ async fn telegram_updates_are_confirmed_once_stored_and_may_begin_anew() {
     rig.engine.stop().await;
 }
 
+/// Updates that hold half a character, a number beyond all numbers, or too much within each other cost nothing but,
+/// at worst, themselves; and they do not come again and again.
+#[tokio::test]
+async fn telegram_an_update_that_nobody_can_read_holds_up_no_other() {
+    let (rig, service) = start().await;
+    let update = |id: i64, text: &str, more: &str| {
+        format!(
+            r#"{{"update_id":{id},"message":{{"message_id":{id},"date":1800000000,"text":"{text}",
+            "chat":{{"id":{ANN},"type":"private"}},
+            "from":{{"id":{ANN},"is_bot":false,"first_name":"Ann"}},"more":{more}}}}}"#
+        )
+    };
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let updates = [
+        update(41, "one", "0"),
+        update(42, "half of \\ud83d", "0"),
+        update(43, "too deep", &deep),
+        update(44, "too large", "1e999"),
+        update(45, "five", "0"),
+    ];
+    let answer = format!(r#"{{"ok":true,"result":[{}]}}"#, updates.join(","));
+    let mut answers = vec![crate::support::receiver::Does::body(answer)];
+    service.number_from(46);
+    service.on_call(move |method, _| match method {
+        "getupdates" => answers.pop().map_or(Act::Do, Act::Refuse),
+        _ => Act::Do,
+    });
+    // Two of them are told of by a notice.
+    let messages = rig.wait_messages(5).await;
+    let texts: Vec<&str> = messages.iter().map(|message| &*message.text).collect();
+    for text in ["one", "half of \u{fffd}", "five"] {
+        assert!(texts.contains(&text), "{texts:?}");
+    }
+    assert_eq!(rig.store.quarantine(None, 10).await.unwrap().len(), 2);
+    service.writes(BOB, &json!({ "text": "behind them" }));
+    rig.wait_messages(6).await;
+    assert!(service.state().offsets.contains(&Some(46)), "all five are confirmed");
+    rig.engine.stop().await;
+}
+
 /// T4: two bots know the same person, and their conversations are not mixed.
 #[tokio::test]
 async fn telegram_t4_two_bots_do_not_mix_one_persons_messages() {
