@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::channel::shared::json;
+
 /// Longest id or name, in characters.
 const ID_CHARS_MAX: usize = 200;
 /// Longest subject, in characters.
@@ -227,7 +229,8 @@ impl Sender {
 impl Attachment {
     fn check(&self) -> Result<(), String> {
         match (&self.content, &self.url) {
-            (Some(_), None) => {}
+            // Whoever posts bytes that are none is told so while they can still put it right.
+            (Some(_), None) => self.source().map(drop)?,
             (None, Some(url)) if url.len() > URL_BYTES_MAX => {
                 return Err("url: too long".to_owned());
             }
@@ -286,6 +289,13 @@ impl Status {
 
 /// `missing field …` and the like, with the place; what was given is not quoted.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    parse_as_it_is(bytes).or_else(|problem| match json::mended(bytes) {
+        Some(mended) => parse_as_it_is(&mended).map_err(|_| problem),
+        None => Err(problem),
+    })
+}
+
+fn parse_as_it_is<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();

@@ -96,12 +96,15 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// A list, or one entry that stands alone; each exactly as it was written.
 fn split(body: &Bytes) -> Result<Vec<Bytes>, serde_json::Error> {
+    let body = body
+        .strip_prefix("\u{feff}".as_bytes())
+        .map_or_else(|| body.clone(), |text| body.slice_ref(text));
     let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if !is_list {
-        serde_json::from_slice::<&RawValue>(body)?;
-        return Ok(vec![body.clone()]);
+        serde_json::from_slice::<&RawValue>(&body)?;
+        return Ok(vec![body]);
     }
-    let entries: Vec<&RawValue> = serde_json::from_slice(body)?;
+    let entries: Vec<&RawValue> = serde_json::from_slice(&body)?;
     Ok(entries.iter().map(|entry| body.slice_ref(entry.get().as_bytes())).collect())
 }
 

@@ -122,6 +122,25 @@ async fn l30_a_bad_entry_of_a_batch_waits_in_quarantine_and_the_others_go_on() {
     rig.engine.stop().await;
 }
 
+/// Who posts is told of all that is wrong, and half a character is nothing wrong: programs cut texts within an emoji.
+#[tokio::test]
+async fn bytes_that_are_none_are_told_at_once_and_half_a_character_is_read() {
+    let receiver = Receiver::answering(200);
+    let rig = Rig::start(&[("crm", &settings(&receiver))]).await;
+    let mut bad = entry("m1", "c1", "one");
+    bad["attachments"] = json!([{ "name": "a.txt", "content": "@@" }]);
+    let (status, answer) = rig.post("crm", &bad, SECRET, "r1").await;
+    let problem = answer["entries"][0]["problem"].as_str().unwrap();
+    assert!(status == 422 && problem.starts_with("attachments[0].content"), "{status} {answer}");
+    let half = r#"{"id":"m2","sender":{"id":"u1"},"text":"cut \ud83d"}"#;
+    let (status, answer) = rig.post_text("crm", half, SECRET, "r2").await;
+    assert_eq!((status, &answer["accepted"]), (202, &json!(1)), "{answer}");
+    // The notice about the bad one is a message, too.
+    let messages = rig.wait_messages(2).await;
+    assert!(messages.iter().any(|message| message.text == "cut \u{fffd}"), "{messages:?}");
+    rig.engine.stop().await;
+}
+
 /// L28: while we cannot store, we do not say that we did.
 #[tokio::test]
 async fn l28_a_store_that_is_away_is_a_503_and_the_same_request_later_is_taken() {

@@ -105,14 +105,24 @@ impl Rig {
 
     /// Posts to a hook, signed with `secret` under the name `id`.
     pub async fn post(&self, channel: &str, body: &Value, secret: &str, id: &str) -> (u16, Value) {
-        let body = body.to_string();
+        self.post_text(channel, &body.to_string(), secret, id).await
+    }
+
+    /// The same with a body that may be no JSON.
+    pub async fn post_text(
+        &self,
+        channel: &str,
+        body: &str,
+        secret: &str,
+        id: &str,
+    ) -> (u16, Value) {
         let keys = WebhookKeys::read([&Secret::new(secret)]).unwrap();
         let seconds = u64::try_from(clock().now().timestamp()).unwrap();
         let request = http::Request::post(format!("/hooks/{channel}"))
             .header("webhook-id", id)
             .header("webhook-timestamp", seconds)
             .header("webhook-signature", keys.sign(id, seconds, body.as_bytes()))
-            .body(Bytes::from(body))
+            .body(Bytes::from(body.to_owned()))
             .unwrap();
         let name: ChannelName = channel.parse().unwrap();
         let answer = self.engine.take_hook(&name, request).await;
