@@ -141,8 +141,10 @@ impl Reader {
             self.optin(told)
         } else if event.get("policy_enforcement").or(event.get("policy-enforcement")).is_some() {
             Ok(vec![self.policy(told)])
+        } else if let Some(why) = unused(event) {
+            Err(Nothing::Ignored(why))
         } else {
-            Err(Nothing::Ignored(unused(event)))
+            self.new(told)
         };
         heard.take(event, read);
     }
@@ -192,6 +194,25 @@ impl Reader {
             format!("postback:{}", hex(&Sha256::digest(what.as_bytes())))
         });
         let words = words::of_postback(postback);
+        let inbound = self.inbound(told, &customer, (id, None), words);
+        Ok(vec![Event::Message(Box::new(inbound))])
+    }
+
+    /// A customer did something of a kind that is newer than we are: it may be an order, or answers to questions.
+    fn new(&self, told: &Happened<'_>) -> Read {
+        const NOTHING: Nothing = Nothing::Ignored("an event that tells of nothing that we know");
+        let fields = told.event.as_object().into_iter().flatten();
+        let mut fields = fields.filter(|(field, value)| {
+            !FRAME.contains(&field.as_str()) && !notice::facts(value).is_empty()
+        });
+        let (kind, value) = fields.next().ok_or(NOTHING)?;
+        let customer = self.customer(told.event).map_err(|_| NOTHING)?;
+        if customer == self.own {
+            return Err(NOTHING);
+        }
+        let what = format!("{customer}:{}:{kind}:{value}", told.at.timestamp_millis());
+        let id = format!("event:{}", hex(&Sha256::digest(what.as_bytes())));
+        let words = words::of_new(kind, &notice::facts(value));
         let inbound = self.inbound(told, &customer, (id, None), words);
         Ok(vec![Event::Message(Box::new(inbound))])
     }
@@ -332,22 +353,27 @@ fn edit(event: &Value) -> Read {
     Ok(vec![Event::Edit { target, text }])
 }
 
-/// Why an event is nothing for us.
-fn unused(event: &Value) -> &'static str {
+/// What every event has, whatever happened.
+const FRAME: &[&str] = &["sender", "recipient", "timestamp", "time", "id"];
+
+/// Why an event is nothing for us, if we know what it is.
+fn unused(event: &Value) -> Option<&'static str> {
     let has = |names: &[&str]| names.iter().any(|name| event.get(*name).is_some());
     if has(&["referral"]) {
-        "the chat was opened through a link, and nothing written yet"
+        Some("the chat was opened through a link, and nothing written yet")
     } else if has(&[
         "pass_thread_control",
         "take_thread_control",
         "request_thread_control",
         "app_roles",
     ]) {
-        "which app has the conversation"
+        Some("which app has the conversation")
     } else if has(&["account_linking"]) {
-        "an account was linked"
+        Some("an account was linked")
+    } else if has(&["game_play"]) {
+        Some("a game was played")
     } else {
-        "an event that tells of nothing that we know"
+        None
     }
 }
 

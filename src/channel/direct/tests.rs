@@ -7,7 +7,8 @@ use super::*;
 use crate::channel::shared::sign::Signer;
 use crate::channel::{Vault, build as build_any};
 use crate::model::{
-    Cause, DedupeKey, Event, Inbound, Meaning, MediaSource, Raw, Reach, Reached, Secret, Transport,
+    Cause, DedupeKey, Event, Flag, Inbound, Meaning, MediaSource, Raw, Reach, Reached, Secret,
+    Transport,
 };
 
 struct NoVault;
@@ -133,7 +134,7 @@ fn all_are_told(cases: &[Seen]) {
         for (given, text, expected) in cases {
             let inbound = message(kind, given);
             assert_eq!((&*inbound.text, files(&inbound).as_slice()), (*text, *expected), "{given}");
-            assert!(!inbound.flags.contains(&crate::model::Flag::Unreadable), "{given}");
+            assert!(!inbound.flags.contains(&Flag::Unreadable), "{given}");
         }
     }
 }
@@ -223,7 +224,7 @@ fn what_cannot_be_shown_is_told_as_such() {
     ] {
         let inbound = message("instagram", &given);
         assert!(!inbound.text.is_empty(), "{given}");
-        assert!(inbound.flags.contains(&crate::model::Flag::Unreadable), "{given}");
+        assert!(inbound.flags.contains(&Flag::Unreadable), "{given}");
     }
 }
 
@@ -314,6 +315,24 @@ fn everything_beside_messages_is_understood() {
     ] {
         assert!(!ignored("messenger", &event).is_empty());
     }
+}
+
+/// Orders, answers to a form, and whatever comes next year.
+#[test]
+fn what_a_customer_does_in_a_new_way_is_never_nothing() {
+    let first = |kind: &str, event: Value| events(kind, &event).remove(0);
+    let event = json!({ "order": { "note": "quick please", "products": [{ "name": "Shoe", "quantity": 2 }] } });
+    for kind in ["messenger", "instagram"] {
+        let Event::Message(inbound) = first(kind, event.clone()) else { panic!() };
+        assert!(inbound.flags.contains(&Flag::Unreadable));
+        for words in ["order", "quick please", "Shoe", "2"] {
+            assert!(inbound.text.contains(words), "{}", inbound.text);
+        }
+        let Event::Message(odd) = first(kind, json!({ "message": "only words" })) else { panic!() };
+        assert!(odd.text.contains("only words"), "{}", odd.text);
+    }
+    let ours = json!({ "sender": { "id": PAGE }, "order": { "note": "x" } });
+    assert!(!ignored("messenger", &ours).is_empty());
 }
 
 #[test]

@@ -100,6 +100,15 @@ pub(super) fn of_postback(postback: &Value) -> Words {
     words
 }
 
+/// What is no message, and no button either: by its name, with all that is in it.
+pub(super) fn of_new(kind: &str, facts: &[String]) -> Words {
+    let mut words = Words { unknown: true, ..Words::default() };
+    let kind: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
+    words.line(format!("[something of the type «{kind}», which cannot be shown here]"));
+    facts.iter().for_each(|fact| words.line(fact));
+    words
+}
+
 /// The picture that old programs are sent beside a sticker.
 fn repeats_a_sticker(attachment: &Value, all: &[&Value]) -> bool {
     if look::text(attachment, "/type") != Some("image") {

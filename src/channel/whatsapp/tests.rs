@@ -103,6 +103,7 @@ fn each_fault_of_the_settings_is_named() {
 fn every_type_of_message_is_told_in_words() {
     let cases = [
         (json!({ "type": "text", "text": { "body": "hello" } }), "hello"),
+        (json!({ "text": { "body": "of no type" } }), "of no type"),
         (
             json!({ "type": "location", "location": { "latitude": 37.46, "longitude": -122.21,
                 "name": "HQ", "address": "1 Hacker Way" } }),

@@ -13,6 +13,20 @@ use crate::model::{Media, MediaRef, MediaSource};
 
 /// More contact cards or goods than this are not told.
 const LINES_MAX: usize = 100;
+/// What stands in a message under the name of its type.
+const KINDS: &[&str] = &[
+    "text",
+    "image",
+    "video",
+    "audio",
+    "document",
+    "sticker",
+    "location",
+    "contacts",
+    "interactive",
+    "button",
+    "order",
+];
 /// Longest name of a file, in characters.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -48,7 +62,11 @@ pub(super) struct Kept {
 
 /// Reads a message, or the new form of one.
 pub(super) fn of(message: &Value) -> Words {
-    let kind = look::text(message, "/type").unwrap_or_default();
+    // A message that does not say what it is is what it holds.
+    let holds =
+        |kind: &str| message.get(kind).is_some_and(|part| part.is_object() || part.is_array());
+    let kind = look::text(message, "/type");
+    let kind = kind.or_else(|| KINDS.iter().copied().find(|kind| holds(kind))).unwrap_or_default();
     let mut words = match kind {
         "text" => said(look::text(message, "/text/body").unwrap_or_default()),
         "image" | "video" | "audio" | "document" | "sticker" | "voice" | "ptv" => {
