@@ -39,14 +39,46 @@ fn parsed(text: &str) -> Vec<Party> {
     line.push('\n');
     let value = MessageStream::new(line.as_bytes()).parse_address();
     let HeaderValue::Address(list) = value else { return Vec::new() };
+    let quoted = text.contains("\"@");
     list.iter()
-        .filter_map(|one| {
-            let address = address(one.address.as_deref()?)?;
-            let name = one.name.as_deref().and_then(|name| named(name, &address));
-            Some(Party { address, name })
+        .flat_map(|one| {
+            let told = one.address.as_deref().unwrap_or_default();
+            if one.name.is_none() && !quoted && told.trim().contains(char::is_whitespace) {
+                let loose = loose(told);
+                if !loose.is_empty() {
+                    return loose;
+                }
+            }
+            party(told, one.name.as_deref()).into_iter().collect()
         })
         .take(PARTIES_MAX)
         .collect()
+}
+
+fn party(told: &str, name: Option<&str>) -> Option<Party> {
+    let address = address(told)?;
+    let name = name.and_then(|name| named(name, &address));
+    Some(Party { address, name })
+}
+
+/// `Jane Doe a@b.com`, `a@b.com c@d.com`: words without a bracket or a comma. Joined, they would be the address of
+/// somebody else. Words that only lie around an `@` are one address.
+fn loose(told: &str) -> Vec<Party> {
+    let mut found = Vec::new();
+    let mut name: Vec<&str> = Vec::new();
+    for word in told.split_whitespace() {
+        let whole = word.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && domain.contains('.') && !domain.ends_with('.')
+        });
+        match party(word, Some(&name.join(" "))).filter(|_| whole) {
+            Some(party) => {
+                found.push(party);
+                name.clear();
+            }
+            None => name.push(word),
+        }
+    }
+    found
 }
 
 /// A name worth showing: not empty, and not just the address again.
@@ -119,6 +151,9 @@ mod tests {
             (b"a@b.com <a@b.com>", &["a@b.com"]),
             ("钱@例子.中国".as_bytes(), &["钱@xn--fsqu00a.xn--fiqs8s"]),
             (b"a@b.com;c@d.com", &["a@b.com", "c@d.com"]),
+            (b"Jane Doe a@b.com", &["Jane Doe <a@b.com>"]),
+            (b"a@b.com c@d.com", &["a@b.com", "c@d.com"]),
+            (b"a @ b.com", &["a@b.com"]),
         ];
         for (field, expected) in table {
             assert_eq!(flat(field), *expected, "{}", String::from_utf8_lossy(field));
