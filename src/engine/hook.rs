@@ -41,6 +41,8 @@ impl Engine {
                 failpoint::hit("hook.appended");
                 received.answer
             }
+            // Nothing is wrong: whoever pushed it does so again.
+            Err(StoreError::Stopping) => status(http::StatusCode::SERVICE_UNAVAILABLE),
             Err(error) => {
                 tracing::error!(%channel, error = describe(&error), "a hook's message was not stored");
                 status(http::StatusCode::SERVICE_UNAVAILABLE)
@@ -55,7 +57,7 @@ impl Engine {
         raws: Vec<Raw>,
     ) -> Result<Appended, StoreError> {
         if self.stop.is_cancelled() {
-            return Err(StoreError::Refused("the daemon is stopping".to_owned()));
+            return Err(StoreError::Stopping);
         }
         let received = raws.len();
         let appended = self.store.append_pushed(channel, raws, self.clock.now()).await?;

@@ -150,6 +150,9 @@ pub enum StoreError {
         /// One sentence.
         why: String,
     },
+    /// The daemon stops, and takes nothing any more: another node does, or this one when it is back.
+    #[error("the daemon is stopping")]
+    Stopping,
     /// Another transaction came between: run it again. [`Store::write`] does that by itself.
     #[error("another transaction came between")]
     Conflict,

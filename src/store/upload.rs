@@ -138,6 +138,12 @@ impl Store {
         Ok(shown(&row.ok_or(StoreError::NotFound("upload"))?))
     }
 
+    /// The message that has used an upload.
+    pub async fn user_of_upload(&self, id: UploadId) -> Result<Option<Uuid>, StoreError> {
+        let row = attachment::Entity::find_by_id(id.uuid()).one(self.reader()).await?;
+        Ok(row.ok_or(StoreError::NotFound("upload"))?.message)
+    }
+
     /// Forgets files that no message has used for two days. Returns how many.
     pub async fn forget_old_uploads(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.write(move |tx| {

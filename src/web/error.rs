@@ -116,6 +116,11 @@ impl From<StoreError> for Problem {
                 "busy",
                 "another change came between; try again",
             ),
+            StoreError::Stopping => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                "the daemon is stopping; try again",
+            ),
             StoreError::Database(cause) => {
                 tracing::error!(error = %cause, "the store failed under a request");
                 Self::new(

@@ -50,11 +50,33 @@ pub(super) async fn check(Get(state): Get<State>, request: Request, next: Next) 
         Ok(()) if request.method() == Method::OPTIONS => preflight(),
         Ok(()) => {
             request.extensions_mut().insert(Open { channel, chat, network });
-            next.run(request).await
+            in_our_words(next.run(request).await)
         }
     };
     share(response.headers_mut(), origin.as_ref());
     response
+}
+
+/// What was refused before any of us saw it (a body that is too large, a query that is none), in the form of all other
+/// refusals.
+fn in_our_words(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let ours = kind.is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
+    if !status.is_client_error() || ours {
+        return response;
+    }
+    let (code, why) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request is too large"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("method", "this is not done here: see the `Allow` header")
+        }
+        _ => ("bad_request", "the request is not what is expected here"),
+    };
+    let mut told = Problem::new(status, code, why).into_response();
+    let allow = response.headers().get(header::ALLOW);
+    told.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow.clone())));
+    told
 }
 
 /// The channel in `/chat/<channel>/…`, if visitors are let in there.

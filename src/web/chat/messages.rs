@@ -54,14 +54,16 @@ pub(super) async fn take(
 
 /// Takes a message; the socket does the same.
 pub(super) async fn put(state: &State, inside: &Inside, wire: Wire) -> Result<Value, Refusal> {
-    let files = files(state, inside, &wire.attachments).await?;
+    let files = files(state, inside, &wire).await?;
     let words = Words { client_id: wire.client_id, text: wire.text, files, form: wire.form };
     let email = words.form.email.clone().or_else(|| inside.visitor.email.clone());
     say(state, inside, Said::Message(words), email).await
 }
 
-/// The files that a message names; each must be the visitor's own.
-async fn files(state: &State, inside: &Inside, names: &[String]) -> Result<Vec<SentFile>, Refusal> {
+/// The files that a message names; each must be the visitor's own, and in no other message of theirs: a file is in one
+/// message, and the second would come without it.
+async fn files(state: &State, inside: &Inside, wire: &Wire) -> Result<Vec<SentFile>, Refusal> {
+    let names = &wire.attachments;
     if names.len() > inside.open.chat.rules().files_max {
         let limit = inside.open.chat.rules().files_max;
         return Err(Refusal::wrong(
@@ -78,6 +80,14 @@ async fn files(state: &State, inside: &Inside, names: &[String]) -> Result<Vec<S
             Err(StoreError::NotFound(_)) => return Err(unknown()),
             Err(error) => return Err(error.into()),
         };
+        if let Some(user) = state.engine.store.user_of_upload(id).await? {
+            let user = state.engine.store.message(user).await?.external_id;
+            let user = user.and_then(|user| inside.open.chat.client_id(&inside.visitor, &user));
+            if user.as_ref() != Some(&wire.client_id) {
+                let why = "the upload is in another message: upload the file again";
+                return Err(Refusal::wrong("unknown_attachment", why));
+            }
+        }
         files.push(SentFile {
             id,
             name: upload.name,

@@ -20,6 +20,9 @@ async fn a_file_is_kept_once_and_comes_back_only_to_be_saved() {
     let body = json!({ "client_id": "1", "text": "look", "attachments": [upload.body["id"]] });
     let said = visitor.post("messages", &body).await.body;
     assert_eq!(visitor.post("messages", &body).await.body["id"], said["id"], "again is the same");
+    let other = json!({ "client_id": "2", "text": "", "attachments": [upload.body["id"]] });
+    let other = visitor.post("messages", &other).await;
+    assert_eq!(other.body["code"], "unknown_attachment", "never a message without its file");
     let file = &said["attachments"][0];
     let path = format!("attachments/{}", file["id"].as_str().unwrap());
     let answer = visitor.request(Method::GET, &path).send().await.unwrap();

@@ -2,10 +2,11 @@
 
 use data_encoding::HEXLOWER;
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use tributary::channel::shared::sign::hmac_sha256;
 
 use super::{CHAT, LIMIT, reply};
+use crate::support::app::App;
 use crate::support::daemon::{self, Daemon};
 use crate::support::visitor::Visitor;
 
@@ -247,7 +248,7 @@ async fn hostile_words_stay_words() {
         let answer = daemon::send(request).await.unwrap();
         assert!(answer.status.is_client_error(), "{bad}: {}", answer.status);
     }
-    let huge = json!({ "client_id": "h", "text": "x".repeat(70_000) });
+    let huge = json!({ "client_id": "h", "text": "x".repeat(270_000) });
     assert_eq!(visitor.post("messages", &huge).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     let long = json!({ "client_id": "l", "text": "x".repeat(10_001) });
     assert_eq!(visitor.post("messages", &long).await.body["code"], "too_long");
@@ -271,5 +272,53 @@ async fn what_is_not_there_is_not_there() {
     ] {
         let answer = client.get(format!("{base}{path}")).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+/// Clients repeat what was answered 5xx, and nothing that was answered 4xx: a restart must cost no message.
+#[tokio::test]
+async fn who_writes_while_we_stop_is_told_to_write_again() {
+    let app = App::start(CHAT).await;
+    let port = app.base.rsplit(':').next().unwrap().parse().unwrap();
+    let visitor = Visitor::new(port, "web").await;
+    app.engine.stop().await;
+    let answer = visitor.post("messages", &json!({ "client_id": "1", "text": "hello" })).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert_eq!(answer.body["code"], "stopping");
+}
+
+/// A text that a program cut within an emoji is a message all the same.
+#[tokio::test]
+async fn half_a_character_is_no_reason_to_refuse_a_message() {
+    let daemon = Daemon::start(CHAT).await;
+    let visitor = Visitor::new(daemon.port(), "web").await;
+    let body = r#"{"client_id":"1","text":"cut \ud83d"}"#;
+    let answer = visitor.request(Method::POST, "messages").body(body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::CREATED);
+    assert_eq!(answer.json::<Value>().await.unwrap()["text"], "cut \u{fffd}");
+}
+
+/// Clients read one form of refusals, whoever refuses; and the longest text is taken, however it is written.
+#[tokio::test]
+async fn every_refusal_has_one_form() {
+    let app = App::start(CHAT).await;
+    let port = app.base.rsplit(':').next().unwrap().parse().unwrap();
+    let visitor = Visitor::new(port, "web").await;
+    let longest = "\\ud83d\\ude00".repeat(10_000);
+    let longest = format!("{{\"client_id\":\"1\",\"text\":\"{longest}\"}}");
+    let answer = visitor.request(Method::POST, "messages").body(longest).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::CREATED);
+    let post = |body: String| visitor.request(Method::POST, "messages").body(body);
+    for (request, status) in [
+        (post("x".repeat(300_000)), StatusCode::PAYLOAD_TOO_LARGE),
+        (post("[]".to_owned()), StatusCode::BAD_REQUEST),
+        (visitor.request(Method::GET, "messages?limit=many"), StatusCode::BAD_REQUEST),
+        (visitor.request(Method::PUT, "messages"), StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{status}");
+        assert!(status != StatusCode::METHOD_NOT_ALLOWED || answer.headers().contains_key("allow"));
+        assert_eq!(answer.json::<Value>().await.unwrap()["status"], status.as_u16());
     }
 }

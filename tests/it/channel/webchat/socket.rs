@@ -158,7 +158,7 @@ async fn junk_ends_a_socket_and_nothing_else() {
     socket.0.send(Message::binary(vec![1_u8, 2, 3])).await.unwrap();
     assert_eq!(closed(&mut socket).await["code"], 1003);
     let mut socket = Socket::hello(port, &visitor.token, None).await;
-    socket.0.send(Message::text("x".repeat(200_000))).await.ok();
+    socket.0.send(Message::text("x".repeat(300_000))).await.ok();
     closed(&mut socket).await;
     // The next one is served as if nothing had been.
     let mut socket = Socket::hello(port, &visitor.token, None).await;
