@@ -10,7 +10,7 @@ use super::Failure;
 use super::ingest::raw;
 use super::open::Installation;
 use crate::engine::{Clock, Engine};
-use crate::model::{ChannelName, Raw, Transport};
+use crate::model::{ChannelName, Raw, Scheme, Transport};
 use crate::store::Access;
 
 /// Mails stored in one transaction.
@@ -38,8 +38,12 @@ pub(super) async fn run(
     let source = Source::open(path)?;
     let installation = Installation::open(config, Access::Beside).await?;
     let channels = installation.channels()?;
-    if !channels.iter().any(|known| known.name == *channel) {
+    let Some(known) = channels.iter().find(|known| known.name == *channel) else {
         return Err(Failure::Usage(format!("there is no channel {channel} in the configuration")));
+    };
+    // Thousands of mails in the quarantine of a bot are nobody's wish.
+    if !known.addresses.iter().any(|address| address.scheme == Scheme::Email) {
+        return Err(Failure::Usage(format!("{channel} is no mail channel: it cannot read mails")));
     }
     let store = installation.store.clone();
     let engine =
@@ -201,8 +205,9 @@ fn maildir(path: &Path) -> Result<Source, Failure> {
     Ok(Source { size, mails: Box::new(mails) })
 }
 
-/// An mbox file: a line `From …` at the beginning or after an empty line begins a mail; `>From` (with any
-/// number of `>`) in a text lost one `>` (the «mboxrd» form).
+/// An mbox file: a line `From …` at the beginning or after an empty line begins a mail, if it bears a time or a header
+/// follows: in a text that nobody quoted, sentences begin so, too. `>From` (with any number of `>`) in a text lost one
+/// `>` (the «mboxrd» form).
 struct Mbox {
     reader: BufReader<std::fs::File>,
     at: u64,
@@ -219,6 +224,33 @@ impl Mbox {
         self.at += read as u64;
         Ok(line)
     }
+
+    /// Does this line begin a mail? The next one is only looked at.
+    fn begins(&mut self, line: &[u8]) -> bool {
+        if !line.starts_with(b"From ") {
+            return false;
+        }
+        let next = self.reader.fill_buf().unwrap_or_default();
+        !self.started || has_time(line) || is_header(next)
+    }
+}
+
+/// `… 02:00:00 2026 …`: a time and a year.
+fn has_time(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    let is = |word: &str, form: &[usize], between: char| {
+        let parts: Vec<&str> = word.split(between).collect();
+        let digits = |part: &&str| part.chars().all(|c| c.is_ascii_digit());
+        parts.iter().all(digits) && parts.iter().map(|part| part.len()).eq(form.iter().copied())
+    };
+    let time = |word: &str| is(word, &[2, 2], ':') || is(word, &[2, 2, 2], ':');
+    text.split_whitespace().any(time) && text.split_whitespace().any(|word| is(word, &[4], ':'))
+}
+
+/// `Name: …`, or as much of it as there is.
+fn is_header(text: &[u8]) -> bool {
+    let name = text.iter().take_while(|byte| byte.is_ascii_graphic() && **byte != b':').count();
+    name > 0 && text.get(name).is_none_or(|byte| *byte == b':')
 }
 
 impl Iterator for Mbox {
@@ -240,12 +272,19 @@ impl Iterator for Mbox {
                 self.ended = true;
                 break;
             }
-            if after_empty && line.starts_with(b"From ") {
+            let line = match line.strip_prefix("\u{feff}".as_bytes()) {
+                Some(text) if !self.started => text.to_vec(),
+                _ => line,
+            };
+            if after_empty && self.begins(&line) {
                 if self.started {
                     break;
                 }
                 self.started = true;
                 after_empty = false;
+                continue;
+            }
+            if !self.started && line.trim_ascii().is_empty() {
                 continue;
             }
             if !self.started {
@@ -300,6 +339,17 @@ mod tests {
         let expected =
             ["Subject: one\n\nFrom here on\n>From me\n", "Subject: two\n\nbody\nFrom the middle\n"];
         assert_eq!(found, expected.map(|mail| Ok(mail.to_owned())));
+        let found = mails(
+            "\u{feff}\n\nFrom a@x Mon Jan  1 00:00:00 2026\nSubject: one\n\nHello\n\nFrom here on I was lost.\n\n\
+             From 9:00 in the morning\nuntil 12:00:00 I wrote in 2026\n\n\
+             From nobody\nSubject: two\n\nbody\n",
+        );
+        let expected = [
+            "Subject: one\n\nHello\n\nFrom here on I was lost.\n\n\
+             From 9:00 in the morning\nuntil 12:00:00 I wrote in 2026\n",
+            "Subject: two\n\nbody\n",
+        ];
+        assert_eq!(found, expected.map(|mail| Ok(mail.to_owned())), "in an mbox without quoting");
     }
 
     #[test]

@@ -147,6 +147,15 @@ async fn importing_three_times_adds_nothing() {
     }
 }
 
+/// A chat that cannot read mail would have all of it in its quarantine.
+#[test]
+fn mail_is_imported_into_mail_channels_only() {
+    let daemon = Daemon::prepare(&format!("{PIPE}[channels.web]\nkind = \"webchat\"\n"));
+    let mbox = mbox(&daemon, 1);
+    run(&daemon, &["import", "web", mbox.to_str().unwrap()]).ends_with(2);
+    run(&daemon, &["import", "nowhere", mbox.to_str().unwrap()]).ends_with(2);
+}
+
 /// COMPLAINTS L15: an import that was killed goes on where it was, and nothing is there twice.
 #[tokio::test]
 async fn a_killed_import_is_done_again_and_misses_nothing() {
