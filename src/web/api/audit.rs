@@ -31,6 +31,7 @@ struct AuditQuery {
     #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before, with the same `actor`.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

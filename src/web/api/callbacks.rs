@@ -54,8 +54,10 @@ struct CallbackQuery {
     /// Only those that are due by then.
     due_before: Option<DateTime<Utc>>,
     /// Items of a page, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 
@@ -157,6 +159,7 @@ struct SlotQuery {
     /// The customer's time zone by its IANA name: `Asia/Shanghai`. Without it only the desk's hours count.
     time_zone: Option<String>,
     /// How many, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     limit: Option<u32>,
 }
 
@@ -188,7 +191,7 @@ async fn list_slots(
 /// The same number twice in one ticket is one call-back. Its due time lies in the hours of the desk, and in
 /// those of the customer where their time zone is known.
 #[utoipa::path(post, path = "/callbacks", tag = "callbacks", request_body = NewCall,
-    params(("Idempotency-Key" = Option<String>, Header, description = "the same again is done once")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once")),
     responses((status = 201, body = CallbackView), Errors))]
 async fn ask_for_callback(
     Get(state): Get<State>,
@@ -262,8 +265,8 @@ async fn show_callback(
 /// Nobody else can take it until the call has ended; an agent who says nothing for `callbacks.claim_minutes`
 /// has not called.
 #[utoipa::path(post, path = "/callbacks/{id}/call", tag = "callbacks", params(("id" = Uuid, Path),
-        ("If-Match" = Option<String>, Header, description = "the version that is known"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once")),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once")),
     responses((status = 200, body = CallbackView), Errors))]
 async fn call(
     Get(state): Get<State>,
@@ -282,8 +285,8 @@ async fn call(
 /// noted by itself, an answering machine too. If the agent does not take up the telephone, the call-back waits again.
 #[utoipa::path(post, path = "/callbacks/{id}/connect", tag = "callbacks", request_body = Connection,
     params(("id" = Uuid, Path),
-        ("If-Match" = Option<String>, Header, description = "the version that is known"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once")),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once")),
     responses((status = 200, body = CallbackView), Errors))]
 async fn connect(
     Get(state): Get<State>,
@@ -315,8 +318,8 @@ async fn connect(
 /// before it: then it counts as one call.
 #[utoipa::path(post, path = "/callbacks/{id}/outcome", tag = "callbacks", request_body = CallEnd,
     params(("id" = Uuid, Path),
-        ("If-Match" = Option<String>, Header, description = "the version that is known"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once")),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once")),
     responses((status = 200, body = CallbackView), Errors))]
 async fn end_call(
     Get(state): Get<State>,
@@ -332,8 +335,8 @@ async fn end_call(
 
 /// Call nobody any more
 #[utoipa::path(post, path = "/callbacks/{id}/cancel", tag = "callbacks", params(("id" = Uuid, Path),
-        ("If-Match" = Option<String>, Header, description = "the version that is known"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once")),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once")),
     responses((status = 200, body = CallbackView), Errors))]
 async fn cancel_callback(
     Get(state): Get<State>,

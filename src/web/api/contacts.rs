@@ -49,6 +49,7 @@ struct ContactQuery {
     #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 
@@ -125,7 +126,7 @@ impl Patch {
 /// Change a contact
 #[utoipa::path(patch, path = "/contacts/{id}", tag = "contacts", request_body = Patch,
     params(("id" = Uuid, Path, description = "its id"),
-        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known")),
     responses((status = 200, body = ContactView), Errors))]
 async fn change_contact(
     Get(state): Get<State>,
@@ -144,7 +145,7 @@ async fn change_contact(
 /// Destroys everything that they wrote and were written, and who they are. It cannot be undone.
 #[utoipa::path(delete, path = "/contacts/{id}", tag = "contacts",
     params(("id" = Uuid, Path, description = "its id"),
-        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known")),
     responses((status = 200, body = ContactView, description = "what is left"), Errors))]
 async fn erase_contact(
     Get(state): Get<State>,
@@ -170,8 +171,8 @@ struct ContactMerge {
 /// Its addresses and tickets become the other's.
 #[utoipa::path(post, path = "/contacts/{id}/merge", tag = "contacts", request_body = ContactMerge,
     params(("id" = Uuid, Path, description = "the contact that ends"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once"),
-        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once"),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known")),
     responses((status = 200, body = ContactView, description = "the contact that stays"), Errors))]
 async fn merge_contact(
     Get(state): Get<State>,
@@ -227,8 +228,8 @@ async fn list_similar(
 /// Its addresses and tickets become its own again, also the tickets that these addresses opened since.
 #[utoipa::path(post, path = "/contacts/{id}/unmerge", tag = "contacts",
     params(("id" = Uuid, Path, description = "the contact that was joined with another"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once"),
-        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once"),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known")),
     responses((status = 200, body = ContactView, description = "the contact that is back"), Errors))]
 async fn unmerge_contact(
     Get(state): Get<State>,

@@ -70,7 +70,7 @@ struct UploadForm {
 /// Gives an id for `attachments` of a reply or note. What no message uses within two days is forgotten.
 #[utoipa::path(post, path = "/uploads", tag = "files",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
-    params(("Idempotency-Key" = Option<String>, Header, description = "the same again is done once")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once")),
     responses((status = 201, body = Upload), Errors))]
 async fn upload_file(
     Get(state): Get<State>,

@@ -36,9 +36,12 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 struct MacroView {
     /// By which it is named in paths: an id, or the name of one that stands in the settings.
     id: String,
-    /// What it says and does.
-    #[serde(flatten)]
-    what: Macro,
+    /// What it is called; no two have the same name.
+    name: String,
+    /// What is answered, by language, with variables like `{{contact.name}}`. None: nothing is.
+    texts: BTreeMap<String, String>,
+    /// What is done to the ticket.
+    actions: MacroActions,
     /// It stands in the settings file (`[[macros]]`), and is changed there.
     fixed: bool,
     /// Grows with each change; `null` of those in the settings.
@@ -48,7 +51,15 @@ struct MacroView {
 impl From<KeptMacro> for MacroView {
     fn from(kept: KeptMacro) -> Self {
         let (id, version) = (kept.id.to_string(), Some(kept.version));
-        Self { id, what: kept.what, fixed: false, version }
+        Self::new(id, kept.what, version)
+    }
+}
+
+impl MacroView {
+    /// What has no version stands in the settings.
+    fn new(id: String, what: Macro, version: Option<i64>) -> Self {
+        let Macro { name, texts, actions } = what;
+        Self { id, name, texts, actions, fixed: version.is_none(), version }
     }
 }
 
@@ -59,12 +70,8 @@ impl From<KeptMacro> for MacroView {
     responses((status = 200, body = Page<MacroView>), Errors))]
 async fn list_macros(Get(state): Get<State>, _: Reader) -> Result<Json<Page<MacroView>>, Problem> {
     let triage = state.engine.triage();
-    let fixed = triage.macros().iter().map(|what| MacroView {
-        id: what.name.clone(),
-        what: what.clone(),
-        fixed: true,
-        version: None,
-    });
+    let fixed = triage.macros().iter();
+    let fixed = fixed.map(|what| MacroView::new(what.name.clone(), what.clone(), None));
     let mut items: Vec<MacroView> = fixed.collect();
     items.extend(state.engine.store.macros().await?.into_iter().map(MacroView::from));
     Ok(Json(Page { items, next_cursor: None }))
@@ -114,7 +121,7 @@ struct MacroPatch {
 /// Change a macro
 #[utoipa::path(patch, path = "/macros/{id}", tag = "macros", request_body = MacroPatch,
     params(("id" = String, Path, description = "its id"),
-        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version that is known")),
     responses((status = 200, body = MacroView), Errors))]
 async fn change_macro(
     Get(state): Get<State>,
@@ -177,8 +184,8 @@ struct MacroResult {
 #[utoipa::path(post, path = "/tickets/{id}/macros/{macro}", tag = "macros", request_body = MacroUse,
     params(("id" = String, Path, description = "id or number of the ticket"),
         ("macro" = String, Path, description = "id of the macro, or its name in the settings"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once"),
-        ("If-Match" = Option<String>, Header, description = "the version of the ticket that is known")),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once"),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version of the ticket that is known")),
     responses((status = 200, body = MacroResult), Errors))]
 async fn use_macro(
     Get(state): Get<State>,

@@ -49,6 +49,7 @@ struct MessageQuery {
     #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before, or `cursor` of any message.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 
@@ -379,8 +380,8 @@ impl NewMessage {
 /// note is there at once (201).
 #[utoipa::path(post, path = "/tickets/{id}/messages", tag = "messages", request_body = NewMessage,
     params(("id" = String, Path, description = "id or number of the ticket"),
-        ("Idempotency-Key" = Option<String>, Header, description = "the same again is done once"),
-        ("If-Match" = Option<String>, Header, description = "the version of the ticket that is known")),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, description = "the same again is done once"),
+        ("If-Match" = Option<String>, Header, min_length = 1, description = "the version of the ticket that is known")),
     responses((status = 201, body = MessageView, description = "noted"),
         (status = 202, body = MessageView, description = "queued"), Errors))]
 async fn write_message(

@@ -32,7 +32,8 @@ impl FromRequestParts<State> for Wish {
         let mut keys = parts.headers.get_all("idempotency-key").iter();
         let key = match (keys.next(), keys.next()) {
             (None, _) => None,
-            (Some(key), None) => Some(key.to_str().unwrap_or_default()),
+            // With quotes, as the draft has it, or without, as most programs write it: the same key.
+            (Some(key), None) => Some(key.to_str().unwrap_or_default()).map(bare),
             (Some(_), Some(_)) => Some(""),
         };
         if key.is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
@@ -41,6 +42,11 @@ impl FromRequestParts<State> for Wish {
         }
         Ok(Self { key: key.map(str::to_owned), action })
     }
+}
+
+/// A key without the quotes around it.
+fn bare(key: &str) -> &str {
+    key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key)
 }
 
 impl Wish {

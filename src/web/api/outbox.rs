@@ -48,8 +48,10 @@ struct OutboxQuery {
     /// Only of this message.
     message: Option<Uuid>,
     /// Items of a page, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

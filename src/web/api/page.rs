@@ -30,6 +30,7 @@ pub(super) struct PageQuery {
     #[param(minimum = 1)]
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     pub(super) cursor: Option<String>,
 }
 

@@ -38,8 +38,10 @@ pub(super) fn routes() -> OpenApiRouter<State> {
 #[into_params(parameter_in = Query)]
 struct QuarantineQuery {
     /// Items of a page, 200 at most. Usual: 50.
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

@@ -81,6 +81,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if holds_nul(bytes) {
         return Err(invalid("the character U+0000 cannot be kept"));
     }
+    // A list would be taken for the fields in the order in which we happen to have written them.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(invalid("expected an object, found a list"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
@@ -259,6 +263,11 @@ mod tests {
         assert_eq!(told(""), (400, "bad_json", String::new()));
         assert_eq!(told("{\"inner\":[]} x"), (400, "bad_json", String::new()));
         assert_eq!(told("[1]").0, 422);
+        assert_eq!(
+            told(" [[]]").0,
+            422,
+            "a list is no object whose fields are known by their places"
+        );
         assert_eq!(
             told("{\"inner\":[{\"limit\":\"x\"}]}"),
             (422, "invalid", "inner[0].limit".into())

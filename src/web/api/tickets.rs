@@ -85,6 +85,7 @@ pub(super) struct TicketQuery {
     #[param(minimum = 1)]
     limit: Option<u32>,
     /// `next_cursor` of the page before, with the same filters and `sort`.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

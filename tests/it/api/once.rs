@@ -26,6 +26,12 @@ async fn one_wish(app: &App) {
     let again = done(wish().header("If-Match", "1"), 202).await;
     assert_eq!(&again, first, "a repetition is answered before its conditions are looked at");
     let other = json!({ "kind": "reply", "text": "something else" });
+    let quoted = api.request(Method::POST, &path).header("Idempotency-Key", "\"k1\"");
+    assert_eq!(
+        done(quoted.json(&body), 202).await["id"],
+        first["id"],
+        "the draft writes it with quotes"
+    );
     let reused = api.request(Method::POST, &path).header("Idempotency-Key", "k1").json(&other);
     refused(reused, 422, "idempotency_key_reused").await;
     let elsewhere = format!("/tickets/{}/messages", ticket(app, "Other", "x").await);
