@@ -144,7 +144,7 @@ impl Reader {
         } else if let Some(why) = unused(event) {
             Err(Nothing::Ignored(why))
         } else {
-            self.new(told)
+            self.strange(told)
         };
         heard.take(event, read);
     }
@@ -199,7 +199,7 @@ impl Reader {
     }
 
     /// A customer did something of a kind that is newer than we are: it may be an order, or answers to questions.
-    fn new(&self, told: &Happened<'_>) -> Read {
+    fn strange(&self, told: &Happened<'_>) -> Read {
         const NOTHING: Nothing = Nothing::Ignored("an event that tells of nothing that we know");
         let fields = told.event.as_object().into_iter().flatten();
         let mut fields = fields.filter(|(field, value)| {

@@ -23,8 +23,9 @@ pub use people::{OutboxFilter, OutboxRow};
 pub(super) use queue::queue;
 pub use queue::{NewTicket, ReplyFacts, ReplyPlan};
 
-/// What a received message says about where an answer goes: kept with the message.
+/// What a received message says about where an answer goes: kept with the message. Of an erased one nothing is left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Routing {
     /// Who wrote.
     pub sender: Option<Party>,

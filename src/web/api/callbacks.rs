@@ -179,7 +179,7 @@ async fn list_slots(
     _: Reader,
     Filters(query): Filters<SlotQuery>,
 ) -> Result<Json<Page<Slot>>, Problem> {
-    let count = usize::try_from(limit(query.limit)?).unwrap_or(usize::MAX);
+    let count = limit(query.limit)?;
     let (zone, now) =
         (query.time_zone.map(|name| zone(&name)).transpose()?, state.engine.clock.now());
     let slots = state.engine.callback_policy().slots(zone, now, count).into_iter();

@@ -33,7 +33,7 @@ impl FromRequestParts<State> for Wish {
         let key = match (keys.next(), keys.next()) {
             (None, _) => None,
             // With quotes, as the draft has it, or without, as most programs write it: the same key.
-            (Some(key), None) => Some(key.to_str().unwrap_or_default()).map(bare),
+            (Some(key), None) => Some(bare(key.to_str().unwrap_or_default())),
             (Some(_), Some(_)) => Some(""),
         };
         if key.is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {

@@ -148,6 +148,9 @@ async fn a_contact_is_handed_out_and_erased() {
     assert_eq!(erased["identities"], json!([]));
     refused(admin.request(Method::DELETE, &path), 409, "refused").await;
     refused(admin.request(Method::DELETE, &format!("/contacts/{NO_ID}")), 404, "not_found").await;
+    // The ticket is still there, and says that nobody is left to answer to.
+    let reply = json!({ "kind": "reply", "text": "are you there?" });
+    refused(admin.request(Method::POST, &messages).json(&reply), 422, "cannot_reply").await;
     let all = admin.messages().await;
     let left = all.iter().map(Value::to_string).collect::<String>();
     assert!(!left.contains("jane@a.example") && !left.contains("between us"));
