@@ -67,7 +67,10 @@ struct Source {
 impl Source {
     /// Its lines of code with their numbers: no comments, and nothing of the tests within.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let code = self.text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let tests = ["mod tests", "pub(super) mod ", "pub(crate) mod "];
+        let begins = |of: &&str| self.text.find(&format!("#[cfg(test)]\n{of}"));
+        let code = tests.iter().filter_map(begins).min().and_then(|end| self.text.get(..end));
+        let code = code.unwrap_or(&self.text);
         let code = if self.path.ends_with("/tests.rs") { "" } else { code };
         let lines = code.lines().enumerate();
         lines
