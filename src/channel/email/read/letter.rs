@@ -101,7 +101,9 @@ impl<'a> Letter<'a> {
 
     pub(super) fn recipients(&self) -> Vec<Party> {
         let mut all = self.parties("to");
-        for party in self.parties("cc") {
+        // Who names several for answers wants all of them to have one: the answer is addressed to one, and copied.
+        let answers = Some(self.parties("reply-to")).filter(|answers| answers.len() > 1);
+        for party in self.parties("cc").into_iter().chain(answers.into_iter().flatten()) {
             if !all.iter().any(|known| known.address == party.address) {
                 all.push(party);
             }

@@ -38,6 +38,17 @@ fn starting_with<'a>(
     found
 }
 
+/// The answer goes to one of them and copies to the others, the customer among them.
+#[test]
+fn several_addresses_for_answers_are_all_answered() {
+    let mail = "From: ann@a.example\r\nReply-To: ann@a.example, Bob <bob@b.example>\r\n\
+        To: support@desk.example\r\nSubject: ours\r\n\r\nplease answer both of us\r\n";
+    let inbound = read(mail.as_bytes()).0;
+    assert_eq!(inbound.reply_to.unwrap().address.value, "bob@b.example");
+    let copied: Vec<&str> = inbound.recipients.iter().map(|party| &*party.address.value).collect();
+    assert_eq!(copied, [DESK, "ann@a.example", "bob@b.example"]);
+}
+
 // E1, E2, E3, E7, E8, E12, E13
 #[test]
 fn no_charset_leaves_anything_unreadable() {
