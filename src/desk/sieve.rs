@@ -55,7 +55,8 @@ impl Sieve {
     /// Looks for the words. Linear in the text.
     pub(super) fn candidates<'a>(&'a self, text: &'a str) -> Candidates<'a> {
         let mut may = vec![false; self.expressions.len()];
-        let found = self.automaton.iter().flat_map(|automaton| automaton.find_overlapping_iter(text));
+        let found =
+            self.automaton.iter().flat_map(|automaton| automaton.find_overlapping_iter(text));
         let found = found.filter_map(|hit| self.of.get(hit.pattern().as_usize()));
         for place in found.chain(&self.always) {
             if let Some(may) = may.get_mut(*place) {

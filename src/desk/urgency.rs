@@ -133,9 +133,8 @@ pub fn alarm(text: &str) -> Option<Alarm> {
         let danger = signs.dangers.iter().find_map(|(danger, places)| {
             (is_worse(*danger) && found.fits(places.clone())).then_some(*danger)
         });
-        let states = !stated
-            && found.fits(signs.stated.clone())
-            && !found.fits(signs.not_stated.clone());
+        let states =
+            !stated && found.fits(signs.stated.clone()) && !found.fits(signs.not_stated.clone());
         if (danger.is_none() && !states) || found.fits(signs.general.clone()) {
             continue;
         }

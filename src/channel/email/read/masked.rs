@@ -98,9 +98,8 @@ mod tests {
              Content-Transfer-Encoding: base64\r\n\r\n{}\r\n",
             data_encoding::BASE64.encode(&container)
         );
-        let mask = |text: &str| {
-            text.contains("opensesame").then(|| text.replace("opensesame", "••••"))
-        };
+        let mask =
+            |text: &str| text.contains("opensesame").then(|| text.replace("opensesame", "••••"));
         let shown = String::from_utf8(masked(mail.as_bytes(), &mask)).unwrap();
         assert!(shown.contains("my code is ••••"), "{shown}");
         assert!(!shown.contains(&words), "{shown}");
