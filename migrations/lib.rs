@@ -38,6 +38,7 @@ mod m20261126_000141_untold;
 mod m20261126_000142_due;
 mod m20261126_000150_notifications;
 mod m20261126_000160_teams;
+mod m20261126_000170_follow_ups;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -74,6 +75,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000142_due::Migration),
             Box::new(m20261126_000150_notifications::Migration),
             Box::new(m20261126_000160_teams::Migration),
+            Box::new(m20261126_000170_follow_ups::Migration),
         ]
     }
 }

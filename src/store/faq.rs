@@ -14,10 +14,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::entity::{delivery, faq_answer, ticket};
+use super::entity::{delivery, faq_answer, faq_earlier, ticket};
 use super::event::{self, NewEvent};
 use super::ticket::{TicketPatch, apply, tag};
 use super::{StatsFilter, Store, StoreError, millis};
+use crate::desk::faq::FollowUp;
 use crate::desk::faq::answer::ESCALATED;
 use crate::model::{Actor, TicketStatus, Timestamp};
 
@@ -35,6 +36,8 @@ pub struct AnswerFigures {
     pub helped: u64,
     /// The customer wanted a person, or wrote something else.
     pub escalated: u64,
+    /// The customer went on from it to one of its follow-ups.
+    pub followed: u64,
     /// The customer said nothing, so that a human looked at it.
     pub silent: u64,
     /// It could not be delivered, so that a human looked at it.
@@ -73,7 +76,8 @@ impl Store {
         filter: &StatsFilter,
     ) -> Result<BTreeMap<String, AnswerFigures>, StoreError> {
         use faq_answer::Column;
-        let rows: Vec<(String, String, i64)> = faq_answer::Entity::find()
+        use faq_earlier::Column as Earlier;
+        let mut rows: Vec<(String, String, i64)> = faq_answer::Entity::find()
             .select_only()
             .columns([Column::Article, Column::Outcome])
             .column_as(Column::Ticket.count(), "tickets")
@@ -88,6 +92,22 @@ impl Store {
             .into_tuple()
             .all(self.reader())
             .await?;
+        let earlier: Vec<(String, String, i64)> = faq_earlier::Entity::find()
+            .select_only()
+            .columns([Earlier::Article, Earlier::Outcome])
+            .column_as(Earlier::Ticket.count(), "tickets")
+            .filter(Earlier::ShownAt.gte(millis(filter.from)))
+            .filter(Earlier::ShownAt.lt(millis(filter.to)))
+            .filter(
+                Condition::all()
+                    .add_option(filter.channel.as_ref().map(|one| Earlier::Channel.eq(one))),
+            )
+            .group_by(Earlier::Article)
+            .group_by(Earlier::Outcome)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        rows.extend(earlier);
         let mut figures: BTreeMap<String, AnswerFigures> = BTreeMap::new();
         for (article, outcome, count) in rows {
             let count = u64::try_from(count).unwrap_or_default();
@@ -96,6 +116,7 @@ impl Store {
             match outcome.as_str() {
                 "helped" => of.helped += count,
                 "escalated" => of.escalated += count,
+                "followed" => of.followed += count,
                 "silent" => of.silent += count,
                 "failed" => of.failed += count,
                 "taken" => of.taken += count,
@@ -103,6 +124,32 @@ impl Store {
             }
         }
         Ok(figures)
+    }
+}
+
+/// What was offered below an answer.
+pub(super) fn offered(stored: Option<&str>) -> Vec<FollowUp> {
+    stored.and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default()
+}
+
+/// The same as a row keeps it.
+pub(super) fn stored(offered: &[FollowUp]) -> Option<String> {
+    (!offered.is_empty()).then(|| json!(offered).to_string())
+}
+
+/// The row that is kept of an answer from which the customer went on.
+pub(super) fn left(row: &faq_answer::Model, place: usize, now: i64) -> faq_earlier::Model {
+    // That it helped, or that they said nothing for long, stays true.
+    let outcome = if row.outcome == "shown" { "followed" } else { &row.outcome };
+    faq_earlier::Model {
+        ticket: row.ticket,
+        place: i32::try_from(place).unwrap_or(i32::MAX),
+        channel: row.channel.clone(),
+        article: row.article.clone(),
+        outcome: outcome.to_owned(),
+        follow_ups: row.follow_ups.clone(),
+        shown_at: row.shown_at,
+        ended_at: row.ended_at.unwrap_or(now),
     }
 }
 

@@ -98,7 +98,7 @@ pub use people::{
     Principal, SessionView, TOKEN_PREFIX,
 };
 pub use retention::{EXPIRED_MAX, Expired};
-pub use said::Question;
+pub use said::{NextArticle, Question};
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
 pub use stats::{Figures, Span, Stats, StatsFilter};

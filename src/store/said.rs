@@ -5,19 +5,22 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ActiveModelTrait as _, ActiveValue::Set, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QuerySelect as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait,
+    DatabaseTransaction, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
 };
 use serde_json::json;
 
-use super::entity::{contact, faq_answer, survey, ticket};
+use super::entity::{contact, faq_answer, faq_earlier, survey, ticket};
 use super::event::{self, NewEvent};
+use super::faq::{left, offered, stored};
 use super::stats::DAY_MILLIS;
 use super::ticket::{TicketPatch, apply, tag};
 use super::{Store, StoreError, millis};
 use crate::desk::Found;
 use crate::desk::faq::answer::ESCALATED;
-use crate::desk::faq::{Said, answered};
+use crate::desk::faq::follow::CHAIN_MAX;
+use crate::desk::faq::{FollowUp, Said, answered};
 use crate::desk::survey::{LOW, is_low, needs_human};
 use crate::model::{Actor, ActorKind, AnswerLinks, Asked, TicketId, TicketStatus, Timestamp};
 
@@ -38,6 +41,27 @@ pub struct Question {
     pub remarked: bool,
     /// What was said to a known answer.
     pub said: Option<Said>,
+    /// The ticket's channel.
+    pub channel: String,
+    /// Known answers that went to the ticket, the last one last.
+    pub articles: Vec<String>,
+    /// What is offered below the last of them.
+    pub follow_ups: Vec<FollowUp>,
+}
+
+/// An article that a customer goes on to on the page.
+#[derive(Debug, Clone)]
+pub struct NextArticle {
+    /// The one that they come from.
+    pub after: String,
+    /// Its name.
+    pub article: String,
+    /// The language that it is shown in.
+    pub language: String,
+    /// What is offered below it.
+    pub follow_ups: Vec<FollowUp>,
+    /// After this long without a word, a human looks at the ticket.
+    pub wait: chrono::Duration,
 }
 
 impl Store {
@@ -70,14 +94,25 @@ impl Store {
         let of = ticket::Entity::find_by_id(id.uuid()).one(db).await?;
         let Some(of) = of.filter(|of| of.deleted_at.is_none()) else { return Ok(None) };
         let number = u64::try_from(of.number).unwrap_or_default();
-        let subject = of.subject.clone();
+        let (subject, channel) = (of.subject.clone(), of.channel.clone());
         Ok(match asked {
-            Asked::Helped => faq_answer::Entity::find_by_id(id.uuid()).one(db).await?.map(|row| {
-                let open = listens(&row, &of) && row.outcome != "helped";
-                let said = said(&row, &of);
-                let language = Some(row.language);
-                Question { language, number, subject, open, score: None, remarked: false, said }
-            }),
+            Asked::Helped => {
+                let row = faq_answer::Entity::find_by_id(id.uuid()).one(db).await?;
+                let Some(row) = row else { return Ok(None) };
+                let earlier = earlier(db, id).await?.into_iter().map(|row| row.article);
+                Some(Question {
+                    number,
+                    subject,
+                    open: listens(&row, &of) && row.outcome != "helped",
+                    score: None,
+                    remarked: false,
+                    said: said(&row, &of),
+                    channel,
+                    follow_ups: offered(row.follow_ups.as_deref()),
+                    articles: earlier.chain([row.article]).collect(),
+                    language: Some(row.language),
+                })
+            }
             Asked::Score => {
                 survey::Entity::find_by_id(id.uuid()).one(db).await?.map(|row| Question {
                     number,
@@ -86,6 +121,9 @@ impl Store {
                     score: row.score.and_then(|score| u8::try_from(score).ok()),
                     remarked: row.comment.is_some(),
                     said: None,
+                    channel,
+                    articles: Vec::new(),
+                    follow_ups: Vec::new(),
                     language: row.language,
                 })
             }
@@ -125,6 +163,58 @@ impl Store {
                 let mut row = row.into_active_model();
                 row.outcome = Set(outcome.to_owned());
                 row.ended_at = Set(Some(millis(now)));
+                faq_answer::Entity::update(row).exec(tx).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// Shows another article on the page, as if it had been sent. `false`: the page was old, nothing was noted.
+    pub async fn follow_by_link(
+        &self,
+        id: TicketId,
+        next: NextArticle,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let next = next.clone();
+            Box::pin(async move {
+                let Some(of) = taken(tx, id).await? else { return Ok(false) };
+                let row =
+                    faq_answer::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
+                let Some(row) = row.filter(|row| listens(row, &of)) else { return Ok(false) };
+                let before = earlier(tx, id).await?;
+                let known = before.iter().any(|row| row.article == next.article);
+                let offers = offered(row.follow_ups.as_deref());
+                let offers = offers.iter().any(|one| one.article == next.article);
+                if row.article != next.after || known || !offers || before.len() + 1 >= CHAIN_MAX {
+                    return Ok(false);
+                }
+                let until = now + next.wait;
+                let mut event = NewEvent::of(of.id, "faq.answered", Actor::system());
+                event.channel = Some(of.channel.clone());
+                event.data = json!({ "article": next.article, "language": next.language,
+                    "until": until, "after": next.after, "by": "link" });
+                event::record(tx, vec![event], now).await?;
+                let patch = TicketPatch {
+                    status: Some(TicketStatus::Pending),
+                    snoozed_until: Some(Some(until)),
+                    ..TicketPatch::default()
+                };
+                apply(tx, of, patch, Actor::system(), now).await?;
+                let left = left(&row, before.len(), millis(now));
+                faq_earlier::Entity::insert(left.into_active_model())
+                    .exec_without_returning(tx)
+                    .await?;
+                let mut row = row.into_active_model();
+                row.article = Set(next.article);
+                row.language = Set(next.language);
+                row.follow_ups = Set(stored(&next.follow_ups));
+                row.outcome = Set("shown".to_owned());
+                row.until = Set(millis(until));
+                row.shown_at = Set(millis(now));
+                row.ended_at = Set(None);
                 faq_answer::Entity::update(row).exec(tx).await?;
                 Ok(true)
             })
@@ -200,6 +290,18 @@ async fn taken(
 ) -> Result<Option<ticket::Model>, StoreError> {
     let row = ticket::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
     Ok(row.filter(|row| row.deleted_at.is_none()))
+}
+
+/// The known answers that a ticket's customer went on from, in order.
+async fn earlier<C: ConnectionTrait>(
+    db: &C,
+    id: TicketId,
+) -> Result<Vec<faq_earlier::Model>, StoreError> {
+    Ok(faq_earlier::Entity::find()
+        .filter(faq_earlier::Column::Ticket.eq(id.uuid()))
+        .order_by_asc(faq_earlier::Column::Place)
+        .all(db)
+        .await?)
 }
 
 /// Whoever has the link is the customer.

@@ -12,11 +12,11 @@ use serde::Deserialize;
 
 use super::form::{escape, page};
 use super::{Problem, State};
-use crate::desk::faq::{AnswerTexts, Said};
+use crate::desk::faq::{Answer, AnswerTexts, Article, Matcher, Reader, Said};
 use crate::desk::survey::{SurveyTexts, scores};
 use crate::desk::{Found, Safety, fill};
-use crate::model::{Asked, TicketId};
-use crate::store::Question;
+use crate::model::{Asked, ChannelName, TicketId};
+use crate::store::{NextArticle, Question};
 
 const BODY_BYTES_MAX: usize = 32 * 1024;
 /// Longest remark, in characters.
@@ -35,6 +35,8 @@ struct Asking {
     token: String,
     question: Question,
     open_days: u32,
+    /// The article that they went on to, as it is written now.
+    shown: Option<Answer>,
 }
 
 enum Words {
@@ -56,7 +58,15 @@ async fn asking(state: &State, token: String) -> Result<Asking, Problem> {
         Asked::Helped => known.policy().texts(language).cloned().map(Words::Helped),
         Asked::Score => triage.surveys().texts(language).cloned().map(Words::Score),
     };
-    Ok(Asking { what: what.ok_or_else(gone)?, ticket, token, question, open_days })
+    let shown = shown(&known, &question);
+    Ok(Asking { what: what.ok_or_else(gone)?, ticket, token, question, open_days, shown })
+}
+
+/// What the customer went on to on the page or by a message: with the first answer they have it before them.
+fn shown(known: &Matcher, question: &Question) -> Option<Answer> {
+    let [_, .., last] = question.articles.as_slice() else { return None };
+    let (_, answer) = known.article(last)?.answer(question.language.as_deref())?;
+    Some(answer.clone())
 }
 
 /// The page. Says nothing, however often it is fetched.
@@ -71,6 +81,7 @@ async fn show(Get(state): Get<State>, Path(token): Path<String>) -> Result<Respo
 #[derive(Deserialize)]
 struct Given {
     said: Option<String>,
+    next: Option<String>,
     score: Option<u8>,
     remark: Option<String>,
 }
@@ -85,6 +96,11 @@ async fn say(
     let (store, now) = (&state.engine.store, state.engine.clock.now());
     let bad = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "press a button");
     match &asking.what {
+        Words::Helped(texts) if given.next.is_some() => {
+            let texts = texts.clone();
+            asking.follow(&state, given.next.as_deref().unwrap_or_default()).await?;
+            Ok(asking.helped(&texts, None))
+        }
         Words::Helped(texts) => {
             let said = match given.said.as_deref() {
                 Some("yes") => Said::Helped,
@@ -129,6 +145,36 @@ impl Asking {
         self.question.language.as_deref().unwrap_or("en")
     }
 
+    /// Goes on to an article that is offered here. What is not, or no longer, changes nothing.
+    async fn follow(&mut self, state: &State, article: &str) -> Result<(), Problem> {
+        let (store, now) = (&state.engine.store, state.engine.clock.now());
+        let known = state.engine.known_answers();
+        if let Some(next) = self.next(&known, known.article(article)) {
+            store.follow_by_link(self.ticket, next, now).await?;
+        }
+        let after = store.question(Asked::Helped, self.ticket, self.open_days, now).await?;
+        if let Some(after) = after {
+            self.shown = shown(&known, &after);
+            self.question = after;
+        }
+        Ok(())
+    }
+
+    fn next(&self, known: &Matcher, article: Option<&Article>) -> Option<NextArticle> {
+        let before: Vec<&str> = self.question.articles.iter().map(String::as_str).collect();
+        let channel: ChannelName = self.question.channel.parse().ok()?;
+        let article = article.filter(|article| article.auto && article.serves(&channel))?;
+        let (language, _) = article.answer(self.question.language.as_deref())?;
+        let reader = Reader { language, channel: &channel, buttons: None, before: &before };
+        Some(NextArticle {
+            after: (*before.last()?).to_owned(),
+            article: article.name.clone(),
+            language: language.to_owned(),
+            follow_ups: known.follow_ups(article, &reader),
+            wait: chrono::Duration::from_std(known.policy().wait).ok()?,
+        })
+    }
+
     fn form(&self, fields: &str) -> String {
         format!("<form method=\"post\" action=\"/say/{}\">{fields}</form>", escape(&self.token))
     }
@@ -146,8 +192,23 @@ impl Asking {
                 format!("<h1>✓ {no}</h1><p class=\"said\">{person}</p>")
             }
             None if self.question.open => {
-                let buttons = button("yes", &texts.yes) + &button("no", &texts.no);
-                format!("<h1>{}</h1>{}", escape(&texts.question), self.form(&buttons))
+                let mut buttons = button("yes", &texts.yes) + &button("no", &texts.no);
+                for one in &self.question.follow_ups {
+                    let (name, label) = (escape(&one.article), escape(&one.label));
+                    buttons.push_str(&format!(
+                        "<button class=\"wide\" name=\"next\" value=\"{name}\">{label}</button>"
+                    ));
+                }
+                let (asked, form) = (escape(&texts.question), self.form(&buttons));
+                match &self.shown {
+                    Some(answer) => {
+                        let (title, text) = (escape(&answer.title), escape(&answer.text));
+                        format!(
+                            "<h1>{title}</h1><p class=\"said\">{text}</p><h2>{asked}</h2>{form}"
+                        )
+                    }
+                    None => format!("<h1>{asked}</h1>{form}"),
+                }
             }
             None => format!("<h1>{}</h1><p>✓</p>", escape(&texts.question)),
         };

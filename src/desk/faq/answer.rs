@@ -121,6 +121,28 @@ pub fn may_answer(
     if facts.in_hands || facts.messages > BEGINNING_MAX {
         return Err("it is not the beginning of a ticket");
     }
+    if facts.to_contact > 0 {
+        return Err("the contact had one within the hour");
+    }
+    plain(policy, inbound, facts)
+}
+
+/// May an article go out because the customer picked it below another one? They asked for it: neither that they had
+/// one before stands against it, nor what the rules say about their words.
+pub fn may_follow(
+    policy: &AnswerPolicy,
+    article: &Article,
+    inbound: &Inbound,
+    facts: AnswerFacts,
+) -> Result<(), &'static str> {
+    if !article.auto {
+        return Err("the article is for people to send (auto = false)");
+    }
+    plain(policy, inbound, facts)
+}
+
+/// Is there nothing odd about the message, and room for an answer?
+fn plain(policy: &AnswerPolicy, inbound: &Inbound, facts: AnswerFacts) -> Result<(), &'static str> {
     if facts.secret || facts.alarms || facts.urgent {
         return Err("it cannot wait, or holds a secret: a human looks at it");
     }
@@ -132,9 +154,6 @@ pub fn may_answer(
     }
     if facts.suppressed {
         return Err("the address bounced or complained before");
-    }
-    if facts.to_contact > 0 {
-        return Err("the contact had one within the hour");
     }
     if facts.on_channel >= u64::from(policy.per_hour_max) {
         return Err("the channel has sent enough of them this hour");
@@ -382,6 +401,27 @@ mod tests {
         .enumerate()
         {
             assert!(!may(facts), "line {number}");
+        }
+    }
+
+    #[test]
+    fn what_was_picked_goes_out_though_there_was_one_before() {
+        let may = |front: &str, facts| {
+            may_follow(&policy(), &article(front), &inbound("3"), facts).is_ok()
+        };
+        let had = AnswerFacts { messages: 9, answered: true, to_contact: 1, ..first() };
+        assert!(may("", had));
+        assert!(may("", AnswerFacts { rule: Some(false), ..had }));
+        assert!(!may("auto = false", had));
+        for facts in [
+            AnswerFacts { urgent: true, ..had },
+            AnswerFacts { secret: true, ..had },
+            AnswerFacts { alarms: true, ..had },
+            AnswerFacts { files: true, ..had },
+            AnswerFacts { on_channel: 2, ..had },
+            AnswerFacts { suppressed: true, ..had },
+        ] {
+            assert!(!may("", facts), "{facts:?}");
         }
     }
 

@@ -5,9 +5,11 @@
 
 pub mod answer;
 pub mod article;
+pub mod follow;
 mod matcher;
 mod words;
 
-pub use answer::{AnswerFacts, AnswerPolicy, AnswerTexts, Said, answered, may_answer};
+pub use answer::{AnswerFacts, AnswerPolicy, AnswerTexts, Said, answered, may_answer, may_follow};
 pub use article::{Answer, Article, Flaw};
+pub use follow::{FollowUp, Reader, picked};
 pub use matcher::{Hit, Matcher};

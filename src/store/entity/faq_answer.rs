@@ -20,6 +20,8 @@ pub struct Model {
     pub until: i64,
     pub shown_at: i64,
     pub ended_at: Option<i64>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub follow_ups: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -18,6 +18,7 @@ pub(super) mod digest;
 pub(super) mod draft;
 pub(super) mod event;
 pub(super) mod faq_answer;
+pub(super) mod faq_earlier;
 pub(super) mod forget;
 pub(super) mod idempotency;
 pub(super) mod identity;

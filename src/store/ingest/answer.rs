@@ -4,24 +4,28 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::entity::faq_answer;
+use super::super::entity::{faq_answer, faq_earlier};
 use super::super::event::NewEvent;
+use super::super::faq::{left, stored};
 use super::super::outbox::Routing;
 use super::super::said::listens;
 use super::super::{StoreError, millis};
 use super::acknowledge::{About, Ack, Asks};
 use super::apply::Work;
 use super::facts::{Facts, Kept};
-use super::flush::insert;
+use super::flush::{active, insert};
 use super::triage::{Place, Triaged};
 use super::{Prepared, PreparedMessage};
 use crate::desk::faq::answer::{ANSWERED, ESCALATED};
-use crate::desk::faq::{AnswerFacts, AnswerTexts, Said, answered, may_answer};
+use crate::desk::faq::follow::choices;
+use crate::desk::faq::{
+    AnswerFacts, AnswerTexts, Article, FollowUp, Reader, Said, answered, may_answer,
+};
 use crate::desk::{self};
 use crate::model::{Actor, Address, Asked, Form, MessageId, Party, TicketStatus, Timestamp};
 
@@ -33,12 +37,18 @@ pub(super) struct Fit {
     language: String,
     text: String,
     texts: AnswerTexts,
+    /// Offered beside yes and no.
+    follow_ups: Vec<FollowUp>,
 }
 
 /// What customers said to known answers, and how many of these there were within the hour.
 #[derive(Default)]
 pub(super) struct Answers {
-    rows: HashMap<Uuid, Kept<faq_answer::Model>>,
+    pub(super) rows: HashMap<Uuid, Kept<faq_answer::Model>>,
+    /// Those that customers went on from, in order.
+    pub(super) earlier: HashMap<Uuid, Vec<faq_earlier::Model>>,
+    /// Which of these are new.
+    left: Vec<faq_earlier::Model>,
     to_contact: HashMap<Uuid, u64>,
     on_channel: HashMap<String, u64>,
 }
@@ -60,8 +70,17 @@ pub(super) async fn load(
         let rows = rows.all(tx).await?.into_iter();
         facts.answers.rows.extend(rows.map(|row| (row.ticket, Kept::old(row))));
     }
+    if !facts.answers.rows.is_empty() {
+        let tickets = facts.answers.rows.keys().copied();
+        let rows = faq_earlier::Entity::find()
+            .filter(faq_earlier::Column::Ticket.is_in(tickets))
+            .order_by_asc(faq_earlier::Column::Place);
+        for row in rows.all(tx).await? {
+            facts.answers.earlier.entry(row.ticket).or_default().push(row);
+        }
+    }
     let fits = |one: &Prepared| one.messages().any(|message| message.fits.is_some());
-    if !batch.iter().any(fits) {
+    if !batch.iter().any(fits) && facts.answers.rows.is_empty() {
         return Ok(());
     }
     let lately: Vec<(Uuid, String, i64)> = faq_answer::Entity::find()
@@ -77,6 +96,19 @@ pub(super) async fn load(
     for (contact, channel, sent) in lately {
         let sent = u64::try_from(sent).unwrap_or_default();
         *facts.answers.to_contact.entry(contact).or_default() += sent;
+        *facts.answers.on_channel.entry(channel).or_default() += sent;
+    }
+    let earlier: Vec<(String, i64)> = faq_earlier::Entity::find()
+        .select_only()
+        .column(faq_earlier::Column::Channel)
+        .column_as(faq_earlier::Column::Ticket.count(), "sent")
+        .filter(faq_earlier::Column::ShownAt.gt(millis(now - HOUR)))
+        .group_by(faq_earlier::Column::Channel)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    for (channel, sent) in earlier {
+        let sent = u64::try_from(sent).unwrap_or_default();
         *facts.answers.on_channel.entry(channel).or_default() += sent;
     }
     Ok(())
@@ -107,7 +139,7 @@ impl Work {
         &mut self,
         one: &Prepared,
         prepared: &PreparedMessage,
-        (ticket, said): (Uuid, Said),
+        (ticket, said, why): (Uuid, Said, &'static str),
     ) {
         let Some(kept) = self.facts.answers.rows.get_mut(&ticket) else { return };
         let Some((outcome, kind)) = answered(&kept.row.outcome, said) else { return };
@@ -119,7 +151,7 @@ impl Work {
         event.channel = Some(one.channel.name.as_str().to_owned());
         let article = kept.row.article.clone();
         let language = kept.row.language.clone();
-        event.data = json!({ "article": article, "why": why(said) });
+        event.data = json!({ "article": article, "why": why });
         self.events.push(event);
         if said == Said::Helped {
             let change = self.set_status(one, ticket, TicketStatus::Solved);
@@ -154,39 +186,76 @@ impl Work {
         if !channel.delivers || (triaged.faq.is_none() && !policy.auto) {
             return None;
         }
-        let row = &self.facts.tickets.get(&place.ticket)?.row;
+        let facts = self.answer_facts(one, prepared, place.ticket, triaged)?;
+        let may = desk::answerable(inbound, &channel.own)
+            .and_then(|()| may_answer(policy, article, inbound, facts));
+        let fit = self.fit(one, article, (place.ticket, place.language))?;
+        Some(
+            may.map(|()| fit)
+                .map_err(|why| format!("the known answer «{}» was not sent: {why}", article.name)),
+        )
+    }
+
+    /// An article in the customer's language, with what is asked below it.
+    pub(super) fn fit(
+        &self,
+        one: &Prepared,
+        article: &Article,
+        (ticket, wanted): (Uuid, Option<&str>),
+    ) -> Option<Fit> {
+        let (channel, known) = (&one.channel, &one.channel.known);
+        let (language, answer) = article.answer(wanted)?;
+        let texts = known.policy().texts(wanted)?;
+        let mut before = self.articles_of(ticket);
+        before.retain(|name| *name != article.name);
+        let buttons = channel.can.choices;
+        let reader = Reader { language, channel: &channel.name, buttons, before: &before };
+        Some(Fit {
+            article: article.name.clone(),
+            language: language.to_owned(),
+            text: answer.text.clone(),
+            texts: texts.clone(),
+            follow_ups: known.follow_ups(article, &reader),
+        })
+    }
+
+    /// The articles that went to a ticket, in order.
+    fn articles_of(&self, ticket: Uuid) -> Vec<&str> {
         let answers = &self.facts.answers;
+        let earlier = answers.earlier.get(&ticket).into_iter().flatten();
+        let last = answers.rows.get(&ticket).map(|kept| kept.row.article.as_str());
+        earlier.map(|row| row.article.as_str()).chain(last).collect()
+    }
+
+    /// What matters for one answer. `None`: there is no such ticket.
+    pub(super) fn answer_facts(
+        &self,
+        one: &Prepared,
+        prepared: &PreparedMessage,
+        ticket: Uuid,
+        triaged: &Triaged,
+    ) -> Option<AnswerFacts> {
+        let row = &self.facts.tickets.get(&ticket)?.row;
+        let answers = &self.facts.answers;
+        let channel = one.channel.name.as_str();
         let suppressed = answer_to(prepared).into_iter().any(|(address, to)| {
             [&address, &to.address].into_iter().any(|address| {
                 let key = (address.scheme.as_str().to_owned(), address.value.clone());
                 self.facts.suppressed.contains(&key)
             })
         });
-        let facts = AnswerFacts {
+        Some(AnswerFacts {
             messages: row.message_count,
             in_hands: row.first_response_at.is_some() || row.status != "open",
-            answered: answers.rows.contains_key(&place.ticket),
+            answered: answers.rows.contains_key(&ticket),
             urgent: row.priority == "urgent",
             secret: !self.found(prepared).is_empty(),
             alarms: prepared.seen.alarms() || triaged.safety,
             files: prepared.has_files(),
             rule: triaged.faq,
-            to_contact: answers.to_contact.get(&place.contact).copied().unwrap_or(0),
-            on_channel: answers.on_channel.get(channel.name.as_str()).copied().unwrap_or(0),
+            to_contact: answers.to_contact.get(&row.contact).copied().unwrap_or(0),
+            on_channel: answers.on_channel.get(channel).copied().unwrap_or(0),
             suppressed,
-        };
-        let may = desk::answerable(inbound, &channel.own)
-            .and_then(|()| may_answer(policy, article, inbound, facts));
-        let fit = article.answer(place.language).zip(policy.texts(place.language));
-        let ((language, answer), texts) = fit?;
-        Some(match may {
-            Ok(()) => Ok(Fit {
-                article: article.name.clone(),
-                language: language.to_owned(),
-                text: answer.text.clone(),
-                texts: texts.clone(),
-            }),
-            Err(why) => Err(format!("the known answer «{}» was not sent: {why}", article.name)),
         })
     }
 
@@ -199,10 +268,10 @@ impl Work {
         fit: Fit,
     ) {
         let channel = one.channel.name.as_str().to_owned();
-        let Fit { article, language, text, texts } = fit;
+        let Fit { article, language, text, texts, follow_ups } = fit;
         let asks = Asks {
             question: texts.question.clone(),
-            choices: texts.choices(),
+            choices: texts.choices().into_iter().chain(choices(&follow_ups)).collect(),
             can: one.channel.can.clone(),
             link: self
                 .pages
@@ -226,17 +295,33 @@ impl Work {
             until: millis(until),
             shown_at: millis(self.now),
             ended_at: None,
+            follow_ups: stored(&follow_ups),
         };
         let answers = &mut self.facts.answers;
-        answers.rows.insert(place.ticket, Kept { row, fresh: true, changed: false });
+        let before = answers.rows.remove(&place.ticket);
+        let fresh = before.as_ref().is_none_or(|kept| kept.fresh);
+        answers.rows.insert(place.ticket, Kept { row, fresh, changed: true });
+        let after = before.as_ref().map(|kept| kept.row.article.clone());
+        if let Some(kept) = before {
+            let earlier = answers.earlier.entry(place.ticket).or_default();
+            let left = left(&kept.row, earlier.len(), millis(self.now));
+            answers.left.push(left.clone());
+            earlier.push(left);
+        }
         *answers.to_contact.entry(place.contact).or_default() += 1;
         *answers.on_channel.entry(channel.clone()).or_default() += 1;
         let mut event = NewEvent::of(place.ticket, "faq.answered", Actor::system());
         event.message = Some(prepared.id);
         event.channel = Some(channel.clone());
-        event.data = json!({ "article": article, "language": language, "until": until });
+        event.data =
+            json!({ "article": article, "language": language, "until": until, "after": after });
         self.events.push(event);
         self.add_tags(place.ticket, [ANSWERED.to_owned()]);
+        let kept = self.facts.tickets.get(&place.ticket);
+        if kept.is_some_and(|kept| kept.row.status == "solved") {
+            // Its conversation may have another ticket by now.
+            self.wake(one, place.ticket);
+        }
         let change = self.set_status(one, place.ticket, TicketStatus::Pending);
         if let Some(kept) = self.facts.tickets.get_mut(&place.ticket) {
             kept.row.snoozed_until = Some(millis(until));
@@ -286,6 +371,7 @@ impl Work {
         let rows = std::mem::take(&mut self.facts.answers.rows);
         let (fresh, old): (Vec<_>, Vec<_>) = rows.into_values().partition(|kept| kept.fresh);
         insert(tx, fresh.into_iter().map(|kept| kept.row.into_active_model()).collect()).await?;
+        insert(tx, active(std::mem::take(&mut self.facts.answers.left))).await?;
         for kept in old.into_iter().filter(|kept| kept.changed) {
             faq_answer::Entity::update(kept.row.into_active_model().reset_all()).exec(tx).await?;
         }
@@ -293,7 +379,7 @@ impl Work {
     }
 }
 
-const fn why(said: Said) -> &'static str {
+pub(super) const fn why(said: Said) -> &'static str {
     match said {
         Said::Helped => "the customer says that it helped",
         Said::Person => "the customer wants a person",

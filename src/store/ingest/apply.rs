@@ -274,13 +274,15 @@ impl Work {
             Some(_) => Triaged::default(),
         };
         let known = match ours {
-            None => self.known_answer(one, prepared, place, &triaged),
-            Some(_) => None,
+            None if !matches!(heard, Heard::Next(_)) => {
+                self.known_answer(one, prepared, place, &triaged)
+            }
+            None | Some(_) => None,
         };
         decision.why.extend(triaged.why.iter().cloned());
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
-        self.heed_all(one, prepared, ticket, heard);
+        self.heed_all(one, prepared, place, (heard, &triaged));
         match known {
             Some(Ok(fit)) => self.send_known(one, prepared, place, fit),
             Some(Err(_)) | None if ours.is_none() => {

@@ -43,7 +43,7 @@ where
     Ok(())
 }
 
-fn active<M, A>(rows: Vec<M>) -> Vec<A>
+pub(super) fn active<M, A>(rows: Vec<M>) -> Vec<A>
 where
     M: IntoActiveModel<A>,
     A: ActiveModelTrait,

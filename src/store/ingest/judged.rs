@@ -14,13 +14,15 @@ use super::super::event::NewEvent;
 use super::super::said::is_open;
 use super::super::stats::DAY_MILLIS;
 use super::super::{StoreError, millis};
+use super::answer::why;
 use super::apply::{Wakes, Work};
 use super::facts::{Facts, Kept};
 use super::flush::insert;
 use super::row::author;
+use super::triage::{Place, Triaged};
 use super::{Prepared, PreparedMessage};
 use crate::desk::Route;
-use crate::desk::faq::Said;
+use crate::desk::faq::{FollowUp, Said};
 use crate::desk::survey::{Judged, LOW, is_low, judged, needs_human};
 use crate::model::{Form, MessageId};
 
@@ -33,6 +35,8 @@ pub(super) enum Heard {
     Nothing,
     /// To a known answer.
     Answer(Said),
+    /// An article to go on with.
+    Next(FollowUp),
     /// To a survey.
     Judgement(Judged),
 }
@@ -62,6 +66,9 @@ impl Work {
         if prepared.has_files() || one.channel.known.policy().said(&inbound.text) == Said::Person {
             return None;
         }
+        if self.names_follow_up(prepared, ticket) {
+            return None;
+        }
         let answered = row.answered_at.unwrap_or(0);
         let may_remark = row.score.is_some()
             && row.comment.is_none()
@@ -83,6 +90,9 @@ impl Work {
         if let Some(judged) = self.judged(one, prepared, ticket) {
             return Heard::Judgement(judged);
         }
+        if let Some(pick) = self.picked(one, prepared, ticket) {
+            return Heard::Next(pick);
+        }
         self.said(one, prepared, ticket).map_or(Heard::Nothing, Heard::Answer)
     }
 
@@ -90,6 +100,7 @@ impl Work {
     pub(super) fn wakes(&self, ticket: Uuid, heard: &Heard, reopen: bool) -> Wakes {
         let quiet = match heard {
             Heard::Nothing => false,
+            Heard::Next(_) => true,
             Heard::Answer(said) => *said == Said::Helped,
             Heard::Judgement(judged) => !self.judgement_wakes(ticket, judged),
         };
@@ -105,12 +116,14 @@ impl Work {
         &mut self,
         one: &Prepared,
         prepared: &PreparedMessage,
-        ticket: Uuid,
-        heard: Heard,
+        place: Place<'_>,
+        (heard, triaged): (Heard, &Triaged),
     ) {
+        let ticket = place.ticket;
         match heard {
             Heard::Nothing => {}
-            Heard::Answer(said) => self.heed(one, prepared, (ticket, said)),
+            Heard::Answer(said) => self.heed(one, prepared, (ticket, said, why(said))),
+            Heard::Next(pick) => self.follow(one, prepared, place, (&pick, triaged)),
             Heard::Judgement(judged) => self.heed_judgement(one, prepared, (ticket, judged)),
         }
     }

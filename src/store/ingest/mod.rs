@@ -15,6 +15,7 @@ mod contact;
 mod echo;
 mod facts;
 mod flush;
+mod follow;
 mod judged;
 mod look_back;
 mod mask;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tributary::desk::faq::{Article, Matcher};
 use tributary::model::Role;
 
 use super::CHANNELS;
@@ -75,7 +76,8 @@ async fn an_answer_that_helped_solves_the_ticket(postgres: bool) {
     let answers = sent(&api, &id).await;
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert!(answers[0].contains("network fee"), "{answers:?}");
-    let asked = "\n\nDid this help?\n\n1 = Yes, thanks\n2 = No, a person";
+    let asked = "\n\nDid this help?\n\n1 = Yes, thanks\n2 = No, a person\n\
+                 3 = A transfer that is pending or failed";
     assert!(answers[0].ends_with(asked), "a mail has no buttons: {answers:?}");
     let waits = ticket(&api, &id).await;
     assert_eq!(stands(&waits), ("pending", vec!["faq_answered"]));
@@ -106,7 +108,10 @@ async fn who_wants_a_person_gets_one(postgres: bool) {
     let (app, api) = start(postgres).await;
     let id = asks(&app, "bo", "转账手续费多少").await;
     let answers = sent(&api, &id).await;
-    assert!(answers[0].ends_with("有帮助吗？\n\n1 = 有帮助\n2 = 转人工"), "{answers:?}");
+    assert!(
+        answers[0].ends_with("有帮助吗？\n\n1 = 有帮助\n2 = 转人工\n3 = 交易待确认或失败"),
+        "{answers:?}"
+    );
     says(&app, "bo", 2, "人工").await;
     let (status, tags) = (ticket(&api, &id).await, ["faq_answered", "faq_escalated"]);
     assert_eq!(stands(&status), ("open", tags.to_vec()));
@@ -200,6 +205,118 @@ async fn a_rule_switches_it_on_and_off(postgres: bool) {
     assert_eq!(sent(&api, &id).await.len(), 1);
 }
 
+async fn a_follow_up_goes_out_by_its_digit_and_is_asked_about(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = asks(&app, "ann", "转账手续费多少").await;
+    says(&app, "ann", 2, "3\n\n> 3 = 交易待确认或失败").await;
+    let answers = sent(&api, &id).await;
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    // Fees were shown already, and the third article is for people to send.
+    assert!(answers[1].ends_with("有帮助吗？\n\n1 = 有帮助\n2 = 转人工"), "{answers:?}");
+    let waits = ticket(&api, &id).await;
+    assert_eq!(stands(&waits), ("pending", vec!["faq_answered"]));
+    assert!(waits["snoozed_until"].is_string() && waits["first_response_at"].is_null());
+    let keys = ["shown", "followed", "helped", "waiting"];
+    counted(&api, "fees", keys, [1, 1, 0, 0]).await;
+    counted(&api, "transaction-pending", keys, [1, 0, 0, 1]).await;
+    // The same once more: nothing comes of it, and nobody has to look.
+    says(&app, "ann", 3, "交易待确认或失败").await;
+    let waits = ticket(&api, &id).await;
+    assert_eq!(stands(&waits).0, "pending");
+    assert!(waits["snoozed_until"].is_string(), "{waits:#}");
+    assert_eq!(sent(&api, &id).await.len(), 2);
+    says(&app, "ann", 4, "1").await;
+    assert_eq!(stands(&ticket(&api, &id).await).0, "solved");
+    counted(&api, "fees", keys, [1, 1, 0, 0]).await;
+    counted(&api, "transaction-pending", keys, [1, 0, 1, 0]).await;
+    let events = api.all(&format!("/tickets/{id}/events")).await;
+    let after: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["kind"] == "faq.answered")
+        .map(|event| &event["data"]["after"])
+        .collect();
+    assert_eq!(after, [&Value::Null, &json!("fees")]);
+    // What it leads to is a human, as with the first.
+    let other = asks(&app, "bo", FEES).await;
+    says(&app, "bo", 2, "3").await;
+    says(&app, "bo", 3, "no").await;
+    let tags = vec!["faq_answered", "faq_escalated"];
+    assert_eq!(stands(&ticket(&api, &other).await), ("open", tags));
+    counted(&api, "transaction-pending", ["shown", "escalated"], [2, 1]).await;
+    // Whoever said nothing for a day and then picks one is answered, too.
+    let silent = asks(&app, "cy", FEES).await;
+    let later = app.engine.clock.now() + chrono::Duration::hours(25);
+    assert_eq!(app.store.tend_answers(later).await.unwrap(), 1);
+    says(&app, "cy", 2, "A transfer that is pending or failed").await;
+    assert_eq!(stands(&ticket(&api, &silent).await).0, "pending");
+    counted(&api, "fees", ["shown", "followed", "silent"], [3, 2, 1]).await;
+}
+
+/// Six articles, each of which leads to all others.
+fn circle(change: impl Fn(String) -> String) -> Matcher {
+    let names = ["fees", "two", "three", "four", "five", "six"];
+    let article = |name: &&str| {
+        let questions = if *name == "fees" { FEES } else { name };
+        let text = format!(
+            "+++\nfollow_ups = {names:?}\n[questions]\nen = [{questions:?}]\n+++\n\
+             # en: About {name}\nThis is {name}.\n"
+        );
+        Article::read(name, &change(text)).unwrap()
+    };
+    let policy = answering(true).policy().clone();
+    Matcher::new(names.iter().map(article).collect()).answering(policy)
+}
+
+async fn a_chain_comes_back_to_nothing_and_ends(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    app.engine.change_known_answers(Arc::new(circle(|text| text)));
+    let id = asks(&app, "ann", FEES).await;
+    for number in 2..=5 {
+        says(&app, "ann", number, "3").await;
+    }
+    let answers = sent(&api, &id).await;
+    let told: Vec<&str> = answers.iter().map(|text| text.lines().next().unwrap()).collect();
+    let expected = ["fees", "two", "three", "four", "five"].map(|name| format!("This is {name}."));
+    assert_eq!(told, expected);
+    let offered: Vec<usize> = answers.iter().map(|text| text.matches(" = About").count()).collect();
+    assert_eq!(offered, [5, 4, 3, 2, 0], "the last of a chain leads nowhere");
+    // A button of an earlier one, and a digit of none: a human looks.
+    says(&app, "ann", 6, "About six").await;
+    assert_eq!(sent(&api, &id).await.len(), 5);
+    assert_eq!(stands(&ticket(&api, &id).await).0, "open");
+    for name in ["fees", "two", "three", "four"] {
+        counted(&api, name, ["shown", "followed"], [1, 1]).await;
+    }
+    counted(&api, "five", ["shown", "followed", "escalated"], [1, 0, 1]).await;
+}
+
+async fn a_pick_that_may_not_go_out_leads_to_people(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    for (who, said, change) in
+        [("ann", "3", "auto = false"), ("bo", "about two", "channels = [\"silent\"]")]
+    {
+        app.engine.change_known_answers(Arc::new(circle(|text| text)));
+        let id = asks(&app, who, FEES).await;
+        // The admin takes it back after it was offered.
+        app.engine.change_known_answers(Arc::new(circle(|text| {
+            let two = text.contains("# en: About two");
+            if two { text.replacen("+++\n", &format!("+++\n{change}\n"), 1) } else { text }
+        })));
+        says(&app, who, 2, said).await;
+        let told = sent(&api, &id).await;
+        assert!(told.iter().all(|text| !text.contains("This is two")), "{who}: {told:?}");
+        let tags = vec!["faq_answered", "faq_escalated"];
+        assert_eq!(stands(&ticket(&api, &id).await), ("open", tags), "{who}");
+    }
+    // Once a person has answered, it is a word like others.
+    app.engine.change_known_answers(Arc::new(circle(|text| text)));
+    let id = asks(&app, "di", FEES).await;
+    api.reply(&id, "A person says so.", "reply").await;
+    says(&app, "di", 2, "3").await;
+    assert_eq!(sent(&api, &id).await.len(), 2);
+    assert_eq!(stands(&ticket(&api, &id).await).0, "open");
+}
+
 macro_rules! on_both {
     ($($name:ident)*) => {
         mod sqlite {
@@ -219,4 +336,7 @@ on_both! {
     silence_and_lost_answers_lead_to_people
     machines_dangers_secrets_and_the_same_person_again_get_none
     a_rule_switches_it_on_and_off
+    a_follow_up_goes_out_by_its_digit_and_is_asked_about
+    a_chain_comes_back_to_nothing_and_ends
+    a_pick_that_may_not_go_out_leads_to_people
 }

@@ -133,6 +133,46 @@ async fn whoever_thinks_again_gets_a_person_and_a_person_ends_the_link(postgres:
     assert_eq!(stands(&ticket(&api, &id).await).0, "open");
 }
 
+/// Nothing is sent: they read it where they are.
+async fn a_follow_up_is_read_on_the_page_and_asked_about_there(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let id = fees(&app).await;
+    let path = link(&app, &api, &id).await;
+    let (_, page) = get(&app, &path).await;
+    let button =
+        "name=\"next\" value=\"transaction-pending\">A transfer that is pending or failed<";
+    assert!(page.contains(button) && !page.contains("<h2>"), "{page}");
+    for wrong in ["safety", "fees", "no-such-article", ""] {
+        let (status, page) = post(&app, &path, &[("next", wrong)]).await;
+        assert!(status == 200 && page.contains(button), "{wrong}: {page}");
+    }
+    assert_eq!(outcomes(&api).await, json!([1, 0, 0]));
+    // Twice: somebody was impatient.
+    for _ in 0..2 {
+        let (status, page) = post(&app, &path, &[("next", "transaction-pending")]).await;
+        assert!(status == 200 && page.contains("<h1>A transfer that is pending"), "{page}");
+        assert!(page.contains("<h2>Did this help?</h2>") && !page.contains(button), "{page}");
+    }
+    let (_, page) = get(&app, &path).await;
+    assert!(page.contains("<h1>A transfer that is pending") && page.contains("Yes, thanks"));
+    let waits = ticket(&api, &id).await;
+    assert_eq!(stands(&waits).0, "pending");
+    assert!(waits["snoozed_until"].is_string());
+    let told = api.ticket_messages(&id).await;
+    assert_eq!(told.len(), 2, "a page sends nothing: {told:#?}");
+    post(&app, &path, &[("said", "yes")]).await;
+    assert_eq!(stands(&ticket(&api, &id).await).0, "solved");
+    let all = api.get("/faq").await;
+    let of = |name: &str| {
+        let found = all["items"].as_array().unwrap().iter().find(|one| one["article"] == name);
+        ["shown", "followed", "helped"].map(|key| found.unwrap()[key].as_u64().unwrap())
+    };
+    assert_eq!(of("fees"), [1, 1, 0]);
+    assert_eq!(of("transaction-pending"), [1, 0, 1]);
+    // A digit in a mail answers what they were asked last.
+    assert_eq!(kinds(&api, &id).await.iter().filter(|kind| *kind == "faq.answered").count(), 2);
+}
+
 /// A page that was loaded before a person answered.
 async fn a_button_that_comes_too_late_promises_nothing(postgres: bool) {
     let (app, api) = start(postgres).await;
@@ -247,6 +287,7 @@ async fn a_link_is_good_for_one_question_and_nobody_makes_one(postgres: bool) {
 on_both! {
     a_link_that_is_only_looked_at_says_nothing_and_a_button_counts_once
     whoever_thinks_again_gets_a_person_and_a_person_ends_the_link
+    a_follow_up_is_read_on_the_page_and_asked_about_there
     a_button_that_comes_too_late_promises_nothing
     a_survey_is_answered_by_link_with_a_remark
     a_ticket_that_was_merged_since_is_judged_all_the_same

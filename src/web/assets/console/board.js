@@ -50,7 +50,7 @@ function numbers(table, head, rows, filter) {
 
 /** What became of known answers that went out by themselves. */
 function known(articles) {
-  const columns = ["shown", "helped", "escalated", "silent", "waiting"];
+  const columns = ["shown", "helped", "followed", "escalated", "silent", "waiting"];
   return h("details.card.numbers", { data: { table: "known" } }, h("summary", null, say("numbers_of", { what: say("plot.known") })),
     h("div.scroll", { tabindex: 0, role: "region", "aria-label": say("plot.known") }, h("table", null,
       h("thead", null, h("tr", null, h("th", { scope: "col" }, say("known")), columns.map((one) => h("th", { scope: "col" }, say(`known.${one}`))))),

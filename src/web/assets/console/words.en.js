@@ -10,7 +10,7 @@ export const words = {
   "wish.due_soon": "An answer is due soon", "wish.overdue": "An answer is late", "wish.callback_due": "A customer is to be called", "wish.channel_troubled": "A channel needs somebody",
   "told.new_ticket": "New ticket", "told.assigned": "{name} gave a ticket to you", "told.customer_wrote": "The customer wrote", "told.mentioned": "{name} names you in a note", "told.due_soon": "An answer is due soon",
   "told.overdue": "An answer is late", "told.callback_due": "A customer is to be called", "told.channel_troubled": "The channel {channel} needs somebody",
-  "plot.known": "Known answers that went out by themselves", "known.shown": "Sent", "known.helped": "Helped", "known.escalated": "Wanted a person", "known.silent": "No word", "known.waiting": "Not yet known",
+  "plot.known": "Known answers that went out by themselves", "known.shown": "Sent", "known.helped": "Helped", "known.followed": "Read another one", "known.escalated": "Wanted a person", "known.silent": "No word", "known.waiting": "Not yet known",
   nothing_yet: "Nothing yet", first_steps: "First steps", step_test: "Send yourself a test message", step_test_more: "It comes by the web chat, as from a customer, and is a ticket here at once.",
   step_test_none: "No web chat is configured: [channels.web] with kind = \"webchat\".", send_test: "Send a test message", open_chat: "Open the chat as a customer",
   test_message: "Hello! This is a test: do you see me?", test_sent: "Sent. It will be here in a moment…", test_arrived: "It has arrived:",

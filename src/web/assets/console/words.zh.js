@@ -10,7 +10,7 @@ export const words = {
   "wish.due_soon": "即将超过回复时限", "wish.overdue": "已超过回复时限", "wish.callback_due": "有客户等待回电", "wish.channel_troubled": "渠道需要处理",
   "told.new_ticket": "新工单", "told.assigned": "{name} 将工单分配给您", "told.customer_wrote": "客户有新消息", "told.mentioned": "{name} 在备注中提到您", "told.due_soon": "即将超过回复时限",
   "told.overdue": "已超过回复时限", "told.callback_due": "有客户等待回电", "told.channel_troubled": "渠道 {channel} 需要处理",
-  "plot.known": "自动发送的常见解答", "known.shown": "已发送", "known.helped": "有帮助", "known.escalated": "转人工", "known.silent": "无回应", "known.waiting": "等待中",
+  "plot.known": "自动发送的常见解答", "known.shown": "已发送", "known.helped": "有帮助", "known.followed": "继续查看其他解答", "known.escalated": "转人工", "known.silent": "无回应", "known.waiting": "等待中",
   nothing_yet: "暂无工单", first_steps: "入门", step_test: "给自己发一条测试消息", step_test_more: "它会像客户消息一样通过网页聊天到达，并立即成为工单。",
   step_test_none: "尚未配置网页聊天：[channels.web],kind = \"webchat\"。", send_test: "发送测试消息", open_chat: "以客户身份打开聊天",
   test_message: "您好！这是一条测试消息，能看到吗？", test_sent: "已发送，马上就到…", test_arrived: "已到达：",

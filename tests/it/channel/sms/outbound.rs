@@ -1,5 +1,6 @@
 //! What we answer, and what Twilio and the networks make of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -7,8 +8,10 @@ use tributary::engine::{ReplyRequest, TicketRequest};
 use tributary::model::{
     Actor, ActorKind, Address, DeliveryStatus, Party, Priority, Scheme, Template, TicketId,
 };
+use tributary::store::TicketName;
 
 use super::{ANN, BOB, asked, passing, start, status_of, take, written};
+use crate::support::answers::answering;
 use crate::support::receiver::Does;
 use crate::support::rig::{PATIENCE, Rig, pass, reply_request};
 use crate::support::twilio::{Act, NUMBER, Twilio, refusal};
@@ -315,5 +318,32 @@ async fn sms_by_whatsapp_has_a_window_and_templates() {
     assert_eq!(sent.field("ContentSid"), Some("HX00000000000000000000000000000001"));
     assert_eq!(sent.field("ContentVariables"), Some(r#"{"1":"Ann","2":"7"}"#));
     assert_eq!(sent.field("Body"), None);
+    rig.engine.stop().await;
+}
+
+/// Without buttons, digits lead on.
+#[tokio::test]
+async fn sms_a_follow_up_of_a_known_answer_goes_out_by_its_digit() {
+    let (rig, service) = start().await;
+    rig.engine.change_known_answers(Arc::new(answering(true)));
+    written(&rig, &service, ANN, "How much are the fees?").await;
+    let wait_end = async |end: &str| {
+        let ends = |body: &str| body.trim_end().ends_with(end);
+        wait_until(end, PATIENCE, async || {
+            service.sent().iter().any(|one| one.field("Body").is_some_and(ends))
+        })
+        .await;
+    };
+    wait_end("2 = No, a person\n3 = A transfer that is pending or failed").await;
+    let message = service.write(ANN, NUMBER, "3");
+    take(&rig, service.push(&message)).await;
+    wait_end("2 = No, a person").await;
+    let message = service.write(ANN, NUMBER, "1");
+    take(&rig, service.push(&message)).await;
+    let ticket = rig.messages().await.remove(0).ticket_id;
+    wait_until("the ticket to be solved", PATIENCE, async || {
+        rig.store.ticket(TicketName::Id(ticket)).await.unwrap().status == "solved"
+    })
+    .await;
     rig.engine.stop().await;
 }

@@ -68,8 +68,20 @@ async fn telegram_a_known_answer_is_judged_by_a_button() {
     assert_eq!(yes, &json!({ "text": "Yes, thanks", "callback_data": "faq:yes" }));
     let mut under = message(ANN, 102, &json!({ "text": sent["text"] }));
     under["reply_markup"] = sent["reply_markup"].clone();
-    let pressed = json!({ "id": "q1", "data": "faq:yes", "from": under["from"], "message": under });
-    service.happens("callback_query", pressed);
+    let next = rows
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .find(|one| one["callback_data"] == "faq:3");
+    assert_eq!(next.unwrap()["text"], "A transfer that is pending or failed");
+    let press = |id: &str, data: &str| json!({ "id": id, "data": data, "from": under["from"], "message": under });
+    service.happens("callback_query", press("q1", "faq:3"));
+    rig.wait_deliveries(2, DeliveryStatus::Sent).await;
+    let second = service.sent().remove(1).fields;
+    assert!(second["text"].as_str().unwrap().ends_with("Did this help?"), "{second}");
+    assert!(!second.to_string().contains("faq:3"), "where it came from is no way on: {second}");
+    // The same button of the first message again: it is there already.
+    service.happens("callback_query", press("q2", "faq:3"));
+    service.happens("callback_query", press("q3", "faq:yes"));
     wait_until("the ticket to be solved", PATIENCE, async || {
         rig.store.ticket(TicketName::Id(ticket)).await.unwrap().status == "solved"
     })
