@@ -39,6 +39,7 @@ mod m20261126_000142_due;
 mod m20261126_000150_notifications;
 mod m20261126_000160_teams;
 mod m20261126_000170_follow_ups;
+mod m20261126_000171_topics;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -76,6 +77,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000150_notifications::Migration),
             Box::new(m20261126_000160_teams::Migration),
             Box::new(m20261126_000170_follow_ups::Migration),
+            Box::new(m20261126_000171_topics::Migration),
         ]
     }
 }

@@ -29,6 +29,7 @@ mod split_html;
 mod triage;
 mod urgency;
 pub(crate) mod terms;
+pub mod topics;
 mod wanted;
 
 pub use crate::model::{Calendar, CalendarSetting, DaySpan};

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::language::fitting;
 use super::offer::{bare, chosen};
+use super::topics::TopicSetting;
 use crate::model::Choice;
 
 /// The tag of tickets whose customers are unhappy.
@@ -35,6 +36,8 @@ pub struct SurveySetting {
     pub channels: Vec<String>,
     /// What is asked, by language.
     pub texts: BTreeMap<String, SurveyTexts>,
+    /// What remarks are about, by name; also those that a chat's own window asked for.
+    pub topics: BTreeMap<String, TopicSetting>,
 }
 
 /// What is asked, in one language.

@@ -15,6 +15,7 @@ use super::rules::{Assign, Hits, Known, RuleSetting, Rules, Situation, Verdict, 
 use super::signature::{self, SignatureSetting};
 use super::sla::{Awaited, Due, SlaSetting};
 use super::survey::SurveySetting;
+use super::topics::Topics;
 use super::urgency::{Alarm, UrgencySetting, alarm};
 use crate::model::{Calendar, CalendarSetting, Flag, Inbound, OwnAddresses, Priority, Timestamp};
 
@@ -74,6 +75,7 @@ pub struct Triage {
     protect: Protect,
     sla: SlaSetting,
     survey: SurveySetting,
+    topics: Topics,
     close: CloseSetting,
     retention: RetentionSetting,
     signatures: Vec<SignatureSetting>,
@@ -158,6 +160,10 @@ impl Triage {
             faults.extend(found.into_iter().map(within("protect")));
             Protect::default()
         });
+        let topics = Topics::read(&settings.survey.topics).unwrap_or_else(|found| {
+            faults.extend(found.into_iter().map(within("survey.topics")));
+            Topics::default()
+        });
         let known = Known { channels, calendars: &calendars, agents: &settings.agents };
         match Rules::read(&settings.rules, &known) {
             Ok(rules) if faults.is_empty() => {
@@ -171,6 +177,7 @@ impl Triage {
                     protect,
                     sla: settings.sla.clone(),
                     survey: settings.survey.clone(),
+                    topics,
                     close: settings.close.clone(),
                     retention: settings.retention.clone(),
                     signatures: settings.signatures.clone(),
@@ -273,6 +280,12 @@ impl Triage {
     #[must_use]
     pub const fn surveys(&self) -> &SurveySetting {
         &self.survey
+    }
+
+    /// What a remark of a customer is about.
+    #[must_use]
+    pub fn topics_of(&self, remark: &str) -> Vec<String> {
+        self.topics.of(remark)
     }
 
     /// The canned answers of the settings.

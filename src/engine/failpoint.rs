@@ -22,6 +22,8 @@ pub const STEPS: &[&str] = &[
     "notify.queued",
     "agent.replied",
     "close.warned",
+    "retention.erased",
+    "retention.forgotten",
     "webhook.queued",
     "lane.begun",
     "lane.delivered",

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
 use super::silence::Watch;
 use super::supervisor::describe;
+use super::{Engine, failpoint};
 use crate::model::ChannelName;
 use crate::store::{ChannelNote, EXPIRED_MAX, StoreError};
 
@@ -109,10 +109,14 @@ impl Engine {
             }
             outcome => Some(outcome?),
         };
+        if tickets.is_some_and(|tickets| tickets > 0) {
+            failpoint::hit("retention.erased");
+        }
         let raws = match setting.raws_days {
             0 => 0,
             days => self.store.forget_old_raws(days, now).await?,
         };
+        failpoint::hit("retention.forgotten");
         let more = tickets.is_none_or(|tickets| tickets >= EXPIRED_MAX) || raws >= EXPIRED_MAX;
         let tickets = tickets.unwrap_or(0);
         if tickets + raws > 0 {

@@ -101,7 +101,7 @@ pub use retention::{EXPIRED_MAX, Expired};
 pub use said::{NextArticle, Question};
 pub use scan::{DueScan, ScanEnd};
 pub use seal::{BadMasterKey, MasterKeys};
-pub use stats::{Figures, Span, Stats, StatsFilter};
+pub use stats::{ArticleStats, Figures, Span, Stats, StatsFilter};
 pub use survey::{Ratings, Scores, SurveyNotice};
 pub use ticket::{
     Combined, NewNote, TicketFilter, TicketKey, TicketName, TicketPatch, TicketView, Turn,

@@ -15,13 +15,14 @@ use super::entity::{contact, faq_answer, faq_earlier, survey, ticket};
 use super::event::{self, NewEvent};
 use super::faq::{left, offered, stored};
 use super::stats::DAY_MILLIS;
+use super::survey::topics;
 use super::ticket::{TicketPatch, apply, tag};
 use super::{Store, StoreError, millis};
-use crate::desk::Found;
 use crate::desk::faq::answer::ESCALATED;
 use crate::desk::faq::follow::CHAIN_MAX;
 use crate::desk::faq::{FollowUp, Said, answered};
 use crate::desk::survey::{LOW, is_low, needs_human};
+use crate::desk::{self, Found, Triage};
 use crate::model::{Actor, ActorKind, AnswerLinks, Asked, TicketId, TicketStatus, Timestamp};
 
 /// What was asked, as a page shows it.
@@ -229,13 +230,15 @@ impl Store {
         &self,
         id: TicketId,
         (score, remark): (Option<u8>, String),
-        open_days: u32,
+        triage: &Triage,
         now: Timestamp,
     ) -> Result<Found, StoreError> {
         let mut remark = remark;
         let found = self.safety().mask(&mut remark);
+        let open_days = triage.surveys().open_days;
+        let topics = triage.topics_of(&remark);
         self.write(move |tx| {
-            let remark = remark.clone();
+            let (remark, topics) = (remark.clone(), topics.clone());
             Box::pin(async move {
                 let Some(of) = taken(tx, id).await? else { return Ok(()) };
                 let row = survey::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
@@ -246,7 +249,7 @@ impl Store {
                 if row.score == Some(score) && (remark.is_empty() || row.comment.is_some()) {
                     return Ok(());
                 }
-                judge(tx, (of, row), (score, remark), now).await
+                judge(tx, (of, row), (score, remark, topics), now).await
             })
         })
         .await?;
@@ -257,17 +260,23 @@ impl Store {
 async fn judge(
     tx: &DatabaseTransaction,
     (of, row): (ticket::Model, survey::Model),
-    (score, remark): (i32, String),
+    (score, remark, new): (i32, String, Vec<String>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // A score alone leaves the remark as it is.
+    let topics = if remark.is_empty() { topics(row.topics.as_deref()) } else { new };
     let comment = Some(remark.clone()).filter(|remark| !remark.is_empty()).or(row.comment.clone());
     let mut event = NewEvent::of(of.id, "ticket.rated", customer(tx, &of).await?);
     event.channel = Some(of.channel.clone());
-    event.data = json!({ "score": score, "comment": comment.clone().unwrap_or_default() });
+    event.data = json!({ "score": score, "comment": comment.clone().unwrap_or_default(),
+        "topics": topics });
     event::record(tx, vec![event], now).await?;
     let small = u8::try_from(score).unwrap_or(5);
     if is_low(small) {
         tag(tx, of.id, LOW).await?;
+    }
+    for topic in &topics {
+        tag(tx, of.id, &desk::topics::tag(topic)).await?;
     }
     if needs_human(small, &remark) && of.status == "solved" {
         let patch = TicketPatch { status: Some(TicketStatus::Open), ..TicketPatch::default() };
@@ -277,6 +286,7 @@ async fn judge(
     row.state = Set("answered".to_owned());
     row.score = Set(Some(score));
     row.comment = Set(comment);
+    row.topics = Set(super::survey::stored(&topics));
     row.answered_at = Set(Some(millis(now)));
     row.update(tx).await?;
     Ok(())

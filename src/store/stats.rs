@@ -1,4 +1,5 @@
-//! Figures: how much came, how fast it was answered and solved; in all, by channel, by language, by tag, by day.
+//! Figures: how much came, how fast it was answered and solved; in all, by channel, by
+//! language, by tag, by known answer, by day.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,8 +13,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::entity::{message, ticket, ticket_tag};
-use super::survey::Ratings;
+use super::entity::{faq_answer, faq_earlier, message, ticket, ticket_tag};
+use super::faq::AnswerFigures;
+use super::survey::{Ratings, Scores};
 use super::{Store, StoreError, millis};
 
 pub(super) const DAY_MILLIS: i64 = 86_400_000;
@@ -44,10 +46,24 @@ pub struct Stats {
     pub by_language: BTreeMap<String, Figures>,
     /// By tag: of tickets only.
     pub by_tag: BTreeMap<String, Figures>,
+    /// By known answer that went out by itself within the span.
+    pub by_article: BTreeMap<String, ArticleStats>,
     /// By day in UTC, `2026-11-24`.
     pub by_day: BTreeMap<String, Figures>,
     /// How customers judged within the span, whenever their tickets were opened.
     pub ratings: Ratings,
+}
+
+/// Figures of one known answer.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct ArticleStats {
+    /// How often it went out within the span, and what came of it.
+    #[serde(flatten)]
+    pub answers: AnswerFigures,
+    /// The tickets of the span that it went to: of tickets only.
+    pub tickets: Figures,
+    /// How customers judged within the span, where it was the last one of their ticket.
+    pub ratings: Scores,
 }
 
 /// Figures of one group.
@@ -140,6 +156,7 @@ struct Groups {
     by_channel: BTreeMap<String, Group>,
     by_language: BTreeMap<String, Group>,
     by_tag: BTreeMap<String, Group>,
+    by_article: BTreeMap<String, Group>,
     by_day: BTreeMap<String, Group>,
 }
 
@@ -152,6 +169,9 @@ impl Store {
         let done = |groups: BTreeMap<String, Group>| {
             groups.into_iter().map(|(name, group)| (name, group.done())).collect()
         };
+        let ratings = self.ratings(filter).await?;
+        let answers = self.answer_figures(filter).await?;
+        let by_article = articles(answers, done(groups.by_article), &ratings);
         Ok(Stats {
             from: filter.from,
             to: filter.to,
@@ -159,8 +179,9 @@ impl Store {
             by_channel: done(groups.by_channel),
             by_language: done(groups.by_language),
             by_tag: done(groups.by_tag),
+            by_article,
             by_day: done(groups.by_day),
-            ratings: self.ratings(filter).await?,
+            ratings,
         })
     }
 
@@ -178,12 +199,16 @@ impl Store {
             .add(Column::Status.ne("spam"))
             .add_option(filter.channel.as_ref().map(|channel| Column::Channel.eq(channel)));
         let rows = self.ticket_times(wanted.clone()).await?;
+        let mut articles = self.articles_in(&wanted).await?;
         let mut tags = self.tags_in(wanted).await?;
         for row in rows {
             groups.total.ticket(&row);
             groups.by_day.entry(day(row.created_at / DAY_MILLIS)).or_default().ticket(&row);
             for tag in tags.remove(&row.id).unwrap_or_default() {
                 groups.by_tag.entry(tag).or_default().ticket(&row);
+            }
+            for article in articles.remove(&row.id).unwrap_or_default() {
+                groups.by_article.entry(article).or_default().ticket(&row);
             }
             if let Some(language) = row.language.clone() {
                 groups.by_language.entry(language).or_default().ticket(&row);
@@ -211,6 +236,30 @@ impl Store {
             .filter(wanted)
             .into_model::<TicketTimes>();
         Ok(rows.all(self.reader()).await?)
+    }
+
+    /// The known answers that went to the tickets that a condition finds.
+    async fn articles_in(
+        &self,
+        wanted: &Condition,
+    ) -> Result<HashMap<Uuid, Vec<String>>, StoreError> {
+        let last = faq_answer::Entity::find()
+            .select_only()
+            .columns([faq_answer::Column::Ticket, faq_answer::Column::Article])
+            .filter(faq_answer::Column::Ticket.in_subquery(ids(wanted.clone())))
+            .into_tuple();
+        let mut rows: Vec<(Uuid, String)> = last.all(self.reader()).await?;
+        let earlier = faq_earlier::Entity::find()
+            .select_only()
+            .columns([faq_earlier::Column::Ticket, faq_earlier::Column::Article])
+            .filter(faq_earlier::Column::Ticket.in_subquery(ids(wanted.clone())))
+            .into_tuple();
+        rows.extend(earlier.all(self.reader()).await?);
+        let mut articles: HashMap<Uuid, Vec<String>> = HashMap::new();
+        for (ticket, article) in rows {
+            articles.entry(ticket).or_default().push(article);
+        }
+        Ok(articles)
     }
 
     /// The tags of the tickets that a condition finds.
@@ -276,6 +325,25 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// All that is known of known answers.
+fn articles(
+    answers: BTreeMap<String, AnswerFigures>,
+    tickets: BTreeMap<String, Figures>,
+    ratings: &Ratings,
+) -> BTreeMap<String, ArticleStats> {
+    let mut articles: BTreeMap<String, ArticleStats> = BTreeMap::new();
+    for (name, figures) in answers {
+        articles.entry(name).or_default().answers = figures;
+    }
+    for (name, figures) in tickets {
+        articles.entry(name).or_default().tickets = figures;
+    }
+    for (name, scores) in &ratings.by_article {
+        articles.entry(name.clone()).or_default().ratings = scores.clone();
+    }
+    articles
 }
 
 /// The ids of the tickets that a condition finds.

@@ -48,6 +48,8 @@ pub struct Scores {
     pub mean: Option<f64>,
     /// How many gave 1, 2, 3, 4 and 5.
     pub each: [u64; 5],
+    /// What their remarks are about, and how many of each topic.
+    pub topics: BTreeMap<String, u64>,
 }
 
 /// How customers judge, by several things.
@@ -61,16 +63,21 @@ pub struct Ratings {
     pub by_language: BTreeMap<String, Scores>,
     /// By tag of the ticket.
     pub by_tag: BTreeMap<String, Scores>,
-    /// By known answer that went out by itself.
+    /// By known answer that went out by itself: the last one of the ticket.
     pub by_article: BTreeMap<String, Scores>,
+    /// By what the remark is about.
+    pub by_topic: BTreeMap<String, Scores>,
 }
 
 impl Scores {
-    fn add(&mut self, score: i32) {
+    fn add(&mut self, score: i32, topics: &[String]) {
         let Some(of) = usize::try_from(score - 1).ok().and_then(|at| self.each.get_mut(at)) else {
             return;
         };
         *of += 1;
+        for topic in topics {
+            *self.topics.entry(topic.clone()).or_default() += 1;
+        }
         self.count += 1;
         let sum: u64 = self.each.iter().zip(1..).map(|(count, score)| count * score).sum();
         self.mean = Some(ratio(sum, self.count));
@@ -184,20 +191,34 @@ impl Store {
         let mut ratings = Ratings::default();
         for row in rows {
             let Some(score) = row.score else { continue };
-            ratings.total.add(score);
-            ratings.by_channel.entry(row.channel).or_default().add(score);
+            let topics = topics(row.topics.as_deref());
+            ratings.total.add(score, &topics);
+            ratings.by_channel.entry(row.channel).or_default().add(score, &topics);
             if let Some(language) = row.language {
-                ratings.by_language.entry(language).or_default().add(score);
+                ratings.by_language.entry(language).or_default().add(score, &topics);
             }
             if let Some(article) = articles.get(&row.ticket) {
-                ratings.by_article.entry(article.clone()).or_default().add(score);
+                ratings.by_article.entry(article.clone()).or_default().add(score, &topics);
             }
             for tag in by_ticket.remove(&row.ticket).unwrap_or_default() {
-                ratings.by_tag.entry(tag).or_default().add(score);
+                ratings.by_tag.entry(tag).or_default().add(score, &topics);
+            }
+            for topic in &topics {
+                ratings.by_topic.entry(topic.clone()).or_default().add(score, &topics);
             }
         }
         Ok(ratings)
     }
+}
+
+/// What a remark is about, as a row keeps it.
+pub(super) fn stored(topics: &[String]) -> Option<String> {
+    (!topics.is_empty()).then(|| serde_json::json!(topics).to_string())
+}
+
+/// The same, read.
+pub(super) fn topics(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default()
 }
 
 /// Tickets that were solved just long enough ago, and that nothing is noted of.
@@ -238,6 +259,7 @@ async fn note(
         score: None,
         comment: None,
         answered_at: None,
+        topics: None,
     };
     survey::Entity::insert(new.into_active_model()).exec_without_returning(tx).await?;
     Ok(())

@@ -127,9 +127,9 @@ async fn say(
             {
                 return Err(bad());
             }
-            let days = asking.open_days;
+            let (days, triage) = (asking.open_days, state.engine.triage());
             let judgement = (given.score, remark);
-            let found = store.judge_by_link(asking.ticket, judgement, days, now).await?;
+            let found = store.judge_by_link(asking.ticket, judgement, &triage, now).await?;
             let after = store.question(Asked::Score, asking.ticket, days, now).await?;
             if let Some(after) = after {
                 asking.question = after;

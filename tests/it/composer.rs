@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::console::{Desk, configuration, mail};
+use crate::console::{Desk, configuration, mail, sending_to};
 use crate::dashboard::at;
 use crate::support::browser::{Browser, Screen};
 use crate::support::daemon::Daemon;
 use crate::support::demo::Demo;
+use crate::support::sink::Sink;
+use crate::support::wait_until;
 
 const BOX: &str = "document.querySelector('.composer textarea')";
 
@@ -149,6 +151,114 @@ async fn a_reply_goes_by_the_channel_that_is_chosen() {
     let sent = sent(&desk).await;
     assert_eq!((sent.len(), &sent[0]["channel"]), (1, &json!("other")));
     assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+const SIGNATURES: &str = r#"
+[[signatures]]
+channels = ["other"]
+texts = { en = "Sales of {{agent.name}}" }
+[[signatures]]
+queues = ["payments"]
+texts = { en = "Payments, ticket {{ticket.number}}", zh = "支付组" }
+[[signatures]]
+texts = { en = "{{agent.name}}, desk", zh = "{{agent.name}} 客服" }
+"#;
+
+#[tokio::test]
+async fn the_signature_is_shown_as_it_will_stand_below_a_reply() {
+    let other = "[channels.other]\nkind = \"email\"\naddress = \"other@desk.test\"\n\
+        [channels.other.send]\nhost = \"127.0.0.1\"\nport = 9\ntls = \"none\"\n";
+    let configuration = format!("{}{other}{SIGNATURES}", configuration());
+    let words = "Where is the transfer that I made yesterday?";
+    let mails =
+        [mail(1, "Ann", "Hello", words), mail(2, "李雷", "Hi", "我昨天的转账什么时候到账？")];
+    let desk = Desk::open_with(Screen::Desktop, &configuration, &mails).await;
+    let shows = |title: &str, text: &str| {
+        format!(
+            "const box = document.querySelector('.composer .signed'); \
+             return box?.checkVisibility() && !box.open && box.firstChild.textContent === '{title}' \
+             && box.lastChild.textContent === '{text}'"
+        )
+    };
+    open(&desk.browser, 1).await;
+    desk.wait("the desk's", &shows("Signature below it", "Lena, desk")).await;
+    let choose = |name: &str| {
+        format!(
+            "const box = document.querySelector('.composer .via'); box.value = '{name}'; \
+             box.dispatchEvent(new Event('change'))"
+        )
+    };
+    desk.browser.run(&choose("other"), json!([])).await;
+    desk.wait("that of the other channel", &shows("Signature below it", "Sales of Lena")).await;
+    desk.browser.run(&choose(""), json!([])).await;
+    desk.wait("the desk's again", &shows("Signature below it", "Lena, desk")).await;
+    desk.click(".composer .tab[data-kind='note']").await;
+    let hidden = "return !document.querySelector('.composer .signed').checkVisibility()";
+    desk.wait("none below a note", hidden).await;
+    desk.click(".composer .tab[data-kind='reply']").await;
+    // The queue's, as soon as the ticket is there.
+    let api = desk.daemon.api();
+    let version = api.get("/tickets/1").await["version"].clone();
+    api.patch("/tickets/1", &version, &json!({ "queue": "payments" })).await;
+    desk.wait("the queue's", &shows("Signature below it", "Payments, ticket 1")).await;
+    desk.click(".composer .signed summary").await;
+    let seen = "return document.querySelector('.composer .signed pre').checkVisibility()";
+    desk.wait("its words", seen).await;
+    desk.browser.screenshot("console_signature").await;
+    // The customer's language, and the agent's.
+    let chinese = "localStorage.setItem('tributary.language', 'zh'); location.hash = '#/ticket/2'; location.reload()";
+    desk.browser.run(chinese, json!([])).await;
+    desk.wait("in Chinese", &shows("回复下方的签名", "Lena 客服")).await;
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+/// Own before queue, queue before desk; as a mail that arrived holds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_bears_the_signature_that_comes_first() {
+    let sink = Sink::start();
+    let (_, signatures) = SIGNATURES.split_at(SIGNATURES.find("[[signatures]]\nqueues").unwrap());
+    let configuration = format!("{}{signatures}", sending_to(sink.port()));
+    let first = mail(1, "Ann", "Hello", "Where is the transfer that I made yesterday?");
+    let desk = Desk::open_with(Screen::Desktop, &configuration, &[first]).await;
+    let api = desk.daemon.api();
+    // As the console asks: only people have signatures.
+    let ask = async |method: &str, path: &str, body: Value, key: &str| {
+        let script = "const [method, path, body, key] = arguments; \
+            return fetch('/api/v1' + path, { method, headers: { 'content-type': 'application/json', \
+            'idempotency-key': key }, body: JSON.stringify(body) }).then((answer) => answer.status)";
+        desk.browser.run(script, json!([method, path, body, key])).await
+    };
+    let mut expected = Vec::new();
+    for (key, queue, own, below) in [
+        ("k1", Value::Null, Value::Null, "Lena, desk"),
+        ("k2", json!("payments"), Value::Null, "Payments, ticket 1"),
+        ("k3", json!("payments"), json!({ "en": "Lena of {{channel.name}}" }), "Lena of mail"),
+        ("k4", Value::Null, json!({}), "Lena, desk"),
+    ] {
+        let version = api.get("/tickets/1").await["version"].clone();
+        let patched = api.patch("/tickets/1", &version, &json!({ "queue": queue })).await;
+        assert_eq!(patched.status, 200, "{}", patched.body);
+        if !own.is_null() {
+            assert_eq!(ask("PUT", "/me/signature", json!({ "texts": own }), "").await, 200);
+        }
+        let reply = json!({ "kind": "reply", "text": format!("Answer {key}") });
+        assert_eq!(ask("POST", "/tickets/1/messages", reply, key).await, 202);
+        expected.push(format!("Answer {key}\n\n-- \n{below}"));
+        let limit = std::time::Duration::from_secs(20);
+        wait_until("the mail", limit, async || sink.count() == expected.len()).await;
+    }
+    let texts: Vec<String> = sink
+        .taken()
+        .iter()
+        .map(|taken| taken.text.replace("\r\n", "\n").trim_end().to_owned())
+        .collect();
+    for (text, expected) in texts.iter().zip(&expected) {
+        assert!(text.starts_with(expected.as_str()), "{text:?} is not {expected:?}");
+    }
+    // A program signs for nobody.
+    api.reply("1", "By a program", "k5").await;
+    wait_until("the mail", std::time::Duration::from_secs(20), async || sink.count() == 5).await;
+    assert!(!sink.taken()[4].text.contains("-- "), "{}", sink.taken()[4].text);
 }
 
 #[tokio::test]

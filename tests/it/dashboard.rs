@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::console::{Desk, configuration, mail};
 use crate::support::browser::{Browser, Screen};
 use crate::support::demo::Demo;
+use crate::support::visitor::Visitor;
 
 /// Signed in, at a page.
 pub(crate) async fn at(demo: &Demo, screen: Screen, language: &str, page: &str) -> Browser {
@@ -63,6 +65,24 @@ async fn the_dashboard_draws_what_its_tables_say_and_filters_it() {
     assert!(table.as_str().unwrap().starts_with("name,opened,solved,backlog,"), "{table}");
     assert!(table.as_str().unwrap().lines().count() >= 31, "{table}");
     assert_eq!(browser.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn what_remarks_are_about_stands_in_a_table() {
+    let configuration = format!("[channels.web]\nkind = \"webchat\"\n{}", configuration());
+    let desk =
+        Desk::open_with(Screen::Desktop, &configuration, &[mail(1, "Ann", "Hi", "Hello")]).await;
+    for (number, remark) in ["very slow", "slow, and the app crashed"].iter().enumerate() {
+        let visitor = Visitor::new(desk.daemon.port(), "web").await;
+        visitor.write("1", "Where is it?").await;
+        let judgement = json!({ "client_id": "2", "score": number + 1, "comment": remark });
+        visitor.post("rating", &judgement).await;
+    }
+    desk.browser.run("location.hash = '#/dashboard'", json!([])).await;
+    let rows = "const rows = [...document.querySelectorAll(\"[data-table='remarks'] tbody tr\")]; \
+        return rows.length === 2 && rows.map((row) => [...row.children].map((one) => one.textContent).join()).join(';')";
+    assert_eq!(desk.wait("two topics", rows).await, "speed,2,1.5;app,1,2.0");
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }
 
 #[tokio::test]

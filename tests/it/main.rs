@@ -34,6 +34,7 @@ mod scan;
 mod sending;
 mod parting;
 mod readers;
+mod retention;
 mod reading;
 mod running;
 mod servers;

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tributary::desk::Triage;
 use tributary::settings::{Environment, Faults, Loaded, load, schema};
 
 /// A settings folder of its own.
@@ -231,6 +232,54 @@ fn each_flaw_of_an_article_is_a_fault_with_its_file_and_line() {
     let loaded = folder.load(settings, &[]).unwrap();
     assert_eq!(loaded.settings.known.articles()[0].name, "fees");
     assert!(folder.load("", &[]).unwrap().settings.known.articles().is_empty());
+}
+
+/// What the settings sort remarks into.
+fn topics_of(loaded: &Loaded, remark: &str) -> Vec<String> {
+    Triage::read(&loaded.settings.triage, &[].into()).unwrap().topics_of(remark)
+}
+
+#[test]
+fn remarks_in_english_and_chinese_have_topics_out_of_the_box() {
+    let folder = Folder::new();
+    let shipped = folder.load("", &[]).unwrap();
+    for (remark, expected) in [
+        ("Very slow, I waited three days", vec!["speed"]),
+        ("nobody replied for a week", vec!["speed"]),
+        ("Quick answer, thank you", vec!["speed"]),
+        ("friendly and patient", vec!["friendliness"]),
+        ("The agent was rude", vec!["friendliness"]),
+        ("problem solved", vec!["solution"]),
+        ("It is still not working", vec!["solution"]),
+        ("your app crashes all the time", vec!["app"]),
+        ("the fees are far too high", vec!["fees"]),
+        ("I feel safe with you", vec!["safety"]),
+        ("polite, but the update broke my screen", vec!["app", "friendliness"]),
+        ("thanks", vec![]),
+        ("kind of good", vec![]),
+        ("等了三天没人回复", vec!["speed"]),
+        ("回覆很快", vec!["speed"]),
+        ("客服态度很好，很耐心", vec!["friendliness"]),
+        ("问题没有解决", vec!["solution"]),
+        ("应用老是闪退", vec!["app"]),
+        ("手續費太貴了", vec!["fees"]),
+        ("担心资产安全", vec!["safety"]),
+        ("非常热情，问题解决了", vec!["friendliness", "solution"]),
+        ("谢谢", vec![]),
+        ("祝你们快乐", vec![]),
+        ("会员等级很高", vec![]),
+    ] {
+        assert_eq!(topics_of(&shipped, remark), expected, "{remark}");
+    }
+    let own = "[survey.topics.fees]\nwords = []\n[survey.topics.coins]\nwords = [\"bitcoin*\"]\n";
+    let own = folder.load(own, &[]).unwrap();
+    assert_eq!(topics_of(&own, "bitcoin fees were slow"), ["coins", "speed"]);
+    let wrong = "[survey.topics.Coins]\nwords = [\"\"]\n[survey.topics.fees]\nword = []\n";
+    let found = folder.faults(wrong, &[]);
+    assert!(found.iter().any(|line| line.contains("survey.topics.fees")), "{found:#?}");
+    let found = folder.faults("[survey.topics.Coins]\nwords = [\"a\", \"\"]\n", &[]);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found.iter().any(|line| line.contains("words[1]: is empty")), "{found:#?}");
 }
 
 const PIPE: &str = r#"

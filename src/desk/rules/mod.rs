@@ -14,9 +14,9 @@ use super::assign::{AgentSetting, AssignSetting};
 use crate::model::{Address, Calendar, Flag, Priority, Texts, TicketStatus, Timestamp};
 
 pub use settings::{RuleSetting, ThenSetting, WhenSetting};
-pub(in crate::desk) use text::{Hits, fold};
+pub(in crate::desk) use text::{Collector, Hits, Matcher, WordId, fold};
 
-use text::{Collector, ExpressionId, Matcher, WordId};
+use text::ExpressionId;
 
 /// All rules, ready.
 #[derive(Default)]

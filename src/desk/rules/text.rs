@@ -50,7 +50,7 @@ pub(in crate::desk) fn fold(text: &str) -> String {
 
 /// Collects the words and expressions of all rules.
 #[derive(Default)]
-pub(super) struct Collector {
+pub(in crate::desk) struct Collector {
     patterns: Vec<Pattern>,
     expressions: Vec<Expression>,
 }
@@ -77,7 +77,7 @@ struct Expression {
 
 /// A word in the whole of words.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WordId(usize);
+pub(in crate::desk) struct WordId(usize);
 
 /// An expression in the whole of expressions.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ pub(super) struct ExpressionId(usize);
 
 impl Collector {
     /// A word or a phrase: whole words, in scripts that have them; `*` at its end stands for any ending.
-    pub(super) fn word(&mut self, given: &str) -> Result<WordId, String> {
+    pub(in crate::desk) fn word(&mut self, given: &str) -> Result<WordId, String> {
         let folded = fold(given.trim());
         let (text, open) = match folded.strip_suffix('*') {
             Some(text) => (text.to_owned(), true),
@@ -126,7 +126,7 @@ impl Collector {
         Ok(ExpressionId(id))
     }
 
-    pub(super) fn finish(self) -> Result<Matcher, String> {
+    pub(in crate::desk) fn finish(self) -> Result<Matcher, String> {
         let words = self.patterns.iter().filter(|known| matches!(known.of, Of::Word(_))).count();
         let texts = self.patterns.iter().map(|pattern| &pattern.text);
         let automaton = if self.patterns.is_empty() {
@@ -158,7 +158,7 @@ fn beginnings(expression: &str) -> Option<Vec<String>> {
 
 /// All words and expressions, ready.
 #[derive(Default)]
-pub(super) struct Matcher {
+pub(in crate::desk) struct Matcher {
     automaton: Option<AhoCorasick>,
     patterns: Vec<Pattern>,
     expressions: Vec<Expression>,
@@ -173,7 +173,7 @@ pub(in crate::desk) struct Hits {
 }
 
 impl Hits {
-    pub(super) fn word(&self, id: WordId) -> bool {
+    pub(in crate::desk) fn word(&self, id: WordId) -> bool {
         self.words.get(id.0).copied().unwrap_or(false)
     }
 
@@ -184,7 +184,7 @@ impl Hits {
 
 impl Matcher {
     /// Linear in the text.
-    pub(super) fn look(&self, folded: &str) -> Hits {
+    pub(in crate::desk) fn look(&self, folded: &str) -> Hits {
         let mut words = vec![false; self.words];
         let mut tried: Vec<bool> = self.expressions.iter().map(|one| one.always).collect();
         let found =

@@ -215,9 +215,10 @@ impl Work {
         let actor = Actor { kind: ActorKind::Contact, id: None, name: rating.by.value.clone() };
         let mut event = NewEvent::of(ticket, "ticket.rated", actor);
         event.channel = Some(key.0);
-        event.data = json!({ "score": rating.score, "comment": rating.comment });
+        let topics = one.channel.triage.topics_of(&rating.comment);
+        event.data = json!({ "score": rating.score, "comment": rating.comment, "topics": topics });
         self.events.push(event);
-        self.note_rating(ticket, (rating.score, &rating.comment));
+        self.note_rating(ticket, (rating.score, &rating.comment), &topics);
     }
 
     /// A message; `ours`: who of us wrote it on the service itself.

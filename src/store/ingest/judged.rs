@@ -13,6 +13,7 @@ use super::super::entity::survey;
 use super::super::event::NewEvent;
 use super::super::said::is_open;
 use super::super::stats::DAY_MILLIS;
+use super::super::survey::stored;
 use super::super::{StoreError, millis};
 use super::answer::why;
 use super::apply::{Wakes, Work};
@@ -24,6 +25,7 @@ use super::{Prepared, PreparedMessage};
 use crate::desk::Route;
 use crate::desk::faq::{FollowUp, Said};
 use crate::desk::survey::{Judged, LOW, is_low, judged, needs_human};
+use crate::desk::topics::tag;
 use crate::model::{Form, MessageId};
 
 /// A remark comes within so long after its score.
@@ -165,16 +167,20 @@ impl Work {
         "answered".clone_into(&mut row.state);
         row.answered_at = Some(millis(self.now));
         kept.changed = true;
-        let (comment, contact) = (row.comment.clone(), row.contact);
+        let comment = row.comment.clone().unwrap_or_default();
+        let topics = one.channel.triage.topics_of(&comment);
+        row.topics = stored(&topics);
+        let contact = row.contact;
         let language = row.language.clone();
         let mut event = NewEvent::of(ticket, "ticket.rated", author(&prepared.inbound, contact));
         event.message = Some(prepared.id);
         event.channel = Some(one.channel.name.as_str().to_owned());
-        event.data = json!({ "score": score, "comment": comment.unwrap_or_default() });
+        event.data = json!({ "score": score, "comment": comment, "topics": topics });
         self.events.push(event);
         if is_low(u8::try_from(score).unwrap_or(5)) {
             self.add_tags(ticket, [LOW.to_owned()]);
         }
+        self.add_tags(ticket, topics.iter().map(|topic| tag(topic)));
         let texts = one.channel.triage.surveys().texts(language.as_deref());
         let thanks = texts.map(|texts| texts.thanks.clone()).filter(|text| !text.is_empty());
         if let Some(thanks) = thanks.filter(|_| first && !thanked) {
@@ -183,7 +189,12 @@ impl Work {
     }
 
     /// A judgement that came beside the messages, from a chat's own window.
-    pub(super) fn note_rating(&mut self, ticket: Uuid, (score, comment): (u8, &str)) {
+    pub(super) fn note_rating(
+        &mut self,
+        ticket: Uuid,
+        (score, comment): (u8, &str),
+        topics: &[String],
+    ) {
         let Some(of) = self.facts.tickets.get(&ticket).map(|kept| &kept.row) else { return };
         let now = millis(self.now);
         let new = survey::Model {
@@ -197,6 +208,7 @@ impl Work {
             score: None,
             comment: None,
             answered_at: None,
+            topics: None,
         };
         let fresh = Kept { row: new, fresh: true, changed: false };
         let kept = self.facts.surveys.entry(ticket).or_insert(fresh);
@@ -205,9 +217,11 @@ impl Work {
         kept.row.score = Some(score.into());
         kept.row.comment = Some(comment.to_owned()).filter(|comment| !comment.is_empty());
         kept.row.answered_at = Some(now);
+        kept.row.topics = stored(topics);
         if is_low(score) {
             self.add_tags(ticket, [LOW.to_owned()]);
         }
+        self.add_tags(ticket, topics.iter().map(|topic| tag(topic)));
     }
 
     /// Judgements of the batch.

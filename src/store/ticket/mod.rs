@@ -76,6 +76,8 @@ pub struct TicketView {
     pub rating: Option<i32>,
     /// What they said to that.
     pub rating_comment: Option<String>,
+    /// What that is about.
+    pub rating_topics: Vec<String>,
     /// When it was solved or closed.
     pub solved_at: Option<DateTime<Utc>>,
     /// It comes back then.
@@ -384,6 +386,7 @@ async fn views<C: ConnectionTrait>(
         view.due_at = due.as_ref().map(|due| due.due_at);
         view.due_for = due.and_then(|due| due.awaited);
         if let Some(judged) = judged.remove(&view.id) {
+            view.rating_topics = survey::topics(judged.topics.as_deref());
             (view.rating, view.rating_comment) = (judged.score, judged.comment);
         }
         view
@@ -410,6 +413,7 @@ fn shown(row: ticket::Model, tags: Vec<String>, contact: ContactBrief) -> Ticket
         due_for: None,
         rating: None,
         rating_comment: None,
+        rating_topics: Vec::new(),
         first_response_at: row.first_response_at.map(moment),
         last_inbound_at: row.last_inbound_at.map(moment),
         last_outbound_at: row.last_outbound_at.map(moment),

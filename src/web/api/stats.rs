@@ -38,8 +38,8 @@ pub(super) struct StatsQuery {
 
 /// Show figures
 ///
-/// Volumes, first-response and resolution times of a span of at most 366 days: in all, by channel, by tag
-/// and by day (UTC). Times are of the tickets that were opened within the span; spam is not counted.
+/// Volumes, first-response and resolution times of a span of at most 366 days: in all, by channel, by
+/// language, by tag, by known answer and by day (UTC), with how customers judged and what their remarks are about. Times are of the tickets that were opened within the span; spam is not counted.
 #[utoipa::path(get, path = "/stats", tag = "stats", params(StatsQuery),
     responses((status = 200, body = Stats), Errors))]
 async fn show_stats(

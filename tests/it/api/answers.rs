@@ -24,8 +24,7 @@ pub(super) fn mail(from: &str, id: &str, answers: Option<&str>, text: &str) -> S
 
 /// An office with articles, and who looks at it.
 async fn start(postgres: bool) -> (App, Api) {
-    let app =
-        if postgres { App::start_on_postgres(CHANNELS).await } else { App::start(CHANNELS).await };
+    let app = App::start_either(postgres, CHANNELS).await;
     app.engine.change_known_answers(Arc::new(answering(true)));
     let api = app.api(Role::Agent);
     (app, api)
@@ -236,6 +235,22 @@ async fn a_follow_up_goes_out_by_its_digit_and_is_asked_about(postgres: bool) {
         .map(|event| &event["data"]["after"])
         .collect();
     assert_eq!(after, [&Value::Null, &json!("fees")]);
+    let stats = api.get("/stats").await;
+    let of = |article: &str, keys: &[&str]| -> Vec<Value> {
+        keys.iter().map(|key| stats["by_article"][article][*key].clone()).collect()
+    };
+    let keys = ["shown", "followed", "helped", "escalated", "silent", "waiting"];
+    assert_eq!(json!(of("fees", &keys)), json!([1, 1, 0, 0, 0, 0]), "{stats:#}");
+    assert_eq!(json!(of("transaction-pending", &keys)), json!([1, 0, 1, 0, 0, 0]), "{stats:#}");
+    for article in ["fees", "transaction-pending"] {
+        let tickets = &stats["by_article"][article]["tickets"];
+        assert_eq!(
+            (&tickets["tickets_created"], &tickets["tickets_solved"]),
+            (&json!(1), &json!(1))
+        );
+    }
+    let elsewhere = api.get("/stats?channel=silent").await;
+    assert_eq!(elsewhere["by_article"], json!({}));
     // What it leads to is a human, as with the first.
     let other = asks(&app, "bo", FEES).await;
     says(&app, "bo", 2, "3").await;

@@ -6,37 +6,20 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tributary::channel::shared::sign::{SignedLinks, Signer};
-use tributary::desk::survey::{SurveySetting, SurveyTexts};
 use tributary::desk::{Advice, Safety};
 use tributary::model::Role;
 
 use super::answers::{asks, on_both, stands, ticket};
 use super::{CHANNELS, done};
-use crate::support::answers::{answering, triage};
+use crate::support::answers::{answering, surveying, triage};
 use crate::support::app::App;
 use crate::support::daemon::{Api, client};
 
 const BASE: &str = "https://help.desk.test";
 
 async fn start(postgres: bool) -> (App, Api) {
-    let app =
-        if postgres { App::start_on_postgres(CHANNELS).await } else { App::start(CHANNELS).await };
-    let texts = |question: &str, thanks: &str| SurveyTexts {
-        question: question.to_owned(),
-        thanks: thanks.to_owned(),
-    };
-    let survey = SurveySetting {
-        enabled: true,
-        after_minutes: 0,
-        per_contact_days: 0,
-        open_days: 14,
-        channels: Vec::new(),
-        texts: [
-            ("en".to_owned(), texts("How was ticket {number}?", "Tell us <more>.")),
-            ("zh".to_owned(), texts("工单 {number} 满意吗？", "请补充。")),
-        ]
-        .into(),
-    };
+    let app = App::start_either(postgres, CHANNELS).await;
+    let survey = surveying(0);
     app.engine.change_triage(Arc::new(triage(|settings| settings.survey = survey)));
     let signer = Signer::new(vec![[7; 32]]);
     app.store.link_answers(Arc::new(SignedLinks { base: BASE.to_owned(), signer }));
@@ -215,10 +198,13 @@ async fn a_survey_is_answered_by_link_with_a_remark(postgres: bool) {
     assert!(!get(&app, &path).await.1.contains("请立即转移资产"), "to whom wrote it");
     let now = ticket(&api, &id).await;
     assert_eq!(now["rating_comment"], "没有人回复 <b> [seed phrase removed]");
-    assert_eq!(stands(&now), ("open", vec!["rated_low"]));
+    assert_eq!(stands(&now), ("open", vec!["feedback_speed", "rated_low"]));
+    assert_eq!(now["rating_topics"], json!(["speed"]));
     let rated = kinds(&api, &id).await.into_iter().filter(|kind| kind == "ticket.rated");
     assert_eq!(rated.count(), 2, "a score, and a remark");
-    let ratings = api.get("/stats").await["ratings"]["total"].clone();
+    let ratings = api.get("/stats").await["ratings"].clone();
+    assert_eq!(ratings["by_topic"]["speed"]["mean"], json!(2.0), "{ratings:#}");
+    let ratings = ratings["total"].clone();
     assert_eq!((&ratings["count"], &ratings["each"]), (&json!(1), &json!([0, 1, 0, 0, 0])));
 }
 

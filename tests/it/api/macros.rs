@@ -13,8 +13,7 @@ use crate::support::app::App;
 use crate::support::daemon::Api;
 
 async fn start(postgres: bool) -> (App, Api) {
-    let app =
-        if postgres { App::start_on_postgres(CHANNELS).await } else { App::start(CHANNELS).await };
+    let app = App::start_either(postgres, CHANNELS).await;
     let api = app.api(Role::Agent);
     (app, api)
 }

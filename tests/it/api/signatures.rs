@@ -56,8 +56,7 @@ fn of_desk(channels: Option<Vec<String>>) -> SignatureSetting {
 }
 
 async fn replies_bear_the_signature_of_who_writes_or_of_the_desk(postgres: bool) {
-    let app =
-        if postgres { App::start_on_postgres(CHANNELS).await } else { App::start(CHANNELS).await };
+    let app = App::start_either(postgres, CHANNELS).await;
     let signatures = vec![of_desk(None)];
     app.engine.change_triage(Arc::new(triage(|settings| settings.signatures = signatures)));
     let cookie = ann(&app).await;
@@ -95,7 +94,7 @@ async fn replies_bear_the_signature_of_who_writes_or_of_the_desk(postgres: bool)
 }
 
 async fn chats_are_signed_among_the_words_where_they_are_named(postgres: bool) {
-    let app = if postgres { App::start_on_postgres(CHAT).await } else { App::start(CHAT).await };
+    let app = App::start_either(postgres, CHAT).await;
     let cookie = ann(&app).await;
     let entry = json!({ "id": "m1", "conversation": "c1", "sender": { "id": "u1" }, "text": "hello, where is it?" });
     let placed = app.receive("mail", entry.to_string()).await.ticket.to_string();

@@ -252,7 +252,8 @@ async fn choices_a_call_back_and_a_judgement_reach_the_agents() {
     api.wait_message(LIMIT, |message| message["text"] == "Rated 4 of 5: quick").await;
     let ticket = ticket(&daemon).await;
     assert_eq!((&ticket["queue"], &ticket["priority"]), (&json!("payments"), &json!("urgent")));
-    assert_eq!(ticket["tags"], json!(["callback", "money", "topic:withdrawal"]));
+    assert_eq!(ticket["tags"], json!(["callback", "feedback_speed", "money", "topic:withdrawal"]));
+    assert_eq!((&ticket["rating"], &ticket["rating_topics"]), (&json!(4), &json!(["speed"])));
     assert_eq!(ticket["contact"]["name"], "李雷");
     let messages = api.ticket_messages(ticket["id"].as_str().unwrap()).await;
     assert_eq!(messages.len(), 3, "nothing twice: {messages:#?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tributary::desk::close::CloseSetting;
 use tributary::desk::faq::{AnswerPolicy, AnswerTexts, Matcher};
 use tributary::desk::retention::RetentionSetting;
-use tributary::desk::survey::SurveySetting;
+use tributary::desk::survey::{SurveySetting, SurveyTexts};
 use tributary::desk::{ProtectSetting, SlaSetting, Triage, TriageSettings, UrgencySetting};
 
 use super::labelled::starter_set;
@@ -28,6 +28,30 @@ pub fn answering(auto: bool) -> Matcher {
         per_hour_max: 60,
         texts: texts.map(|(language, texts)| (language.to_owned(), texts)).into(),
     })
+}
+
+/// Asks at once; remarks have the topics that we ship. `per_contact_days`: nobody is asked twice within.
+pub fn surveying(per_contact_days: u32) -> SurveySetting {
+    let texts = |question: &str, thanks: &str| SurveyTexts {
+        question: question.to_owned(),
+        thanks: thanks.to_owned(),
+    };
+    let shipped = include_str!("../../../config/tributary.toml");
+    let shipped = config::File::from_str(shipped, config::FileFormat::Toml);
+    let shipped = config::Config::builder().add_source(shipped).build().unwrap();
+    SurveySetting {
+        enabled: true,
+        after_minutes: 0,
+        per_contact_days,
+        open_days: 14,
+        channels: Vec::new(),
+        texts: [
+            ("en".to_owned(), texts("How was ticket {number}?", "Tell us <more>.")),
+            ("zh".to_owned(), texts("工单 {number} 满意吗？", "请补充。")),
+        ]
+        .into(),
+        topics: shipped.get("survey.topics").unwrap(),
+    }
 }
 
 /// No rules and nothing else, but for what `change` puts there.

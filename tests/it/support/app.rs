@@ -74,6 +74,15 @@ impl App {
         Self::start_in(open_folder("app"), url, configuration, |_| {}).await
     }
 
+    /// The same on either database.
+    pub async fn start_either(postgres: bool, configuration: &str) -> Self {
+        if postgres {
+            Self::start_on_postgres(configuration).await
+        } else {
+            Self::start(configuration).await
+        }
+    }
+
     /// On a fresh database in PostgreSQL, dropped with the value.
     pub async fn start_on_postgres(configuration: &str) -> Self {
         let database = Database::fresh();

@@ -66,6 +66,8 @@ export const api = {
   change: (ticket, version, patch) => call("PATCH", `/tickets/${ticket}`, { body: patch, version }),
   write: (ticket, message, key, version) =>
     call("POST", `/tickets/${ticket}/messages`, { body: message, key, version }),
+  stats: (filter) => call("GET", `/stats${query(filter)}`),
+  signature: (ticket, via) => call("GET", `/tickets/${ticket}/signature${query({ via })}`),
   live: (ticket) => call("GET", `/tickets/${ticket}/live`),
   typing: (ticket) => call("POST", `/tickets/${ticket}/typing`),
   macros: () => call("GET", "/macros"),

@@ -57,6 +57,15 @@ function known(articles) {
       h("tbody", null, articles.map((one) => h("tr", null, h("th", { scope: "row" }, one.title ?? one.article), columns.map((column) => h("td", null, String(one[column])))))))));
 }
 
+/** What the remarks of customers are about, and how these judged. */
+function remarks(topics) {
+  return h("details.card.numbers", { data: { table: "remarks" } }, h("summary", null, say("numbers_of", { what: say("remarks") })),
+    h("table", null,
+      h("thead", null, h("tr", null, [say("remark_topic"), say("remark_count"), say("judged")].map((one) => h("th", { scope: "col" }, one)))),
+      h("tbody", null, Object.entries(topics).sort(([, one], [, other]) => other.count - one.count).map(([name, of]) =>
+        h("tr", null, h("th", { scope: "row" }, name), h("td", null, String(of.count)), h("td", null, share(of.mean)))))));
+}
+
 function scores(board) {
   return h("details.card.numbers", { data: { table: "scores" } }, h("summary", null, say("numbers_of", { what: say("plot.satisfaction") })),
     h("table", null, h("tbody", null, board.scores.map((times, place) => h("tr", null, h("th", { scope: "row" }, `${place + 1} ★`), h("td", null, String(times)))).reverse())));
@@ -98,7 +107,9 @@ export function showBoard(parent, desk) {
     const filter = { from: new Date(now - wanted.days * 864e5).toISOString(), to: new Date(now).toISOString(),
       channel: wanted.channel, tag: wanted.tag, assignee: wanted.assignee };
     try {
-      const [board, words, faq] = await Promise.all([api.board(filter), api.ticketWords(), api.faq({ from: filter.from, to: filter.to, channel: filter.channel })]);
+      const within = { from: filter.from, to: filter.to, channel: filter.channel };
+      const [board, words, faq, stats] = await Promise.all([api.board(filter), api.ticketWords(), api.faq(within), api.stats(within)]);
+      const topics = stats.ratings.by_topic;
       if (closed || mine !== turn) return;
       choices(words.channels, words.tags);
       const { total } = board;
@@ -116,6 +127,7 @@ export function showBoard(parent, desk) {
         numbers("channels", say("by_channel"), board.channels, filter),
         numbers("tags", say("by_tag"), board.tags, filter),
         faq.items.length ? known(faq.items) : null,
+        Object.keys(topics).length ? remarks(topics) : null,
         scores(board));
     } catch (problem) {
       if (!closed && mine === turn) fill(body, h("div.blank", null, problem.message));

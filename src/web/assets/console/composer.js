@@ -55,6 +55,8 @@ export class Composer {
     this.listed = h("div.files");
     this.extra = h("div.files");
     this.via = h("select.via", { "aria-label": say("by_which"), hidden: true, on: { change: () => this.choose(this.kind) } });
+    this.below = h("pre", { dir: "auto" });
+    this.signed = h("details.signed", { hidden: true }, h("summary.small", null, say("signature")), this.below);
     this.counter = h("span.small.counter", { role: "status" });
     this.later = h("input.later", { type: "datetime-local", "aria-label": say("send_at"), hidden: true });
     this.laterButton = h("button", { type: "button", "aria-expanded": "false", on: { click: () => this.plan(this.later.hidden) } }, say("later"));
@@ -63,7 +65,7 @@ export class Composer {
       dragover: (event) => event.preventDefault(),
       drop: (event) => { event.preventDefault(); this.add(event.dataTransfer.files); },
     } },
-    h("div.bar", null, this.tabs, this.via, this.counter), this.names, this.text, this.extra, this.listed,
+    h("div.bar", null, this.tabs, this.via, this.counter), this.names, this.text, this.signed, this.extra, this.listed,
     h("div.bar", null, pick, h("button", { type: "button", title: say("canned"), on: { click: () => this.canned() } }, h("span", { "aria-hidden": true }, "/ "), h("span.wide", null, say("canned"))), h("button", { type: "button", on: { click: () => pick.click() } }, say("attach")),
       this.laterButton, this.later, h("span.small.hint.wide", null, "Ctrl ⏎"), this.button));
     this.leave = () => this.handOver(true);
@@ -160,6 +162,24 @@ export class Composer {
     fill(this.via, ["", ...others.map((one) => one.name)].map((name) => h("option", { value: name, selected: name === now }, name || channel)));
   }
 
+  // ---- what stands below it ----
+
+  /** Shows the signature that the daemon will put below a reply by this channel, in the customer's language. */
+  async sign() {
+    const { id, channel, language, queue } = this.page.ticket;
+    const none = () => this.kind === "note" || this.template || this.page.desk.me.role === "read_only";
+    const of = [this.via.value || channel, language, queue].join(" ");
+    if (!none() && this.signedFor !== of) {
+      this.signedFor = of;
+      this.signed.hidden = true;
+      const found = await api.signature(id, this.via.value).catch(() => null);
+      // Another one was asked for since.
+      if (this.signedFor !== of) return;
+      this.below.textContent = found?.text ?? "";
+    }
+    this.signed.hidden = none() || !this.below.textContent;
+  }
+
   // ---- canned answers and templates ----
 
   /** A slash where a line begins asks for a canned answer. */
@@ -203,6 +223,7 @@ export class Composer {
       this.template ? chip(`${say("template")}: ${this.template.name} (${this.template.language})`, () => { this.template = null; this.drawExtra(); }) : null,
       this.kind === "reply" && !this.template && this.channel()?.capabilities.templates
         ? h("button.small", { type: "button", on: { click: () => this.askTemplate() } }, `${say("template")}…`) : null);
+    this.sign();
   }
 
   /** Which template, and what goes into its blanks: the service knows whether it fits. */

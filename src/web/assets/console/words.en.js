@@ -23,7 +23,7 @@ export const words = {
   forget_view: "Forget the view {name}", forget_sure: "Forget the view {name}?", waiting_for: "Waiting for", "waiting.us": "us", "waiting.customer": "the customer",
   unread: "new", pick_one: "Mark ticket {number}", picked: "{n} marked", pick_none: "Mark none", add_tag: "Add a tag…", which_tag: "Which tag?",
   bulk_failed: "{n} {n:was|were} not changed: {why}", changed_meanwhile: "somebody changed them meanwhile", key_pick: "mark or unmark",
-  known: "Known answers", insert: "Insert", segments: "Short messages: {n}, {encoding}, {left} left",
+  known: "Known answers", insert: "Insert", signature: "Signature below it", remarks: "What remarks are about", remark_topic: "Topic", remark_count: "Remarks", segments: "Short messages: {n}, {encoding}, {left} left",
   calls: "Calls", nobody_calls: "Nobody wants to be called.", call_now: "Take and call", connect_me: "Ring my phone", phone: "Number", call_due: "Due",
   "call.waiting": "wants to be called", "call.calling": "being called", "call.reached": "Reached", "call.no_answer": "No answer",
   "call.busy": "Busy", "call.voicemail": "Voicemail", "call.failed": "Call failed", "call.wrong_number": "Wrong number", "call.declined": "Not wanted",

@@ -23,7 +23,7 @@ export const words = {
   forget_view: "删除视图 {name}", forget_sure: "删除视图 {name}？", waiting_for: "等待方", "waiting.us": "我方", "waiting.customer": "客户",
   unread: "新消息", pick_one: "选择工单 {number}", picked: "已选 {n} 个", pick_none: "取消选择", add_tag: "添加标签…", which_tag: "哪个标签？",
   bulk_failed: "{n} 个未修改：{why}", changed_meanwhile: "期间有人修改过", key_pick: "选择或取消选择",
-  known: "常见解答", insert: "插入", segments: "短信：{n} 条，{encoding}，剩余 {left}",
+  known: "常见解答", insert: "插入", signature: "回复下方的签名", remarks: "评价内容的主题", remark_topic: "主题", remark_count: "评价数", segments: "短信：{n} 条，{encoding}，剩余 {left}",
   calls: "回电", nobody_calls: "没有人等待回电。", call_now: "接手并拨打", connect_me: "拨打我的电话", phone: "号码", call_due: "时间",
   "call.waiting": "等待回电", "call.calling": "通话中", "call.reached": "已接通", "call.no_answer": "无人接听",
   "call.busy": "占线", "call.voicemail": "语音信箱", "call.failed": "呼叫失败", "call.wrong_number": "号码错误", "call.declined": "不再需要",

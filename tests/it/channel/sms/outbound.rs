@@ -326,7 +326,8 @@ async fn sms_by_whatsapp_has_a_window_and_templates() {
 async fn sms_a_follow_up_of_a_known_answer_goes_out_by_its_digit() {
     let (rig, service) = start().await;
     rig.engine.change_known_answers(Arc::new(answering(true)));
-    written(&rig, &service, ANN, "How much are the fees?").await;
+    let message = service.write(ANN, NUMBER, "How much are the fees?");
+    take(&rig, service.push(&message)).await;
     let wait_end = async |end: &str| {
         let ends = |body: &str| body.trim_end().ends_with(end);
         wait_until(end, PATIENCE, async || {
