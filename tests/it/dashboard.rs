@@ -1,11 +1,14 @@
 //! The dashboard in a real Chromium, over a week of the demo.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::console::{Desk, configuration, mail};
 use crate::support::browser::{Browser, Screen};
 use crate::support::demo::Demo;
 use crate::support::visitor::Visitor;
+use crate::support::wait_until;
 
 /// Signed in, at a page.
 pub(crate) async fn at(demo: &Demo, screen: Screen, language: &str, page: &str) -> Browser {
@@ -76,8 +79,14 @@ async fn what_remarks_are_about_stands_in_a_table() {
         let visitor = Visitor::new(desk.daemon.port(), "web").await;
         visitor.write("1", "Where is it?").await;
         let judgement = json!({ "client_id": "2", "score": number + 1, "comment": remark });
-        visitor.post("rating", &judgement).await;
+        let answer = visitor.post("rating", &judgement).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
     }
+    let api = desk.daemon.api();
+    wait_until("both judgements", Duration::from_secs(20), async || {
+        api.get("/stats").await["ratings"]["total"]["count"] == 2
+    })
+    .await;
     desk.browser.run("location.hash = '#/dashboard'", json!([])).await;
     let rows = "const rows = [...document.querySelectorAll(\"[data-table='remarks'] tbody tr\")]; \
         return rows.length === 2 && rows.map((row) => [...row.children].map((one) => one.textContent).join()).join(';')";

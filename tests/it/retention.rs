@@ -38,7 +38,7 @@ fn mbox() -> String {
         let word = word(number);
         format!(
             "From ann Thu Nov 26 10:00:00 2026\nFrom: {word} <{word}@customer.example>\nTo: support@example.com\n\
-             Subject: about {word}\nMessage-ID: <{word}@customer.example>\n\
+             Subject: about {word}\nMessage-ID: <m{number}@customer.example>\n\
              Date: Mon, 23 Nov 2026 10:00:00 +0000\n\nWhere is my {word}?\n\n"
         )
     };
@@ -57,7 +57,8 @@ async fn ask(daemon: &Daemon, sql: &str) -> i64 {
 async fn change(daemon: &Daemon, sql: &str) {
     let file = daemon.state_folder().join("tributary.db");
     let db = Database::connect(format!("sqlite://{}", file.display())).await.unwrap();
-    db.execute_unprepared(sql).await.unwrap();
+    // As the daemon does it: what is written over is nowhere.
+    db.execute_unprepared(&format!("PRAGMA secure_delete = ON; {sql}")).await.unwrap();
     db.close().await.unwrap();
 }
 
@@ -81,7 +82,10 @@ fn found(daemon: &Daemon, prefix: &str) -> Vec<String> {
     for name in ["tributary.db", "tributary.db-wal"] {
         let bytes = std::fs::read(daemon.state_folder().join(name)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        found.extend(text.match_indices(prefix).map(|(at, _)| format!("{name}:{at}")));
+        for (at, _) in text.match_indices(prefix).take(3) {
+            let near: String = text[at..].chars().take(60).collect();
+            found.push(format!("{name}: {near:?}"));
+        }
     }
     found
 }

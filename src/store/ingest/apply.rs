@@ -274,12 +274,8 @@ impl Work {
             None => self.triage(one, prepared, place),
             Some(_) => Triaged::default(),
         };
-        let known = match ours {
-            None if !matches!(heard, Heard::Next(_)) => {
-                self.known_answer(one, prepared, place, &triaged)
-            }
-            None | Some(_) => None,
-        };
+        let asks = ours.is_none() && !matches!(heard, Heard::Next(_));
+        let known = asks.then(|| self.known_answer(one, prepared, place, &triaged)).flatten();
         decision.why.extend(triaged.why.iter().cloned());
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
