@@ -131,21 +131,7 @@ impl Triage {
                 }
             }
         }
-        for (at, agent) in settings.agents.iter().enumerate() {
-            let key = |key: &str| format!("agents[{at}].{key}");
-            if !agent.email.contains('@') {
-                faults
-                    .push((key("email"), "expected the address that they sign in with".to_owned()));
-            }
-            if let Some(name) =
-                agent.calendar.as_ref().filter(|name| !calendars.contains_key(*name))
-            {
-                faults.push((key("calendar"), format!("there is no calendar `{name}`")));
-            }
-            if agent.open_max == Some(0) {
-                faults.push((key("open_max"), "must be from 1 to 10000".to_owned()));
-            }
-        }
+        faults.extend(agent_faults(&settings.agents, &calendars));
         let within = |section: &'static str| {
             move |(key, reason): (String, String)| (format!("{section}.{key}"), reason)
         };
@@ -352,6 +338,27 @@ impl Triage {
     pub fn acknowledges(&self) -> bool {
         self.rules.acknowledge()
     }
+}
+
+/// Every fault of the agents with its key.
+fn agent_faults(
+    agents: &[AgentSetting],
+    calendars: &BTreeMap<String, Calendar>,
+) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    for (at, agent) in agents.iter().enumerate() {
+        let key = |key: &str| format!("agents[{at}].{key}");
+        if !agent.email.contains('@') {
+            faults.push((key("email"), "expected the address that they sign in with".to_owned()));
+        }
+        if let Some(name) = agent.calendar.as_ref().filter(|name| !calendars.contains_key(*name)) {
+            faults.push((key("calendar"), format!("there is no calendar `{name}`")));
+        }
+        if agent.open_max == Some(0) {
+            faults.push((key("open_max"), "must be from 1 to 10000".to_owned()));
+        }
+    }
+    faults
 }
 
 #[cfg(test)]
