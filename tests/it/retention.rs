@@ -82,8 +82,8 @@ fn found(daemon: &Daemon, prefix: &str) -> Vec<String> {
     for name in ["tributary.db", "tributary.db-wal"] {
         let bytes = std::fs::read(daemon.state_folder().join(name)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        for (at, _) in text.match_indices(prefix).take(3) {
-            let near: String = text[at..].chars().take(60).collect();
+        for near in text.split(prefix).skip(1).take(3) {
+            let near: String = near.chars().take(60).collect();
             found.push(format!("{name}: {near:?}"));
         }
     }
