@@ -40,6 +40,7 @@ mod m20261126_000150_notifications;
 mod m20261126_000160_teams;
 mod m20261126_000170_follow_ups;
 mod m20261126_000171_topics;
+mod m20261127_000170_proofs;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -78,6 +79,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000160_teams::Migration),
             Box::new(m20261126_000170_follow_ups::Migration),
             Box::new(m20261126_000171_topics::Migration),
+            Box::new(m20261127_000170_proofs::Migration),
         ]
     }
 }

@@ -13,6 +13,7 @@ mod mention;
 pub mod macros;
 pub mod notify;
 mod offer;
+pub mod proof;
 mod reply;
 pub mod retention;
 mod route;

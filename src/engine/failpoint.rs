@@ -15,6 +15,7 @@ pub const STEPS: &[&str] = &[
     "media.forgotten",
     "scan.done",
     "reply.queued",
+    "proof.queued",
     "callback.told",
     "callback.connected",
     "advice.told",

@@ -74,6 +74,7 @@ impl Engine {
         self.tend_silent().await?;
         self.tend_notifications().await?;
         self.tend_agent_answers().await?;
+        self.store.end_old_proofs(now).await?;
         let turn = *self.pulse.borrow();
         if turn.is_multiple_of(FORGET_EVERY_TURNS)
             || (memory.expiring && turn.is_multiple_of(ERASE_EVERY_TURNS))
@@ -86,6 +87,7 @@ impl Engine {
             self.store.forget_old_originals(now).await?;
             self.store.forget_old_webhooks(now).await?;
             self.store.forget_old_drafts(now).await?;
+            self.store.forget_old_proofs(now).await?;
         }
         if !memory.rewrapped {
             memory.rewrapped = self.rewrap_some().await?;

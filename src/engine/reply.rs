@@ -351,12 +351,12 @@ fn worded(request: &ReplyRequest, signature: Option<&str>, channel: &Channel) ->
 }
 
 /// Does a reply make a telephone ring?
-fn speaks(channel: &Channel) -> bool {
+pub(super) fn speaks(channel: &Channel) -> bool {
     channel.deliver.as_ref().is_some_and(|deliver| deliver.goes_as() == GoesAs::Call)
 }
 
 /// Could the channel write to this address?
-fn suits(party: &Party, channel: &Channel) -> bool {
+pub(super) fn suits(party: &Party, channel: &Channel) -> bool {
     let schemes = channel.addresses.iter().map(|own| own.scheme);
     let scoped = party.address.scope.as_ref().is_none_or(|scope| *scope == channel.name);
     scoped && schemes.into_iter().any(|scheme| scheme == party.address.scheme)

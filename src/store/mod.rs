@@ -36,6 +36,7 @@ mod outbox;
 mod parting;
 mod past;
 mod people;
+mod proof;
 mod retention;
 mod rewrap;
 mod said;
@@ -97,6 +98,7 @@ pub use people::{
     Account, Admission, ApiToken, Code, Entry, FailedSignIn, NewFactor, NotAdmitted, Person,
     Principal, SessionView, TOKEN_PREFIX,
 };
+pub use proof::{NewProof, ProofAsker, ProofLetter, ProofView};
 pub use retention::{EXPIRED_MAX, Expired};
 pub use said::{NextArticle, Question};
 pub use scan::{DueScan, ScanEnd};

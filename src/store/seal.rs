@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -103,6 +104,16 @@ impl MasterKeys {
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Vec<[u8; 32]> {
         self.0.iter().map(|master| master.derive(purpose)).collect()
+    }
+
+    /// A text as it can be compared with another one, under each master key, current first: who has no master key can
+    /// neither make one nor guess a short text from it.
+    pub(super) fn fingerprints(&self, purpose: &str, text: &str) -> Vec<String> {
+        let print = |key: [u8; 32]| {
+            let master = Master { name: String::new(), key: Zeroizing::new(key) };
+            HEXLOWER.encode(&master.derive(text))
+        };
+        self.derive(purpose).into_iter().map(print).collect()
     }
 
     /// Names of the keys that only open, not seal.

@@ -33,6 +33,7 @@ mod safety;
 mod scan;
 mod sending;
 mod parting;
+mod proofs;
 mod readers;
 mod retention;
 mod reading;

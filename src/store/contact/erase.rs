@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::super::callback::forget_callbacks;
 use super::super::entity::{
-    attachment, autoreply, contact, delivery, draft, event, idempotency, identity, journal,
+    address_proof, attachment, autoreply, contact, delivery, draft, event, idempotency, identity, journal,
     link_code, mention, message, participant, seal, suppression, survey, ticket, ticket_seen,
     visitor,
 };
 use super::super::idempotency::By;
 use super::super::ingest::ADVISED;
 use super::super::outbox::ERASED;
-use super::super::{Store, StoreError, blob, millis, notify, original, search};
+use super::super::{Store, StoreError, blob, millis, notify, original, proof, search};
 use super::{contact_view, record, tags, take};
 use crate::model::{Actor, ContactId, Timestamp};
 
@@ -73,6 +73,7 @@ pub(in crate::store) async fn erase(
     let messages = message::Entity::find().filter(elsewhere).all(tx).await?;
     forget_messages(tx, messages, now).await?;
     link_code::Entity::delete_many().filter(link_code::Column::Contact.eq(id)).exec(tx).await?;
+    proof::forget(tx, address_proof::Column::Contact.eq(id).into()).await?;
     forget_identities(tx, id).await?;
     forget_joined(tx, id, now).await?;
     forget_person(tx, row, now).await?;
@@ -145,6 +146,8 @@ async fn forget_address(
         .exec(tx)
         .await?;
     suppression::Entity::delete_by_id((scheme.to_owned(), value.to_owned())).exec(tx).await?;
+    let sent = address_proof::Column::Scheme.eq(scheme).and(address_proof::Column::Value.eq(value));
+    proof::forget(tx, sent.into()).await?;
     Ok(())
 }
 
@@ -164,6 +167,7 @@ pub(in crate::store) async fn forget_ticket(
     draft::Entity::delete_many().filter(draft::Column::Ticket.eq(id)).exec(tx).await?;
     mention::Entity::delete_many().filter(mention::Column::Ticket.eq(id)).exec(tx).await?;
     forget_callbacks(tx, id).await?;
+    proof::forget(tx, address_proof::Column::Ticket.eq(id).into()).await?;
     notify::forget(tx, id).await?;
     survey::Entity::update_many()
         .col_expr(survey::Column::Comment, Expr::value(Option::<String>::None))
@@ -260,6 +264,7 @@ async fn forget_deliveries(
         let text = "a reply is being sent at this moment: try again in a minute".to_owned();
         return Err(StoreError::Refused(text));
     }
+    proof::forget_words_of(tx, messages).await?;
     // Addresses that were written to without being anybody's identity: an answer wanted elsewhere.
     let addressed: Vec<(String, String)> = delivery::Entity::find()
         .select_only()

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -90,13 +90,58 @@ pub(in crate::store) async fn redeem(
         .into_tuple()
         .one(tx)
         .await?;
-    let Some(from) = from.filter(|from| *from != into) else { return Ok(()) };
+    let Some(from) = from else { return Ok(()) };
+    join_whole(tx, from, into, (Actor::system(), now)).await
+}
+
+/// All that was one contact's, or of whoever it was joined with by now, becomes another's, unless they are one already.
+pub(in crate::store) async fn join_whole(
+    tx: &DatabaseTransaction,
+    from: Uuid,
+    into: Uuid,
+    by: (Actor, Timestamp),
+) -> Result<(), StoreError> {
+    let from = survivor(tx, Some(from)).await?.filter(|from| *from != into);
+    let Some(from) = from else { return Ok(()) };
     let gone = take(tx, from, None).await?;
-    join(tx, gone, into, (Actor::system(), now)).await
+    join(tx, gone, into, by).await
+}
+
+/// A contact with this one address, which is proven.
+pub(in crate::store) async fn contact_for(
+    tx: &DatabaseTransaction,
+    (scheme, value): (&str, &str),
+    now: Timestamp,
+) -> Result<Uuid, StoreError> {
+    let contact = contact::Model {
+        id: ContactId::new().uuid(),
+        name: value.to_owned(),
+        language: None,
+        note: None,
+        version: 1,
+        created_at: millis(now),
+        updated_at: millis(now),
+        erased_at: None,
+        merged_into: None,
+    };
+    let id = contact.id;
+    let identity = identity::Model {
+        id: Uuid::now_v7(),
+        contact: id,
+        scheme: scheme.to_owned(),
+        scope: String::new(),
+        value: value.to_owned(),
+        shown: value.to_owned(),
+        trust: "proven".to_owned(),
+        created_at: millis(now),
+    };
+    contact::Entity::insert(contact.into_active_model()).exec_without_returning(tx).await?;
+    identity::Entity::insert(identity.into_active_model()).exec_without_returning(tx).await?;
+    Ok(id)
 }
 
 /// The contact that it is now, unless it was erased.
-async fn survivor(
+pub(in crate::store) async fn survivor(
     tx: &DatabaseTransaction,
     mut id: Option<Uuid>,
 ) -> Result<Option<Uuid>, StoreError> {

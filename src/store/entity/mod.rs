@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "the framework's derive wants public items")]
 
+pub(super) mod address_proof;
 pub(super) mod agent_answer;
 pub(super) mod attachment;
 pub(super) mod autoreply;
@@ -36,6 +37,7 @@ pub(super) mod preference;
 pub(super) mod recovery_code;
 pub(super) mod saved_view;
 pub(super) mod seal;
+pub(super) mod sealed_word;
 pub(super) mod seen;
 pub(super) mod session;
 pub(super) mod sign_on;

@@ -52,6 +52,8 @@ pub(super) enum About {
     Secret,
     /// A question that is asked often; guarded by the rows of known answers.
     Known,
+    /// A code that was brought back.
+    Proof,
 }
 
 /// As a scheme of addresses: answers about secrets are counted apart from acknowledgements.

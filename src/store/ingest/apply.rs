@@ -22,8 +22,7 @@ use super::triage::{Place, Triaged};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
-    Actor, ActorKind, Address, AnswerLinks, CallWish, Called, Flag, Form, Inbound, MessageId,
-    Rating, Secret, TicketId, Timestamp, Token, Trust,
+    Actor, Address, AnswerLinks, CallWish, Called, Flag, Form, Inbound, MessageId, Secret, TicketId, Timestamp, Token, Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -207,20 +206,6 @@ impl Work {
         Some((ticket.into(), message.into()))
     }
 
-    /// Only noted: a judgement changes nothing that waits for somebody.
-    fn rating(&mut self, one: &Prepared, rating: &Rating) {
-        let key = (one.channel.name.as_str().to_owned(), rating.thread.0.clone());
-        let named = self.facts.ticket_by_thread.get(&key).copied();
-        let Some(ticket) = self.survivor(named) else { return };
-        let actor = Actor { kind: ActorKind::Contact, id: None, name: rating.by.value.clone() };
-        let mut event = NewEvent::of(ticket, "ticket.rated", actor);
-        event.channel = Some(key.0);
-        let topics = one.channel.triage.topics_of(&rating.comment);
-        event.data = json!({ "score": rating.score, "comment": rating.comment, "topics": topics });
-        self.events.push(event);
-        self.note_rating(ticket, (rating.score, &rating.comment), &topics);
-    }
-
     /// A message; `ours`: who of us wrote it on the service itself.
     pub(super) fn take(
         &mut self,
@@ -242,11 +227,7 @@ impl Work {
             return;
         }
         let contact = self.contact(inbound);
-        let proven =
-            inbound.sender.address.as_ref().filter(|_| inbound.sender.trust == Trust::Proven);
-        if let (Some(code), Some(address), None) = (&inbound.wishes.link, proven, ours) {
-            self.links.push((code.clone(), address.clone()));
-        }
+        self.bring_link(inbound, ours);
         let mut decision = self.decide(one, inbound);
         if ours.is_none() {
             self.keep_late(one, prepared, &mut decision.route);
@@ -280,6 +261,7 @@ impl Work {
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
         self.heed_all(one, prepared, place, (heard, &triaged));
+        self.bring_code(one, prepared, place, ours);
         match known {
             Some(Ok(fit)) => self.send_known(one, prepared, place, fit),
             Some(Err(_)) | None if ours.is_none() => {
@@ -363,7 +345,7 @@ impl Work {
     }
 
     /// The ticket that a ticket was merged into, or itself. `None`: it is gone.
-    fn survivor(&self, ticket: Option<Uuid>) -> Option<Uuid> {
+    pub(super) fn survivor(&self, ticket: Option<Uuid>) -> Option<Uuid> {
         let mut kept = self.facts.tickets.get(&ticket?)?;
         for _ in 0..MERGES_MAX {
             match kept.row.merged_into {

@@ -18,7 +18,7 @@ use super::super::original;
 use super::agent::{self, Notifications};
 use super::answer::{self, Answers};
 use super::judged::{self, Surveys};
-use super::{Prepared, PreparedMessage, Step, asked};
+use super::{Prepared, PreparedMessage, Step, asked, proof};
 use crate::desk::{Colleague, Found};
 use crate::model::{Address, Flag, Inbound, Timestamp, Token, Trust};
 
@@ -111,6 +111,8 @@ pub(super) struct Facts {
     pub(super) surveys: Surveys,
     /// Notifications that the batch answers.
     pub(super) notifications: Notifications,
+    /// Codes that wait for somebody who brings something like one.
+    pub(super) proofs: HashMap<Uuid, proof::Waiting>,
 }
 
 /// What a batch mentions.
@@ -236,6 +238,7 @@ pub(super) async fn load(
     answer::load(tx, batch, &mut facts, now).await?;
     judged::load(tx, &mut facts).await?;
     agent::load(tx, batch, &mut facts).await?;
+    proof::load(tx, batch, &mut facts, now).await?;
     Ok(facts)
 }
 

@@ -80,6 +80,7 @@ impl Work {
         for (code, address) in self.links.drain(..) {
             link::redeem(tx, &code, &address, self.now).await?;
         }
+        self.write_proofs(tx).await?;
         for (called, policy) in self.called.drain(..) {
             callback::called(tx, called, &policy, self.now).await?;
         }

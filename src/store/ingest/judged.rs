@@ -26,7 +26,7 @@ use crate::desk::Route;
 use crate::desk::faq::{FollowUp, Said};
 use crate::desk::survey::{Judged, LOW, is_low, judged, needs_human};
 use crate::desk::topics::tag;
-use crate::model::{Form, MessageId};
+use crate::model::{Actor, ActorKind, Form, MessageId, Rating};
 
 /// A remark comes within so long after its score.
 const REMARK_MILLIS: i64 = DAY_MILLIS;
@@ -57,6 +57,20 @@ pub(super) async fn load(tx: &DatabaseTransaction, facts: &mut Facts) -> Result<
 }
 
 impl Work {
+    /// Only noted: a judgement changes nothing that waits for somebody.
+    pub(super) fn rating(&mut self, one: &Prepared, rating: &Rating) {
+        let key = (one.channel.name.as_str().to_owned(), rating.thread.0.clone());
+        let named = self.facts.ticket_by_thread.get(&key).copied();
+        let Some(ticket) = self.survivor(named) else { return };
+        let actor = Actor { kind: ActorKind::Contact, id: None, name: rating.by.value.clone() };
+        let mut event = NewEvent::of(ticket, "ticket.rated", actor);
+        event.channel = Some(key.0);
+        let topics = one.channel.triage.topics_of(&rating.comment);
+        event.data = json!({ "score": rating.score, "comment": rating.comment, "topics": topics });
+        self.events.push(event);
+        self.note_rating(ticket, (rating.score, &rating.comment), &topics);
+    }
+
     /// What a message says to a survey of the ticket.
     fn judged(&self, one: &Prepared, prepared: &PreparedMessage, ticket: Uuid) -> Option<Judged> {
         let row = &self.facts.surveys.get(&ticket)?.row;

@@ -22,6 +22,7 @@ mod mask;
 mod moved;
 mod offer;
 mod part;
+mod proof;
 mod reach;
 mod receipt;
 mod row;
@@ -179,6 +180,8 @@ struct PreparedMessage {
     uploads: Vec<PreparedUpload>,
     /// What was masked in it.
     masking: Masking,
+    /// What may be codes in it, as they are compared.
+    codes: Vec<Vec<String>>,
 }
 
 impl PreparedMessage {
@@ -399,6 +402,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<PreparedMessage, StoreError> {
         let mut inbound = clean::inbound(inbound);
+        let codes = self.proof_hashes(&proof::brought(&mut inbound));
         let mut masking = self.mask_words(safety, id, &mut inbound, now)?;
         let mut uploads = Vec::new();
         let mut attachments = Vec::with_capacity(inbound.media.len());
@@ -448,7 +452,17 @@ impl Store {
         let (language, seen) = (language(&inbound), channel.triage.look(&inbound, &channel.own));
         inbound.flags.extend(seen.flags());
         let fits = fits(&inbound, channel);
-        Ok(PreparedMessage { id, inbound, language, seen, fits, attachments, uploads, masking })
+        Ok(PreparedMessage {
+            id,
+            inbound,
+            language,
+            seen,
+            fits,
+            attachments,
+            uploads,
+            masking,
+            codes,
+        })
     }
 
     fn seal_attachment(

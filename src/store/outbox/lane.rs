@@ -13,13 +13,14 @@ use uuid::Uuid;
 use super::super::entity::{attachment, delivery, identity};
 use super::super::event::{self, NewEvent};
 use super::super::{
-    Fence, Store, StoreError, blob, callback, channel_state, lease, millis, moment, standing,
+    Fence, Store, StoreError, blob, callback, channel_state, lease, millis, moment, proof, standing,
 };
 use super::{StoredOutbound, set_state, state_of};
 use crate::desk;
+use crate::desk::proof::DOTS;
 use crate::model::{
     Actor, ChannelName, Delivery, DeliveryId, DeliveryState, Outbound, OutboundMedia, RemoteId,
-    Resend, Standing, Timestamp,
+    Resend, Secret, Standing, Timestamp,
 };
 
 /// What is due of one channel: a conversation's next delivery only, humans before machines, oldest first.
@@ -40,6 +41,8 @@ pub struct Due {
     /// What is to be sent; `outbound.media` is still empty.
     pub delivery: Delivery,
     attachments: Vec<Uuid>,
+    /// A word of it is sealed.
+    sealed: bool,
 }
 
 /// How an attempt ended.
@@ -83,6 +86,12 @@ impl Store {
     /// The same with its attachments, ready to be sent.
     pub async fn complete(&self, due: Due) -> Result<Delivery, StoreError> {
         let mut delivery = due.delivery;
+        if due.sealed {
+            let word = self.sealed_word(delivery.outbound.delivery.uuid()).await?;
+            // Where it is no longer good, the delivery is cancelled by now, and cannot begin.
+            let word = word.as_ref().map_or(DOTS, Secret::reveal);
+            delivery.outbound.text = delivery.outbound.text.replace(DOTS, word);
+        }
         delivery.outbound.media = self.outbound_files(due.attachments).await?;
         Ok(delivery)
     }
@@ -277,7 +286,7 @@ fn due_row(row: &delivery::Model, now: Timestamp) -> Result<Due, StoreError> {
         attempt: u32::try_from(row.attempt).unwrap_or_default(),
         tried_since: row.tried_since.map_or(now, moment),
     };
-    Ok(Due { delivery, attachments: stored.attachments })
+    Ok(Due { delivery, attachments: stored.attachments, sealed: stored.sealed })
 }
 
 /// Writes the state, tells of it, and lets later parts of a failed reply fail with it.
@@ -308,6 +317,9 @@ async fn settle(
     if note.is_some() {
         let noted = delivery::ActiveModel { id: Set(id), error: Set(note), ..Default::default() };
         row = delivery::Entity::update(noted).exec(tx).await?;
+    }
+    if row.automated && settled(&row) {
+        proof::forget_sent(tx, id).await?;
     }
     if let DeliveryState::Failed { cause } = state {
         callback::not_called(tx, id.into(), cause, now).await?;

@@ -84,6 +84,7 @@ impl Routing {
             choices: Vec::new(),
             language: None,
             bridge: None,
+            sealed: false,
         }
     }
 
@@ -137,6 +138,9 @@ pub(super) struct StoredOutbound {
     /// Absent in rows of older versions.
     #[serde(default)]
     pub(super) choices: Vec<Choice>,
+    /// Dots in the text stand for a word that is kept sealed until it goes out. Absent in rows of older versions.
+    #[serde(default)]
+    pub(super) sealed: bool,
 }
 
 /// A row of the outbox to be written.

@@ -7,7 +7,7 @@ use sea_orm::{
 
 use super::super::entity::delivery;
 use super::super::event;
-use super::super::{Store, StoreError, callback, millis, moment};
+use super::super::{Store, StoreError, callback, millis, moment, proof};
 use super::lane::updated;
 use crate::model::{
     Actor, ChannelName, DeliveryId, DeliveryStatus, MessageId, TicketId, Timestamp,
@@ -244,6 +244,10 @@ async fn grant(
         let text = "what the delivery said was erased: there is nothing to send".to_owned();
         return Err(StoreError::Refused(text));
     }
+    if wish == Wish::Retry && is_sealed(&row) && proof::is_gone(tx, row.id).await? {
+        let text = "the code in it is no longer good: have another one sent".to_owned();
+        return Err(StoreError::Refused(text));
+    }
     let mut row = row.into_active_model();
     row.state = Set(to.to_owned());
     row.updated_at = Set(millis(now));
@@ -265,6 +269,10 @@ async fn grant(
     event.actor = actor;
     event::record(tx, vec![event], now).await?;
     shown(row)
+}
+
+fn is_sealed(row: &delivery::Model) -> bool {
+    serde_json::from_str::<super::StoredOutbound>(&row.outbound).is_ok_and(|said| said.sealed)
 }
 
 fn shown(row: delivery::Model) -> Result<OutboxRow, StoreError> {

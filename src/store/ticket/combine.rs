@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::callback::move_callbacks;
-use super::super::entity::{callback, delivery, message, participant, seen, ticket};
+use super::super::entity::{address_proof, callback, delivery, message, participant, seen, ticket};
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::idempotency::{Answer, By};
 use super::super::parting::{self, MovedTicket};
@@ -92,6 +92,11 @@ async fn merge(
     move_messages(tx, Which::All(from.id), into.id).await?;
     move_callbacks(tx, from.id, into.id).await?;
     copy_participants(tx, from.id, into.id).await?;
+    address_proof::Entity::update_many()
+        .col_expr(address_proof::Column::Ticket, Expr::value(into.id))
+        .filter(address_proof::Column::Ticket.eq(from.id))
+        .exec(tx)
+        .await?;
     add_tags(tx, into.id, moved.tags).await?;
 
     let mut gone = NewEvent::of(from.id, "ticket.merged", actor.clone());

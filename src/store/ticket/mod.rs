@@ -333,7 +333,7 @@ pub(super) async fn find<C: ConnectionTrait>(
 }
 
 /// The same, kept from others until the commit, and compared with the version that the caller knew.
-async fn take(
+pub(super) async fn take(
     tx: &sea_orm::DatabaseTransaction,
     id: Uuid,
     version: Option<i64>,

@@ -3,6 +3,7 @@
 mod change;
 mod live;
 mod open;
+mod proof;
 
 use axum::Json;
 use axum::extract::State as Get;
@@ -39,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(live::show_live))
         .routes(routes!(live::note_typing))
         .routes(routes!(live::note_seen))
+        .routes(routes!(proof::list_proofs, proof::ask_for_proof))
 }
 
 /// Which tickets.

@@ -109,6 +109,8 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("POST", "/tickets/{id}/seen", Role::Agent),
     ("POST", "/tickets/{id}/typing", Role::Agent),
     ("POST", "/tickets/{id}/split", Role::Agent),
+    ("GET", "/tickets/{id}/proofs", Role::ReadOnly),
+    ("POST", "/tickets/{id}/proofs", Role::Agent),
     ("GET", "/tickets/{id}/suggestions", Role::ReadOnly),
     ("POST", "/uploads", Role::Agent),
 ];

@@ -16,6 +16,7 @@ mod migrations;
 mod notify;
 mod outbox;
 mod people;
+mod proofs;
 mod receipts;
 mod retention;
 mod rules;

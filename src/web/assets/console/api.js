@@ -68,6 +68,8 @@ export const api = {
     call("POST", `/tickets/${ticket}/messages`, { body: message, key, version }),
   stats: (filter) => call("GET", `/stats${query(filter)}`),
   signature: (ticket, via) => call("GET", `/tickets/${ticket}/signature${query({ via })}`),
+  proofs: (ticket) => call("GET", `/tickets/${ticket}/proofs`),
+  prove: (ticket, address, key) => call("POST", `/tickets/${ticket}/proofs`, { body: { address }, key }),
   live: (ticket) => call("GET", `/tickets/${ticket}/live`),
   typing: (ticket) => call("POST", `/tickets/${ticket}/typing`),
   macros: () => call("GET", "/macros"),
@@ -131,7 +133,7 @@ export const raw = (id) => `${PREFIX}/messages/${id}/raw`;
 const KINDS = [
   "ticket.created", "ticket.updated", "message.created", "message.edited", "message.deleted", "message.extended",
   "message.reaction", "message.unsealed", "ticket.moved", "ticket.auto_closed", "rule.fired",
-  "contact.standing", "contact.updated", "contact.erased", "contact.link_made", "faq.answered", "faq.helped", "faq.escalated",
+  "contact.standing", "contact.updated", "contact.erased", "contact.link_made", "contact.proof_sent", "contact.proven", "contact.proof_failed", "faq.answered", "faq.helped", "faq.escalated",
   "message.arrived_again", "attachment.updated", "delivery.updated", "ticket.deleted", "ticket.merged",
   "ticket.absorbed", "ticket.unmerged", "ticket.released", "ticket.split", "ticket.rated", "quarantine.added", "quarantine.retried",
   "quarantine.dropped", "channel.paused", "channel.resumed", "channel.troubled", "channel.recovered",

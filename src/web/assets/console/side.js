@@ -1,6 +1,6 @@
 // Beside a ticket: what can be changed of it, who the customer is, what else is known.
 
-import { api } from "./api.js";
+import { api, wish } from "./api.js";
 import { callActions, dial } from "./calls.js";
 import { h, fill, toast } from "./dom.js";
 import { pick } from "./picker.js";
@@ -41,10 +41,37 @@ export function side(page) {
       h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–"), ticket.language ? h("span.tag", { title: say("written_in") }, ticket.language) : null),
       h("ul.plain", null, ticket.contact.identities.map((identity) =>
         h("li", null, identity.value, " ", h("span.tag", { class: identity.trust, title: say(`trust.${identity.trust}`) }, identity.scheme)))),
+      still ? null : prove(page),
       line(say("contact_tags"), ticket.contact.tags.join(", "), (tags) => tagContact(page, split(tags))),
       h("div.joined"),
       still ? null : h("p.small", null, h("button.link.join", { type: "button", on: { click: () => joinWith(page) } }, say("join_with")))),
     h("section.others", null, h("h2", null, say("earlier"))));
+}
+
+/** Has a code sent to an address that the customer says is theirs, and tells of the one that waits. */
+function prove(page) {
+  const waits = page.proofs.find((one) => one.state === "sent");
+  const address = h("input", { type: "text", name: "prove", required: true, autocomplete: "off", placeholder: "jane@example.com", "aria-label": say("prove_address") });
+  const key = wish();
+  const send = async (event) => {
+    event.preventDefault();
+    const button = event.target.querySelector("button");
+    button.disabled = true;
+    try {
+      await api.prove(page.ticket.id, address.value.trim(), key);
+      address.blur();
+      page.open.delete("prove");
+      toast(say("prove_sent"));
+      page.refresh();
+    } catch (problem) {
+      button.disabled = false;
+      toast(say("failed", { why: problem.message }), { error: true, seconds: 10 });
+    }
+  };
+  const toggled = (event) => (event.target.open ? page.open.add("prove") : page.open.delete("prove"));
+  return [waits ? h("p.small.waits", null, say("prove_waits", { address: waits.address, when: moment(waits.expires_at) })) : null,
+    h("details.prove.small", { open: page.open.has("prove"), on: { toggle: toggled } }, h("summary", null, say("prove")),
+      h("p", null, say("prove_how")), h("form", { on: { submit: send } }, address, h("button", { type: "submit" }, say("prove_send"))))];
 }
 
 async function tagContact(page, tags) {

@@ -35,6 +35,8 @@ export class TicketPage {
     this.events = [];
     this.calls = [];
     this.suggestions = [];
+    /** Codes that were sent to addresses. */
+    this.proofs = [];
     this.channels = [];
     /** Names of colleagues who write here just now. */
     this.writing = [];
@@ -63,14 +65,14 @@ export class TicketPage {
     const ticket = await api.ticket(this.name);
     const none = { items: [] };
     // Drafts and channels are known for as long as the ticket is open.
-    const [calls, suggestions, messages, events, kept, channels] = await Promise.all([
-      api.callbacks({ ticket: ticket.number }).catch(() => none), api.suggestions(ticket.id).catch(() => none),
+    const [calls, suggestions, proofs, messages, events, kept, channels] = await Promise.all([
+      api.callbacks({ ticket: ticket.number }).catch(() => none), api.suggestions(ticket.id).catch(() => none), api.proofs(ticket.id).catch(() => none),
       all((cursor) => api.messages(ticket.id, cursor), MESSAGES_MAX), all((cursor) => api.trail(ticket.id, cursor), EVENTS_MAX),
       first ? api.draft(ticket.id).catch(() => null) : null, first ? api.channels().catch(() => none) : null]);
     // What was asked for later may be here already.
     if (this.closed || turn < this.shown) return;
     this.shown = turn;
-    Object.assign(this, { ticket, messages, events, calls: calls.items, suggestions: suggestions.items });
+    Object.assign(this, { ticket, messages, events, calls: calls.items, suggestions: suggestions.items, proofs: proofs.items });
     if (first) {
       this.draft = kept?.draft ?? null;
       this.channels = channels.items;
