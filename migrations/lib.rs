@@ -41,6 +41,7 @@ mod m20261126_000160_teams;
 mod m20261126_000170_follow_ups;
 mod m20261126_000171_topics;
 mod m20261127_000170_proofs;
+mod m20261127_000171_handed_on;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -80,6 +81,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000170_follow_ups::Migration),
             Box::new(m20261126_000171_topics::Migration),
             Box::new(m20261127_000170_proofs::Migration),
+            Box::new(m20261127_000171_handed_on::Migration),
         ]
     }
 }

@@ -141,9 +141,10 @@ fn words(text: &str) -> Vec<(usize, &str)> {
     words
 }
 
-/// May whoever writes from such an address be somebody else? A mail's sender and a telephone number can be made up;
-/// a chat's service vouches for whose words it brings. Who can be somebody else gets a half of the code into the
-/// conversation itself, and has to show that they can read there as well.
+/// May whoever writes from such an address be somebody else?
+///
+/// A mail's sender and a telephone number can be made up; a chat's service vouches for whose words it brings. Who can
+/// be somebody else gets a half of the code into the conversation itself, and has to show that they read there, too.
 #[must_use]
 pub const fn can_be_made_up(scheme: Scheme) -> bool {
     match scheme {
@@ -180,7 +181,9 @@ pub struct ProofFacts {
 /// May a code be sent? `Err`: why not, for the agent.
 pub fn provable(facts: ProofFacts) -> Result<(), &'static str> {
     if facts.suppressed {
-        return Err("nothing is sent to this address unasked: it bounced, complained or asked us to stop");
+        return Err(
+            "nothing is sent to this address unasked: it bounced, complained or asked us to stop",
+        );
     }
     if facts.to_address_day >= TO_ADDRESS_DAY_MAX || facts.to_address >= TO_ADDRESS_MAX {
         return Err("this address was sent enough codes: try again tomorrow");
@@ -238,87 +241,114 @@ const ENGLISH: ProofWords = ProofWords {
 
 const WORDS: &[(&str, ProofWords)] = &[
     ("en", ENGLISH),
-    ("zh", ProofWords {
-        subject: "您的验证码",
-        letter: "验证码：{code}\n由 {desk} 发出：有人在与我们的对话中表示此地址属于他本人。如果是您，请在 30 分钟内把验证码写到该对话中，不要写到别处。\n任何人来电或来信索取都不要提供，我们绝不会索取。如果不是您，请忽略。",
-        asks: "我们已向 {address} 发送验证码。请在 30 分钟内写在这里，不要提供给任何来电或在别处联系您的人。",
-        asks_both: "验证码的前半部分是 {code}，后半部分已发送到 {address}。请在 30 分钟内把两部分写在同一条消息中回复到这里，不要提供给任何来电或在别处联系您的人。",
-        thanks: "谢谢，验证码正确：已确认 {address} 属于您。",
-        wrong: "验证码不正确。请核对后完整地写在这里。",
-        ended: "验证码仍不正确，已不能再试。我们可以为您重新发送。",
-    }),
-    ("zh-Hant", ProofWords {
-        subject: "您的驗證碼",
-        letter: "驗證碼：{code}\n由 {desk} 發出：有人在與我們的對話中表示此地址屬於他本人。如果是您，請在 30 分鐘內把驗證碼寫到該對話中，不要寫到別處。\n任何人來電或來信索取都不要提供，我們絕不會索取。如果不是您，請忽略。",
-        asks: "我們已向 {address} 發送驗證碼。請在 30 分鐘內寫在這裡，不要提供給任何來電或在別處聯絡您的人。",
-        asks_both: "驗證碼的前半部分是 {code}，後半部分已發送到 {address}。請在 30 分鐘內把兩部分寫在同一則訊息中回覆到這裡，不要提供給任何來電或在別處聯絡您的人。",
-        thanks: "謝謝，驗證碼正確：已確認 {address} 屬於您。",
-        wrong: "驗證碼不正確。請核對後完整地寫在這裡。",
-        ended: "驗證碼仍不正確，已不能再試。我們可以為您重新發送。",
-    }),
-    ("es", ProofWords {
-        subject: "Su código",
-        letter: "Código: {code}\nLo pide {desk}: alguien que nos escribe dice que esta dirección es suya. Si es usted, escriba el código en esa conversación en 30 minutos, y en ningún otro lugar.\nNo lo dé a nadie que llame o escriba para pedirlo: nosotros nunca lo hacemos. Si no es usted, no haga nada.",
-        asks: "Hemos enviado un código a {address}. Escríbalo aquí en 30 minutos y no lo dé a nadie que le llame o le escriba por otro medio.",
-        asks_both: "La primera mitad de su código es {code}; la segunda la hemos enviado a {address}. Escriba aquí las dos mitades, en un solo mensaje, en 30 minutos, y no las dé a nadie que le llame o le escriba por otro medio.",
-        thanks: "Gracias, el código es correcto: {address} queda confirmada como suya.",
-        wrong: "Este código no es correcto. Compruébelo y escríbalo entero aquí.",
-        ended: "Este código tampoco es correcto y ya no se puede probar más. Podemos enviarle otro.",
-    }),
-    ("pt", ProofWords {
-        subject: "O seu código",
-        letter: "Código: {code}\nPedido por {desk}: alguém que nos escreve diz que este endereço é seu. Se for você, escreva o código nessa conversa em 30 minutos, e em mais nenhum lugar.\nNão o dê a ninguém que ligue ou escreva a pedi-lo: nós nunca o fazemos. Se não for você, não faça nada.",
-        asks: "Enviámos um código para {address}. Escreva-o aqui em 30 minutos e não o dê a ninguém que lhe ligue ou escreva por outra via.",
-        asks_both: "A primeira metade do seu código é {code}; enviámos a segunda para {address}. Escreva aqui as duas metades, numa só mensagem, em 30 minutos, e não as dê a ninguém que lhe ligue ou escreva por outra via.",
-        thanks: "Obrigado, o código está certo: {address} está confirmado como seu.",
-        wrong: "Este código não está certo. Verifique-o e escreva-o completo aqui.",
-        ended: "Este código também não está certo e já não pode ser tentado. Podemos enviar-lhe outro.",
-    }),
-    ("fr", ProofWords {
-        subject: "Votre code",
-        letter: "Code : {code}\nDemandé par {desk} : quelqu'un qui nous écrit dit que cette adresse est la sienne. Si c'est vous, écrivez le code dans cette conversation sous 30 minutes, et nulle part ailleurs.\nNe le donnez à personne qui vous appelle ou vous écrit pour le demander : nous ne le faisons jamais. Si ce n'est pas vous, ne faites rien.",
-        asks: "Nous avons envoyé un code à {address}. Écrivez-le ici sous 30 minutes et ne le donnez à personne qui vous appelle ou vous écrit ailleurs.",
-        asks_both: "La première moitié de votre code est {code} ; nous avons envoyé la seconde à {address}. Écrivez ici les deux moitiés, dans un seul message, sous 30 minutes, et ne les donnez à personne qui vous appelle ou vous écrit ailleurs.",
-        thanks: "Merci, le code est bon : {address} est confirmée comme la vôtre.",
-        wrong: "Ce code n'est pas bon. Vérifiez-le et écrivez-le en entier ici.",
-        ended: "Ce code n'est pas bon non plus et ne peut plus être essayé. Nous pouvons vous en envoyer un autre.",
-    }),
-    ("de", ProofWords {
-        subject: "Ihr Code",
-        letter: "Code: {code}\nAngefordert von {desk}: Jemand, der uns schreibt, sagt, diese Adresse sei seine. Sind Sie das, so schreiben Sie den Code innerhalb von 30 Minuten in dieses Gespräch, und nirgends sonst hin.\nGeben Sie ihn niemandem, der anruft oder schreibt und danach fragt: Wir tun das nie. Sind Sie es nicht, so tun Sie nichts.",
-        asks: "Wir haben einen Code an {address} geschickt. Bitte schreiben Sie ihn innerhalb von 30 Minuten hierher, und geben Sie ihn niemandem, der anruft oder Ihnen anderswo schreibt.",
-        asks_both: "Die erste Hälfte Ihres Codes ist {code}; die zweite haben wir an {address} geschickt. Bitte schreiben Sie beide Hälften innerhalb von 30 Minuten in einer Nachricht hierher, und geben Sie sie niemandem, der anruft oder Ihnen anderswo schreibt.",
-        thanks: "Danke, der Code stimmt: {address} ist als Ihre Adresse bestätigt.",
-        wrong: "Dieser Code stimmt nicht. Bitte sehen Sie noch einmal nach, und schreiben Sie ihn ganz hierher.",
-        ended: "Auch dieser Code stimmt nicht, und er kann nicht weiter versucht werden. Wir können Ihnen einen neuen schicken.",
-    }),
-    ("ru", ProofWords {
-        subject: "Ваш код",
-        letter: "Код: {code}\nЗапрошен {desk}: кто-то в переписке с нами говорит, что этот адрес его. Если это вы, напишите код в той же переписке в течение 30 минут и больше нигде.\nНе сообщайте его никому, кто звонит или пишет и просит его: мы так никогда не делаем. Если это не вы, ничего не делайте.",
-        asks: "Мы отправили код на {address}. Напишите его здесь в течение 30 минут и не сообщайте никому, кто звонит или пишет вам в другом месте.",
-        asks_both: "Первая половина вашего кода — {code}; вторую мы отправили на {address}. Напишите здесь обе половины одним сообщением в течение 30 минут и не сообщайте их никому, кто звонит или пишет вам в другом месте.",
-        thanks: "Спасибо, код верный: подтверждено, что {address} — ваш адрес.",
-        wrong: "Код неверный. Проверьте и напишите его здесь целиком.",
-        ended: "Код снова неверный, больше попыток нет. Мы можем отправить вам новый.",
-    }),
-    ("ja", ProofWords {
-        subject: "確認コード",
-        letter: "確認コード：{code}\n{desk} からの送信です。当窓口とやり取りしている方が、このアドレスはご自分のものだと述べています。ご本人でしたら、30分以内にそのやり取りの中にだけコードを書いてください。\n電話やメールでコードを尋ねる人には決して教えないでください。当窓口が尋ねることはありません。お心当たりがなければ何もしないでください。",
-        asks: "{address} に確認コードを送りました。30分以内にここに書いてください。電話や他の方法で尋ねる人には教えないでください。",
-        asks_both: "確認コードの前半は {code} です。後半は {address} に送りました。30分以内に、両方を一つのメッセージでここに書いてください。電話や他の方法で尋ねる人には教えないでください。",
-        thanks: "ありがとうございます。コードを確認しました。{address} はご本人のものとして登録されました。",
-        wrong: "コードが正しくありません。もう一度ご確認のうえ、すべてここに書いてください。",
-        ended: "コードが正しくなく、これ以上は試せません。新しいコードをお送りできます。",
-    }),
-    ("ko", ProofWords {
-        subject: "확인 코드",
-        letter: "확인 코드: {code}\n{desk}에서 보냈습니다. 저희와 대화 중인 분이 이 주소가 본인의 것이라고 합니다. 본인이라면 30분 안에 그 대화에만 코드를 적어 주세요.\n전화나 메시지로 코드를 묻는 사람에게는 절대 알려 주지 마세요. 저희는 묻지 않습니다. 본인이 아니라면 아무것도 하지 마세요.",
-        asks: "{address}(으)로 확인 코드를 보냈습니다. 30분 안에 여기에 적어 주시고, 전화하거나 다른 곳에서 묻는 사람에게는 알려 주지 마세요.",
-        asks_both: "확인 코드의 앞부분은 {code}이고, 뒷부분은 {address}(으)로 보냈습니다. 30분 안에 두 부분을 한 메시지로 여기에 적어 주시고, 전화하거나 다른 곳에서 묻는 사람에게는 알려 주지 마세요.",
-        thanks: "감사합니다. 코드가 맞습니다. {address}이(가) 본인의 것으로 확인되었습니다.",
-        wrong: "코드가 맞지 않습니다. 다시 확인하고 전부 여기에 적어 주세요.",
-        ended: "코드가 이번에도 맞지 않아 더는 시도할 수 없습니다. 새 코드를 보내 드릴 수 있습니다.",
-    }),
+    (
+        "zh",
+        ProofWords {
+            subject: "您的验证码",
+            letter: "验证码：{code}\n由 {desk} 发出：有人在与我们的对话中表示此地址属于他本人。如果是您，请在 30 分钟内把验证码写到该对话中，不要写到别处。\n任何人来电或来信索取都不要提供，我们绝不会索取。如果不是您，请忽略。",
+            asks: "我们已向 {address} 发送验证码。请在 30 分钟内写在这里，不要提供给任何来电或在别处联系您的人。",
+            asks_both: "验证码的前半部分是 {code}，后半部分已发送到 {address}。请在 30 分钟内把两部分写在同一条消息中回复到这里，不要提供给任何来电或在别处联系您的人。",
+            thanks: "谢谢，验证码正确：已确认 {address} 属于您。",
+            wrong: "验证码不正确。请核对后完整地写在这里。",
+            ended: "验证码仍不正确，已不能再试。我们可以为您重新发送。",
+        },
+    ),
+    (
+        "zh-Hant",
+        ProofWords {
+            subject: "您的驗證碼",
+            letter: "驗證碼：{code}\n由 {desk} 發出：有人在與我們的對話中表示此地址屬於他本人。如果是您，請在 30 分鐘內把驗證碼寫到該對話中，不要寫到別處。\n任何人來電或來信索取都不要提供，我們絕不會索取。如果不是您，請忽略。",
+            asks: "我們已向 {address} 發送驗證碼。請在 30 分鐘內寫在這裡，不要提供給任何來電或在別處聯絡您的人。",
+            asks_both: "驗證碼的前半部分是 {code}，後半部分已發送到 {address}。請在 30 分鐘內把兩部分寫在同一則訊息中回覆到這裡，不要提供給任何來電或在別處聯絡您的人。",
+            thanks: "謝謝，驗證碼正確：已確認 {address} 屬於您。",
+            wrong: "驗證碼不正確。請核對後完整地寫在這裡。",
+            ended: "驗證碼仍不正確，已不能再試。我們可以為您重新發送。",
+        },
+    ),
+    (
+        "es",
+        ProofWords {
+            subject: "Su código",
+            letter: "Código: {code}\nLo pide {desk}: alguien que nos escribe dice que esta dirección es suya. Si es usted, escriba el código en esa conversación en 30 minutos, y en ningún otro lugar.\nNo lo dé a nadie que llame o escriba para pedirlo: nosotros nunca lo hacemos. Si no es usted, no haga nada.",
+            asks: "Hemos enviado un código a {address}. Escríbalo aquí en 30 minutos y no lo dé a nadie que le llame o le escriba por otro medio.",
+            asks_both: "La primera mitad de su código es {code}; la segunda la hemos enviado a {address}. Escriba aquí las dos mitades, en un solo mensaje, en 30 minutos, y no las dé a nadie que le llame o le escriba por otro medio.",
+            thanks: "Gracias, el código es correcto: {address} queda confirmada como suya.",
+            wrong: "Este código no es correcto. Compruébelo y escríbalo entero aquí.",
+            ended: "Este código tampoco es correcto y ya no se puede probar más. Podemos enviarle otro.",
+        },
+    ),
+    (
+        "pt",
+        ProofWords {
+            subject: "O seu código",
+            letter: "Código: {code}\nPedido por {desk}: alguém que nos escreve diz que este endereço é seu. Se for você, escreva o código nessa conversa em 30 minutos, e em mais nenhum lugar.\nNão o dê a ninguém que ligue ou escreva a pedi-lo: nós nunca o fazemos. Se não for você, não faça nada.",
+            asks: "Enviámos um código para {address}. Escreva-o aqui em 30 minutos e não o dê a ninguém que lhe ligue ou escreva por outra via.",
+            asks_both: "A primeira metade do seu código é {code}; enviámos a segunda para {address}. Escreva aqui as duas metades, numa só mensagem, em 30 minutos, e não as dê a ninguém que lhe ligue ou escreva por outra via.",
+            thanks: "Obrigado, o código está certo: {address} está confirmado como seu.",
+            wrong: "Este código não está certo. Verifique-o e escreva-o completo aqui.",
+            ended: "Este código também não está certo e já não pode ser tentado. Podemos enviar-lhe outro.",
+        },
+    ),
+    (
+        "fr",
+        ProofWords {
+            subject: "Votre code",
+            letter: "Code : {code}\nDemandé par {desk} : quelqu'un qui nous écrit dit que cette adresse est la sienne. Si c'est vous, écrivez le code dans cette conversation sous 30 minutes, et nulle part ailleurs.\nNe le donnez à personne qui vous appelle ou vous écrit pour le demander : nous ne le faisons jamais. Si ce n'est pas vous, ne faites rien.",
+            asks: "Nous avons envoyé un code à {address}. Écrivez-le ici sous 30 minutes et ne le donnez à personne qui vous appelle ou vous écrit ailleurs.",
+            asks_both: "La première moitié de votre code est {code} ; nous avons envoyé la seconde à {address}. Écrivez ici les deux moitiés, dans un seul message, sous 30 minutes, et ne les donnez à personne qui vous appelle ou vous écrit ailleurs.",
+            thanks: "Merci, le code est bon : {address} est confirmée comme la vôtre.",
+            wrong: "Ce code n'est pas bon. Vérifiez-le et écrivez-le en entier ici.",
+            ended: "Ce code n'est pas bon non plus et ne peut plus être essayé. Nous pouvons vous en envoyer un autre.",
+        },
+    ),
+    (
+        "de",
+        ProofWords {
+            subject: "Ihr Code",
+            letter: "Code: {code}\nAngefordert von {desk}: Jemand, der uns schreibt, sagt, diese Adresse sei seine. Sind Sie das, so schreiben Sie den Code innerhalb von 30 Minuten in dieses Gespräch, und nirgends sonst hin.\nGeben Sie ihn niemandem, der anruft oder schreibt und danach fragt: Wir tun das nie. Sind Sie es nicht, so tun Sie nichts.",
+            asks: "Wir haben einen Code an {address} geschickt. Bitte schreiben Sie ihn innerhalb von 30 Minuten hierher, und geben Sie ihn niemandem, der anruft oder Ihnen anderswo schreibt.",
+            asks_both: "Die erste Hälfte Ihres Codes ist {code}; die zweite haben wir an {address} geschickt. Bitte schreiben Sie beide Hälften innerhalb von 30 Minuten in einer Nachricht hierher, und geben Sie sie niemandem, der anruft oder Ihnen anderswo schreibt.",
+            thanks: "Danke, der Code stimmt: {address} ist als Ihre Adresse bestätigt.",
+            wrong: "Dieser Code stimmt nicht. Bitte sehen Sie noch einmal nach, und schreiben Sie ihn ganz hierher.",
+            ended: "Auch dieser Code stimmt nicht, und er kann nicht weiter versucht werden. Wir können Ihnen einen neuen schicken.",
+        },
+    ),
+    (
+        "ru",
+        ProofWords {
+            subject: "Ваш код",
+            letter: "Код: {code}\nЗапрошен {desk}: кто-то в переписке с нами говорит, что этот адрес его. Если это вы, напишите код в той же переписке в течение 30 минут и больше нигде.\nНе сообщайте его никому, кто звонит или пишет и просит его: мы так никогда не делаем. Если это не вы, ничего не делайте.",
+            asks: "Мы отправили код на {address}. Напишите его здесь в течение 30 минут и не сообщайте никому, кто звонит или пишет вам в другом месте.",
+            asks_both: "Первая половина вашего кода — {code}; вторую мы отправили на {address}. Напишите здесь обе половины одним сообщением в течение 30 минут и не сообщайте их никому, кто звонит или пишет вам в другом месте.",
+            thanks: "Спасибо, код верный: подтверждено, что {address} — ваш адрес.",
+            wrong: "Код неверный. Проверьте и напишите его здесь целиком.",
+            ended: "Код снова неверный, больше попыток нет. Мы можем отправить вам новый.",
+        },
+    ),
+    (
+        "ja",
+        ProofWords {
+            subject: "確認コード",
+            letter: "確認コード：{code}\n{desk} からの送信です。当窓口とやり取りしている方が、このアドレスはご自分のものだと述べています。ご本人でしたら、30分以内にそのやり取りの中にだけコードを書いてください。\n電話やメールでコードを尋ねる人には決して教えないでください。当窓口が尋ねることはありません。お心当たりがなければ何もしないでください。",
+            asks: "{address} に確認コードを送りました。30分以内にここに書いてください。電話や他の方法で尋ねる人には教えないでください。",
+            asks_both: "確認コードの前半は {code} です。後半は {address} に送りました。30分以内に、両方を一つのメッセージでここに書いてください。電話や他の方法で尋ねる人には教えないでください。",
+            thanks: "ありがとうございます。コードを確認しました。{address} はご本人のものとして登録されました。",
+            wrong: "コードが正しくありません。もう一度ご確認のうえ、すべてここに書いてください。",
+            ended: "コードが正しくなく、これ以上は試せません。新しいコードをお送りできます。",
+        },
+    ),
+    (
+        "ko",
+        ProofWords {
+            subject: "확인 코드",
+            letter: "확인 코드: {code}\n{desk}에서 보냈습니다. 저희와 대화 중인 분이 이 주소가 본인의 것이라고 합니다. 본인이라면 30분 안에 그 대화에만 코드를 적어 주세요.\n전화나 메시지로 코드를 묻는 사람에게는 절대 알려 주지 마세요. 저희는 묻지 않습니다. 본인이 아니라면 아무것도 하지 마세요.",
+            asks: "{address}(으)로 확인 코드를 보냈습니다. 30분 안에 여기에 적어 주시고, 전화하거나 다른 곳에서 묻는 사람에게는 알려 주지 마세요.",
+            asks_both: "확인 코드의 앞부분은 {code}이고, 뒷부분은 {address}(으)로 보냈습니다. 30분 안에 두 부분을 한 메시지로 여기에 적어 주시고, 전화하거나 다른 곳에서 묻는 사람에게는 알려 주지 마세요.",
+            thanks: "감사합니다. 코드가 맞습니다. {address}이(가) 본인의 것으로 확인되었습니다.",
+            wrong: "코드가 맞지 않습니다. 다시 확인하고 전부 여기에 적어 주세요.",
+            ended: "코드가 이번에도 맞지 않아 더는 시도할 수 없습니다. 새 코드를 보내 드릴 수 있습니다.",
+        },
+    ),
 ];
 
 #[cfg(test)]
@@ -346,8 +376,16 @@ mod tests {
             assert_eq!(found(text), ["KXQTRWMP"], "{text}");
         }
         for text in [
-            "", "KXQT", "KXQT-RWM", "AKXQTRWMP", "KXQTRWMP1", "KXQT and RWMP", "HTML-HTTP", "KXQT\n\n\n\n\nRWMP",
-            "my words are letter advice cage", "0xKXQTRWMP",
+            "",
+            "KXQT",
+            "KXQT-RWM",
+            "AKXQTRWMP",
+            "KXQTRWMP1",
+            "KXQT and RWMP",
+            "HTML-HTTP",
+            "KXQT\n\n\n\n\nRWMP",
+            "my words are letter advice cage",
+            "0xKXQTRWMP",
         ] {
             assert_eq!(found(text), <[&str; 0]>::default(), "{text}");
         }
@@ -378,7 +416,9 @@ mod tests {
                 let text = filled(text, "", "j…@customer.example");
                 assert!(text.contains("j…@customer.example") && !text.contains('{'), "{tag}");
             }
-            assert!(!words.wrong.is_empty() && !words.ended.is_empty() && !words.subject.is_empty());
+            assert!(
+                !words.wrong.is_empty() && !words.ended.is_empty() && !words.subject.is_empty()
+            );
         }
         assert_eq!(ProofWords::of(Some("zh-Hans-CN")).subject, "您的验证码");
         assert_eq!(ProofWords::of(Some("tlh")).subject, "Your code");

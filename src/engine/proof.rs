@@ -52,7 +52,7 @@ impl Engine {
             return refused("the address is blocked");
         }
         let words = ProofWords::of(asker.language.as_deref());
-        let desk = self.desk_name(&way.channel, &own);
+        let desk = desk_name(&way.channel, &own);
         let both_sides = can_be_made_up(asker.address.scheme);
         let asks = if both_sides { words.asks_both } else { words.asks };
         let (asks, shown) = (filled(asks, &desk, &masked(&address)), masked(&address));
@@ -105,14 +105,14 @@ impl Engine {
         let none = || StoreError::Refused("no channel can write to such an address".to_owned());
         Ok(ways.into_iter().next().ok_or_else(none)?)
     }
+}
 
-    /// What people know us by: a mail address of ours, that of the channel first.
-    fn desk_name(&self, channel: &Channel, own: &OwnAddresses) -> String {
-        let mail = |address: &&Address| address.scheme == Scheme::Email;
-        let of_channel = channel.addresses.iter().find(mail);
-        let any = of_channel.or_else(|| own.0.iter().find(mail)).or(channel.addresses.first());
-        any.map_or_else(|| channel.name.to_string(), |address| address.value.clone())
-    }
+/// What people know us by: a mail address of ours, that of the channel first.
+fn desk_name(channel: &Channel, own: &OwnAddresses) -> String {
+    let mail = |address: &&Address| address.scheme == Scheme::Email;
+    let of_channel = channel.addresses.iter().find(mail);
+    let any = of_channel.or_else(|| own.0.iter().find(mail)).or(channel.addresses.first());
+    any.map_or_else(|| channel.name.to_string(), |address| address.value.clone())
 }
 
 /// Sends it, and as something that is read?

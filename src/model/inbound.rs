@@ -162,6 +162,26 @@ pub struct Wishes {
     /// A code of ours that they brought along: it proves which contact they are, once. Believed only where the
     /// service vouches for the sender, and never kept.
     pub link: Option<Secret>,
+    /// They hand on somebody else's mail. What it says of itself, and so a claim: of people who work here, and nobody
+    /// else, it is a wish that its writer be the customer, and one of them has to confirm that.
+    pub forward: Option<Box<Forward>>,
+}
+
+/// A mail that somebody hands on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// Who wrote it, as it says.
+    pub from: Party,
+    /// When, as it says.
+    pub sent_at: Option<Timestamp>,
+    /// What about.
+    pub subject: Option<String>,
+    /// Its words.
+    pub text: String,
+    /// What whoever hands it on wrote above it.
+    pub above: String,
+    /// Its name, where the whole of it is attached.
+    pub remote_id: Option<RemoteId>,
 }
 
 /// How a message was made.

@@ -15,6 +15,7 @@ mod channel_state;
 mod chat;
 mod close;
 mod contact;
+mod customer;
 mod desk;
 mod draft;
 mod due;
@@ -75,6 +76,7 @@ pub use close::CloseNotice;
 pub use contact::{
     ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, IdentityView, LinkCode,
 };
+pub use customer::{CustomerView, NewCustomer, SuggestedCustomer};
 pub use desk::SavedView;
 pub use draft::Draft;
 pub use event::RecordedEvent;

@@ -194,6 +194,7 @@ pub(super) fn webhook_row(
         choices: Vec::new(),
         language: None,
         bridge: None,
+        sealed: false,
         signature: None,
     };
     let mut row = delivery_row(NewDelivery {

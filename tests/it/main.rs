@@ -20,6 +20,7 @@ mod dashboard;
 mod demo;
 mod engine;
 mod faq;
+mod handed;
 mod hostile;
 mod inbox;
 mod kill;

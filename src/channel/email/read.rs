@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod calendar;
 mod charset;
+mod forward;
 mod headers;
 mod html;
 mod letter;
@@ -105,6 +106,8 @@ impl Reader {
         let mut flags = machine.flags;
         flags.append(&mut content.flags);
         flags.append(&mut letter.flags());
+        let handed_on = forward::forward(letter, &content.text_full, &flags);
+        let handed_on = handed_on.filter(|one| !self.own.contains(&one.from.address));
         let mut trust = checked.as_ref().map_or(Trust::Claimed, auth::Checked::trust);
         if letter.from.len() > 1 {
             trust = trust.min(Trust::Claimed);
@@ -136,7 +139,7 @@ impl Reader {
             flags,
             auth: checked.map(|checked| checked.verdicts),
             automated: machine.reason,
-            wishes: Wishes::default(),
+            wishes: Wishes { forward: handed_on.map(Box::new), ..Wishes::default() },
         }
     }
 

@@ -185,6 +185,7 @@ async fn queue(
         choices: Vec::new(),
         language: None,
         bridge: None,
+        sealed: false,
         signature: None,
     };
     let queued = outbox::delivery_row(NewDelivery {

@@ -1,7 +1,7 @@
 //! Erasing: keys are destroyed (which reaches old copies of the database too), words are removed. What
 //! remains are numbers, times, and the names of messages, so that they do not come back at the next poll.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::super::callback::forget_callbacks;
 use super::super::entity::{
-    address_proof, attachment, autoreply, contact, delivery, draft, event, idempotency, identity, journal,
-    link_code, mention, message, participant, seal, suppression, survey, ticket, ticket_seen,
-    visitor,
+    address_proof, attachment, autoreply, contact, delivery, draft, event, idempotency, identity,
+    journal, link_code, mention, message, participant, seal, suppression, survey, ticket,
+    ticket_seen, visitor,
 };
 use super::super::idempotency::By;
 use super::super::ingest::ADVISED;
 use super::super::outbox::ERASED;
-use super::super::{Store, StoreError, blob, millis, notify, original, proof, search};
+use super::super::{Store, StoreError, blob, customer, millis, notify, original, proof, search};
 use super::{contact_view, record, tags, take};
 use crate::model::{Actor, ContactId, Timestamp};
 
@@ -73,7 +73,7 @@ pub(in crate::store) async fn erase(
     let messages = message::Entity::find().filter(elsewhere).all(tx).await?;
     forget_messages(tx, messages, now).await?;
     link_code::Entity::delete_many().filter(link_code::Column::Contact.eq(id)).exec(tx).await?;
-    proof::forget(tx, address_proof::Column::Contact.eq(id).into()).await?;
+    proof::forget(tx, address_proof::Column::Contact.eq(id)).await?;
     forget_identities(tx, id).await?;
     forget_joined(tx, id, now).await?;
     forget_person(tx, row, now).await?;
@@ -147,7 +147,7 @@ async fn forget_address(
         .await?;
     suppression::Entity::delete_by_id((scheme.to_owned(), value.to_owned())).exec(tx).await?;
     let sent = address_proof::Column::Scheme.eq(scheme).and(address_proof::Column::Value.eq(value));
-    proof::forget(tx, sent.into()).await?;
+    proof::forget(tx, sent).await?;
     Ok(())
 }
 
@@ -167,7 +167,8 @@ pub(in crate::store) async fn forget_ticket(
     draft::Entity::delete_many().filter(draft::Column::Ticket.eq(id)).exec(tx).await?;
     mention::Entity::delete_many().filter(mention::Column::Ticket.eq(id)).exec(tx).await?;
     forget_callbacks(tx, id).await?;
-    proof::forget(tx, address_proof::Column::Ticket.eq(id).into()).await?;
+    proof::forget(tx, address_proof::Column::Ticket.eq(id)).await?;
+    customer::forget(tx, id).await?;
     notify::forget(tx, id).await?;
     survey::Entity::update_many()
         .col_expr(survey::Column::Comment, Expr::value(Option::<String>::None))
@@ -204,6 +205,7 @@ pub(in crate::store) async fn forget_messages(
         forget_deliveries(tx, ids, now).await?;
         forget_attachments(tx, ids).await?;
         original::forget_of_messages(tx, ids).await?;
+        customer::forget_of(tx, ids).await?;
         // Copies that came by other ways, and changes.
         let others: Vec<Uuid> = journal::Entity::find()
             .select_only()

@@ -93,7 +93,7 @@ fn answers(one: &Prepared, inbound: &Inbound, facts: &Facts) -> Vec<Uuid> {
 }
 
 /// Those who may answer.
-async fn people(
+pub(super) async fn people(
     tx: &DatabaseTransaction,
 ) -> Result<HashMap<(&'static str, String), Uuid>, StoreError> {
     let rows = person::Entity::find().filter(person::Column::DisabledAt.is_null()).all(tx).await?;

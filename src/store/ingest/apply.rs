@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::entity::{agent_answer, identity, message, participant, seen, ticket};
+use super::super::entity::{agent_answer, handed_on, identity, message, participant, seen, ticket};
 use super::super::event::NewEvent;
 use super::super::millis;
 use super::super::original::Sealed;
@@ -22,7 +22,8 @@ use super::triage::{Place, Triaged};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
-    Actor, Address, AnswerLinks, CallWish, Called, Flag, Form, Inbound, MessageId, Secret, TicketId, Timestamp, Token, Trust,
+    Actor, Address, AnswerLinks, CallWish, Called, Flag, Form, Inbound, MessageId, Secret,
+    TicketId, Timestamp, Token, Trust,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -71,6 +72,8 @@ pub(super) struct Work {
     pub(super) calls: Vec<Call>,
     /// Addresses whose owners brought a code of ours along.
     pub(super) links: Vec<(Secret, Address)>,
+    /// Mails of customers that people who work here handed on.
+    pub(super) handed_on: Vec<handed_on::Model>,
     /// What agents answered to notifications.
     pub(super) agent_answers: Vec<agent_answer::Model>,
     /// Calls for agents that are over.
@@ -129,6 +132,7 @@ impl Work {
             edits: Vec::new(),
             calls: Vec::new(),
             links: Vec::new(),
+            handed_on: Vec::new(),
             agent_answers: Vec::new(),
             called: Vec::new(),
             given: HashSet::new(),
@@ -255,23 +259,28 @@ impl Work {
             None => self.triage(one, prepared, place),
             Some(_) => Triaged::default(),
         };
-        let asks = ours.is_none() && !matches!(heard, Heard::Next(_));
+        let forwarder = self.hands_on(inbound).filter(|_| ours.is_none());
+        // What one of us hands on is answered by nobody but a person.
+        let answers = ours.is_none() && forwarder.is_none();
+        let asks = answers && !matches!(heard, Heard::Next(_));
         let known = asks.then(|| self.known_answer(one, prepared, place, &triaged)).flatten();
         decision.why.extend(triaged.why.iter().cloned());
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
         self.heed_all(one, prepared, place, (heard, &triaged));
         self.bring_code(one, prepared, place, ours);
-        match known {
-            Some(Ok(fit)) => self.send_known(one, prepared, place, fit),
-            Some(Err(_)) | None if ours.is_none() => {
+        match (known, forwarder) {
+            (_, Some(person)) => self.note_handed_on(one, prepared, place, person),
+            (Some(Ok(fit)), None) => self.send_known(one, prepared, place, fit),
+            (Some(Err(_)) | None, None) if answers => {
                 self.acknowledge_and_offer(one, prepared, place, &triaged);
             }
-            Some(Err(_)) | None => {}
+            (Some(Err(_)) | None, None) => {}
         }
         self.begin_whole(one, inbound, (prepared.id, ticket));
         match ours {
-            None => self.advise(one, prepared, ticket),
+            None if answers => self.advise(one, prepared, ticket),
+            None => {}
             Some(_) => self.answered_elsewhere(ticket, inbound.occurred_at),
         }
         result.messages.push((ticket.into(), prepared.id.into()));

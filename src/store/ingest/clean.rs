@@ -4,8 +4,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{
-    Address, CallWish, Inbound, Moved, Party, Rating, Reaction, Receipt, ReceiptState, RemoteId,
-    Standing, ThreadKey, Watermark,
+    Address, CallWish, Forward, Inbound, Moved, Party, Rating, Reaction, Receipt, ReceiptState,
+    RemoteId, Standing, ThreadKey, Watermark,
 };
 
 /// PostgreSQL refuses keys of more than about 2,700 bytes, and a key may have three parts.
@@ -104,6 +104,16 @@ pub(super) fn inbound(mut inbound: Inbound) -> Inbound {
     inbound.text_full = text(inbound.text_full);
     inbound.html = inbound.html.map(text);
     let wishes = &mut inbound.wishes;
+    wishes.forward = wishes.forward.take().map(|one| {
+        Box::new(Forward {
+            from: party(one.from),
+            sent_at: one.sent_at,
+            subject: one.subject.map(text),
+            text: text(one.text),
+            above: text(one.above),
+            remote_id: one.remote_id.map(remote_id),
+        })
+    });
     wishes.queue = wishes.queue.take().map(text);
     wishes.language = wishes.language.take().map(text);
     wishes.tags = std::mem::take(&mut wishes.tags).into_iter().map(text).collect();

@@ -18,7 +18,7 @@ use super::super::original;
 use super::agent::{self, Notifications};
 use super::answer::{self, Answers};
 use super::judged::{self, Surveys};
-use super::{Prepared, PreparedMessage, Step, asked, proof};
+use super::{Prepared, PreparedMessage, Step, asked, handed, proof};
 use crate::desk::{Colleague, Found};
 use crate::model::{Address, Flag, Inbound, Timestamp, Token, Trust};
 
@@ -113,6 +113,7 @@ pub(super) struct Facts {
     pub(super) notifications: Notifications,
     /// Codes that wait for somebody who brings something like one.
     pub(super) proofs: HashMap<Uuid, proof::Waiting>,
+    pub(super) forwarders: handed::Forwarders,
 }
 
 /// What a batch mentions.
@@ -239,6 +240,7 @@ pub(super) async fn load(
     judged::load(tx, &mut facts).await?;
     agent::load(tx, batch, &mut facts).await?;
     proof::load(tx, batch, &mut facts, now).await?;
+    handed::load(tx, batch, &mut facts).await?;
     Ok(facts)
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::super::contact::link;
 use super::super::entity::{
-    agent_answer, attachment, autoreply, contact, delivery, identity, journal, message,
+    agent_answer, attachment, autoreply, contact, delivery, handed_on, identity, journal, message,
     participant, person, seal, seen, ticket, ticket_tag,
 };
 use super::super::event::{self, NewEvent, take_numbers};
@@ -86,6 +86,7 @@ impl Work {
         }
         insert(tx, active::<agent_answer::Model, _>(std::mem::take(&mut self.agent_answers)))
             .await?;
+        insert(tx, active::<handed_on::Model, _>(std::mem::take(&mut self.handed_on))).await?;
         self.end_rows(tx).await?;
         Ok(self.results)
     }

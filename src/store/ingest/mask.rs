@@ -43,6 +43,14 @@ impl Store {
                 *subject = said;
             }
         }
+        if let Some(forward) = &mut inbound.wishes.forward {
+            // The same words again, by who wrote them; the original of the whole is kept.
+            let parts = [&mut forward.text, &mut forward.above].into_iter();
+            let parts = parts.chain(&mut forward.subject).chain(&mut forward.from.name);
+            for part in parts {
+                safety::at_least(&mut found, &safety.mask(part));
+            }
+        }
         let people = inbound.reply_to.iter_mut().chain(&mut inbound.recipients);
         let people = people.filter_map(|party| party.name.as_mut()).chain(&mut inbound.sender.name);
         let call = inbound.wishes.call.iter_mut();

@@ -16,6 +16,7 @@ mod echo;
 mod facts;
 mod flush;
 mod follow;
+mod handed;
 mod judged;
 mod look_back;
 mod mask;

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, IntoActiveModel as _,
-    QueryFilter as _, QuerySelect as _,
+    ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -18,8 +18,8 @@ use super::apply::Work;
 use super::facts::Facts;
 use super::triage::Place;
 use super::{Prepared, PreparedMessage};
+use crate::desk;
 use crate::desk::proof::{ProofWords, TRIES_MAX, can_be_made_up, codes_in, filled, masked};
-use crate::desk::{self};
 use crate::model::{
     Actor, Address, ChannelName, Form, Inbound, MessageId, Party, Scheme, Secret, Timestamp, Trust,
 };
@@ -189,7 +189,10 @@ impl Work {
     }
 
     /// Writes what became of codes, and joins those whose code was right.
-    pub(super) async fn write_proofs(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+    pub(super) async fn write_proofs(
+        &mut self,
+        tx: &DatabaseTransaction,
+    ) -> Result<(), StoreError> {
         let waiting: HashMap<Uuid, Waiting> = std::mem::take(&mut self.facts.proofs);
         for Waiting { row, end, .. } in waiting.into_values().filter(|one| one.changed) {
             match end {

@@ -20,8 +20,8 @@ use crate::model::{
 pub(super) use lane::updated;
 pub use lane::{Due, Outcome};
 pub use people::{OutboxFilter, OutboxRow};
-pub(super) use queue::queue;
 pub use queue::{NewTicket, ReplyFacts, ReplyPlan};
+pub(super) use queue::{contact_of, queue};
 
 /// What a received message says about where an answer goes: kept with the message. Of an erased one nothing is left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -496,7 +496,7 @@ async fn open(
     Ok(new.id)
 }
 
-async fn contact_of(
+pub(in crate::store) async fn contact_of(
     tx: &DatabaseTransaction,
     party: &Party,
     now: Timestamp,

@@ -9,9 +9,10 @@ mod word;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, DatabaseTransaction,
+    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
 };
 use serde::Serialize;
@@ -199,7 +200,7 @@ impl Store {
             let (shared, by) = (shared.clone(), by.clone());
             Box::pin(async move {
                 let (new, posts, hash) = &*shared;
-                let row = ask(tx, (id, new, hash), &by).await?;
+                let row = ask(tx, (id, new, hash.as_str()), &by).await?;
                 for (letter, posts) in [&new.letter, &new.asks].into_iter().zip(posts) {
                     post(tx, (new, letter), posts, &by).await?;
                 }
@@ -222,10 +223,11 @@ impl Store {
 
     /// Ends codes whose time is over. Returns how many.
     pub async fn end_old_proofs(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let over = address_proof::Column::State
-            .eq("open")
-            .and(address_proof::Column::ExpiresAt.lte(millis(now)));
-        let old = || address_proof::Entity::find().filter(over.clone());
+        let old = || {
+            address_proof::Entity::find()
+                .filter(address_proof::Column::State.eq("open"))
+                .filter(address_proof::Column::ExpiresAt.lte(millis(now)))
+        };
         if old().one(self.reader()).await?.is_none() {
             return Ok(0);
         }
@@ -249,7 +251,7 @@ impl Store {
         let old = address_proof::Column::MadeAt.lt(millis(now - REMEMBERED));
         self.write(move |tx| {
             let old = old.clone();
-            Box::pin(async move { forget(tx, old.into()).await })
+            Box::pin(async move { forget(tx, old).await })
         })
         .await
     }
@@ -467,10 +469,7 @@ async fn find_identity(
 }
 
 /// Forgets codes altogether.
-pub(super) async fn forget(
-    tx: &DatabaseTransaction,
-    which: Condition,
-) -> Result<u64, StoreError> {
+pub(super) async fn forget(tx: &DatabaseTransaction, which: SimpleExpr) -> Result<u64, StoreError> {
     let rows = address_proof::Entity::find().filter(which).all(tx).await?;
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     for id in &ids {

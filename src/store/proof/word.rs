@@ -1,9 +1,9 @@
 //! A word that stands in a delivery alone, and there sealed: what is searched, shown and kept has dots in its place.
 
-use sea_orm::sea_query::Query;
+use sea_orm::sea_query::{Query, SimpleExpr};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction,
-    EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
@@ -68,7 +68,7 @@ pub(in crate::store) async fn forget_sent(
     tx: &DatabaseTransaction,
     delivery: Uuid,
 ) -> Result<(), StoreError> {
-    forget(tx, sealed_word::Column::Delivery.eq(delivery).into()).await
+    forget(tx, sealed_word::Column::Delivery.eq(delivery)).await
 }
 
 /// Forgets the words of these messages.
@@ -81,7 +81,7 @@ pub(in crate::store) async fn forget_of(
         .from(delivery::Entity)
         .and_where(delivery::Column::Message.is_in(messages.iter().copied()))
         .to_owned();
-    forget(tx, sealed_word::Column::Delivery.in_subquery(theirs).into()).await
+    forget(tx, sealed_word::Column::Delivery.in_subquery(theirs)).await
 }
 
 /// Forgets the words of a code.
@@ -89,10 +89,10 @@ pub(super) async fn forget_of_proof(
     tx: &DatabaseTransaction,
     proof: Uuid,
 ) -> Result<(), StoreError> {
-    forget(tx, sealed_word::Column::Proof.eq(proof).into()).await
+    forget(tx, sealed_word::Column::Proof.eq(proof)).await
 }
 
-async fn forget(tx: &DatabaseTransaction, which: Condition) -> Result<(), StoreError> {
+async fn forget(tx: &DatabaseTransaction, which: SimpleExpr) -> Result<(), StoreError> {
     let rows = sealed_word::Entity::find().filter(which).all(tx).await?;
     for row in rows {
         seal::Entity::delete_by_id(row.seal).exec(tx).await?;

@@ -1,6 +1,7 @@
 //! `/tickets`: lists and one ticket; every change of one is in the files beside.
 
 mod change;
+mod customer;
 mod live;
 mod open;
 mod proof;
@@ -40,6 +41,11 @@ pub(super) fn routes() -> OpenApiRouter<State> {
         .routes(routes!(live::show_live))
         .routes(routes!(live::note_typing))
         .routes(routes!(live::note_seen))
+        .routes(routes!(
+            customer::show_customer,
+            customer::set_customer,
+            customer::restore_customer
+        ))
         .routes(routes!(proof::list_proofs, proof::ask_for_proof))
 }
 

@@ -7,6 +7,7 @@ mod due;
 mod erase;
 mod events;
 mod faults;
+mod handed;
 mod ingest;
 mod journal;
 mod language;

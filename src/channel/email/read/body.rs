@@ -58,6 +58,13 @@ impl Body {
         body
     }
 
+    /// The same without what is only attached.
+    pub(super) fn own(root: &Part<'_>) -> Self {
+        let mut body = Self::default();
+        body.take(root);
+        body
+    }
+
     fn take(&mut self, part: &Part<'_>) {
         if part.is("multipart/alternative") {
             self.take_alternative(part);

@@ -72,6 +72,14 @@ impl<'a> Letter<'a> {
         letter
     }
 
+    /// A mail within this one.
+    pub(super) fn within<'b>(&self, root: &'b Part<'b>) -> Letter<'b>
+    where
+        'a: 'b,
+    {
+        Letter::new(root, self.raw)
+    }
+
     pub(super) fn headers(&self) -> &Headers<'a> {
         &self.root.headers
     }
@@ -183,7 +191,7 @@ impl<'a> Letter<'a> {
     }
 
     /// The `Date`, unless absurd.
-    fn claimed(&self) -> Option<Timestamp> {
+    pub(super) fn claimed(&self) -> Option<Timestamp> {
         date(&words::decode(self.root.headers.first("date")?))
     }
 
@@ -290,7 +298,7 @@ fn flags_say_encrypted(root: &Part<'_>) -> bool {
 }
 
 /// All that was said, in plain.
-fn whole_text(body: &Body) -> String {
+pub(super) fn whole_text(body: &Body) -> String {
     let pieces: Vec<String> = body
         .segments
         .iter()
@@ -329,7 +337,8 @@ fn new_words(body: &Body, full: &str, kind: quote::Kind) -> quote::New {
     if shorter { by_html } else { by_text }
 }
 
-fn date(text: &str) -> Option<Timestamp> {
+/// A date as mails write it.
+pub(super) fn date(text: &str) -> Option<Timestamp> {
     // `GMT+0800` is ahead of GMT, whatever a parser makes of the word before it.
     let text = text.trim().replace("GMT+", "+").replace("UTC+", "+");
     let seconds = DateTime::parse_rfc822(&text)

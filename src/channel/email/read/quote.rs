@@ -7,7 +7,7 @@ mod patterns;
 
 use std::ops::Range;
 
-pub(super) use patterns::answers_below;
+pub(super) use patterns::{Label, answers_below, label};
 use patterns::{
     attribution, begins_attribution, begins_forward, contact, divider, forward_divider, from_label,
     header_label, header_labels, mobile_signature, netease_signature, subject_label,
@@ -100,6 +100,22 @@ fn is_forward(lines: &[&str], at: usize) -> bool {
         let line = plain(line);
         forward_divider(line) || begins_forward(line)
     })
+}
+
+/// Is somebody else's mail handed on from this line on? `by_subject`: the mail's subject says that it is.
+pub(super) fn hands_on(lines: &[&str], at: usize, by_subject: bool) -> bool {
+    let divides = || lines.get(at).is_some_and(|line| divider(plain(line)));
+    // Some programs mark all that they hand on as a quote.
+    let quoted = || {
+        let line = lines.get(at).map(|line| line.trim_start_matches(['>', ' ']).trim_end());
+        line.is_some_and(|line| forward_divider(line) || begins_forward(line))
+    };
+    is_forward(lines, at) || quoted() || (by_subject && (divides() || is_head(lines, at)))
+}
+
+/// Does the head of a mail begin here?
+pub(super) fn is_head(lines: &[&str], at: usize) -> bool {
+    is_header_block(lines, at)
 }
 
 /// Does everything from here on belong to an older mail?

@@ -38,6 +38,7 @@ export function side(page) {
       h("div.choices", null, callActions(one, () => page.refresh()))))) : null,
     page.suggestions.length ? h("section.known", null, h("h2", null, say("known")), page.suggestions.map((one) => suggestion(page, one))) : null,
     h("section.customer", null, h("h2", null, say("customer")),
+      whose(page, still),
       h("p", null, h("b", { dir: "auto" }, ticket.contact.name || "–"), ticket.language ? h("span.tag", { title: say("written_in") }, ticket.language) : null),
       h("ul.plain", null, ticket.contact.identities.map((identity) =>
         h("li", null, identity.value, " ", h("span.tag", { class: identity.trust, title: say(`trust.${identity.trust}`) }, identity.scheme)))),
@@ -46,6 +47,28 @@ export function side(page) {
       h("div.joined"),
       still ? null : h("p.small", null, h("button.link.join", { type: "button", on: { click: () => joinWith(page) } }, say("join_with")))),
     h("section.others", null, h("h2", null, say("earlier"))));
+}
+
+/** Whose ticket it seems to be, if somebody handed on a mail, and the way back if somebody said so. */
+function whose(page, still) {
+  const { suggested, before } = page.customer ?? {};
+  const change = async (what) => {
+    try {
+      await what();
+    } catch (problem) {
+      toast(say("failed", { why: problem.message }), { error: true, seconds: 10 });
+    }
+    page.load(false);
+  };
+  const who = suggested ? [suggested.name, `<${suggested.address}>`].filter(Boolean).join(" ") : "";
+  return [suggested ? h("div.card.handed", null, h("p.small", { dir: "auto" }, say("handed_on", { by: suggested.by_name, who })),
+      still ? null : h("button", { type: "button", on: { click: () => change(() => api.setCustomer(page.ticket.id, { address: suggested.address })) } }, say("handed_take"))) : null,
+    before && !still ? h("p.small", null, say("customer_before", { name: before.name || before.identities[0]?.value || "–" }), " · ",
+      h("button.link.restore", { type: "button", on: { click: () => change(() => api.restoreCustomer(page.ticket.id)) } }, say("customer_restore"))) : null,
+    still || suggested ? null : h("p.small", null, h("button.link.other", { type: "button", on: { click: () => {
+      const address = prompt(say("customer_which"))?.trim();
+      if (address) change(() => api.setCustomer(page.ticket.id, { address }));
+    } } }, say("customer_other")))];
 }
 
 /** Has a code sent to an address that the customer says is theirs, and tells of the one that waits. */

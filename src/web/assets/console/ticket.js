@@ -37,6 +37,8 @@ export class TicketPage {
     this.suggestions = [];
     /** Codes that were sent to addresses. */
     this.proofs = [];
+    /** Whose ticket it may be, and was. */
+    this.customer = null;
     this.channels = [];
     /** Names of colleagues who write here just now. */
     this.writing = [];
@@ -65,14 +67,14 @@ export class TicketPage {
     const ticket = await api.ticket(this.name);
     const none = { items: [] };
     // Drafts and channels are known for as long as the ticket is open.
-    const [calls, suggestions, proofs, messages, events, kept, channels] = await Promise.all([
-      api.callbacks({ ticket: ticket.number }).catch(() => none), api.suggestions(ticket.id).catch(() => none), api.proofs(ticket.id).catch(() => none),
+    const [calls, suggestions, proofs, customer, messages, events, kept, channels] = await Promise.all([
+      api.callbacks({ ticket: ticket.number }).catch(() => none), api.suggestions(ticket.id).catch(() => none), api.proofs(ticket.id).catch(() => none), api.customer(ticket.id).catch(() => null),
       all((cursor) => api.messages(ticket.id, cursor), MESSAGES_MAX), all((cursor) => api.trail(ticket.id, cursor), EVENTS_MAX),
       first ? api.draft(ticket.id).catch(() => null) : null, first ? api.channels().catch(() => none) : null]);
     // What was asked for later may be here already.
     if (this.closed || turn < this.shown) return;
     this.shown = turn;
-    Object.assign(this, { ticket, messages, events, calls: calls.items, suggestions: suggestions.items, proofs: proofs.items });
+    Object.assign(this, { ticket, messages, events, calls: calls.items, suggestions: suggestions.items, proofs: proofs.items, customer });
     if (first) {
       this.draft = kept?.draft ?? null;
       this.channels = channels.items;

@@ -3,6 +3,7 @@
 mod bombs;
 mod complaints;
 mod corpus;
+mod forwards;
 mod properties;
 
 use tributary::channel::Interpret;

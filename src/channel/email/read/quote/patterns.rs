@@ -148,6 +148,38 @@ pub(super) fn header_label(line: &str) -> bool {
     LABELS.iter().any(|label| label.is_match(line))
 }
 
+/// What a line of a mail's head tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::channel::email::read) enum Label {
+    From,
+    Date,
+    To,
+    Subject,
+    /// Copies, answers, sizes.
+    Other,
+}
+
+static OTHER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^[*>|\s]*(cc|bcc|copie|copia|kopie|kopia|kopi|копия|抄送|副本|密送|참조|reply-to|antwort an|répondre à|responder a|回复至|importance|wichtigkeit|priority|organi[sz]ation|attachments?|anlagen?|附件)[*\s]*[:：|]",
+    )
+});
+
+/// `From: Jane` → what it tells, and of that «Jane».
+pub(in crate::channel::email::read) fn label(line: &str) -> Option<(Label, &str)> {
+    let [date, to, subject] = &*LABELS;
+    let table = [
+        (Label::From, &*FROM),
+        (Label::Date, date),
+        (Label::To, to),
+        (Label::Subject, subject),
+        (Label::Other, &*OTHER),
+    ];
+    let (label, found) =
+        table.into_iter().find_map(|(label, pattern)| Some((label, pattern.find(line)?)))?;
+    Some((label, line.get(found.end()..).unwrap_or_default().trim()))
+}
+
 /// `Subject:` and its like: no transfer of money has one.
 pub(super) fn subject_label(line: &str) -> bool {
     let [_, _, subject] = &*LABELS;
