@@ -21,7 +21,7 @@ const CALLBACK_TAG: &str = "callback";
 impl Interpret for WebChat {
     fn interpret(&self, raw: &Raw) -> Result<Meaning, Unreadable> {
         let spoken = read(raw)?;
-        let (who, at) = (&spoken.visitor, spoken.at);
+        let (who, at) = (&spoken.visitor, spoken.heard_at);
         Ok(Meaning::Events(match spoken.said {
             Said::Message(words) => vec![self.message(who, words, at)],
             Said::Callback(wish) => vec![self.wish(who, &wish, at)],
@@ -53,8 +53,12 @@ fn read(raw: &Raw) -> Result<Spoken, Unreadable> {
     if let Value::Object(map) = &mut value {
         map.entry("type").or_insert_with(|| json!("message"));
         map.entry("visitor").or_insert_with(|| json!({ "id": "a:by-hand" }));
-        let came = raw.received_at.unwrap_or_default();
-        map.entry("at").or_insert_with(|| json!(came));
+        if !map.contains_key("heard_at") {
+            // Earlier versions called it `at`, and so do tests by hand.
+            let came = || json!(raw.received_at.unwrap_or_default());
+            let heard = map.remove("at").unwrap_or_else(came);
+            map.insert("heard_at".to_owned(), heard);
+        }
         map.entry("client_id").or_insert_with(|| json!(raw.dedupe.as_str()));
     }
     serde_json::from_value(value).map_err(bad)

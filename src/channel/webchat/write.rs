@@ -21,8 +21,8 @@ const COMMENT_CHARS_MAX: usize = 2_000;
 pub(super) struct Spoken {
     /// Who.
     pub(super) visitor: Speaker,
-    /// When we heard it, by our own clock.
-    pub(super) at: Timestamp,
+    /// When we heard it, by our own clock. Not `at`: what they said may have that.
+    pub(super) heard_at: Timestamp,
     /// What.
     #[serde(flatten)]
     pub(super) said: Said,
@@ -139,7 +139,7 @@ impl Chat for WebChat {
             email: visitor.email.clone(),
             language: visitor.language.clone(),
         };
-        let body = serde_json::to_vec(&Spoken { visitor: speaker, at: now, said })
+        let body = serde_json::to_vec(&Spoken { visitor: speaker, heard_at: now, said })
             .map_err(|_| wrong("bad_message", "this cannot be written down"))?;
         Ok(Raw {
             dedupe: DedupeKey::new(key),
