@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,6 +20,7 @@ use super::contact::{ContactBrief, briefs, link};
 use super::entity::{customer_change, handed_on, message, participant, person, ticket};
 use super::event::{self, NewEvent};
 use super::idempotency::{Answer, By};
+use super::message::newest_word;
 use super::outbox::{Routing, contact_of};
 use super::ticket::{NewNote, TicketView, reload, take, view, write_note};
 use super::{Store, StoreError, millis, search};
@@ -328,14 +329,7 @@ async fn reroute(
     party: &Party,
     now: Timestamp,
 ) -> Result<Option<MessageBefore>, StoreError> {
-    let last = message::Entity::find()
-        .filter(message::Column::Ticket.eq(ticket.id))
-        .filter(message::Column::Direction.eq("in"))
-        .filter(message::Column::Kind.ne("system"))
-        .order_by_desc(message::Column::Seq)
-        .limit(1)
-        .one(tx)
-        .await?;
+    let last = newest_word(tx, ticket.id).await?;
     // Where a service carries the conversation, another address is in none of it.
     let sort = Some(party.address.scheme.as_str());
     let last = last.filter(|last| last.author_scheme.as_deref() == sort);

@@ -164,6 +164,20 @@ pub struct AttachmentBytes {
     pub bytes: Option<Vec<u8>>,
 }
 
+/// What the customer said last in a ticket: by it the next answer goes.
+pub(super) async fn newest_word(
+    db: &impl ConnectionTrait,
+    ticket: Uuid,
+) -> Result<Option<message::Model>, StoreError> {
+    let newest = message::Entity::find()
+        .filter(message::Column::Ticket.eq(ticket))
+        .filter(message::Column::Direction.eq("in"))
+        .filter(message::Column::Kind.ne("system"))
+        .order_by_desc(message::Column::Seq)
+        .limit(1);
+    Ok(newest.one(db).await?)
+}
+
 impl Store {
     /// Messages of the whole store in commit order. A reader that goes on after the last one that it saw
     /// never misses one that commits late.

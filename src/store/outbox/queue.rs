@@ -14,7 +14,7 @@ use super::super::entity::{
 };
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::idempotency::{Answer, Once};
-use super::super::message::{MessageView, message_view};
+use super::super::message::{MessageView, message_view, newest_word};
 use super::super::ticket::{TicketView, surviving, view};
 use super::super::{Store, StoreError, millis, moment, search};
 use super::{NewDelivery, NewMessage, Routing, StoredOutbound, delivery_row, message_row};
@@ -141,14 +141,7 @@ impl Store {
         let row = ticket::Entity::find_by_id(id.uuid()).one(db).await?;
         let row = surviving(db, row).await?.filter(|row| row.deleted_at.is_none());
         let row = row.ok_or(StoreError::NotFound("ticket"))?;
-        let last = message::Entity::find()
-            .filter(message::Column::Ticket.eq(row.id))
-            .filter(message::Column::Direction.eq("in"))
-            .filter(message::Column::Kind.ne("system"))
-            .order_by_desc(message::Column::Seq)
-            .limit(1)
-            .one(db)
-            .await?;
+        let last = newest_word(db, row.id).await?;
         let answers = match last {
             Some(last) => {
                 let routing: Routing = serde_json::from_str(&last.routing).map_err(database)?;

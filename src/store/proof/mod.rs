@@ -24,6 +24,7 @@ use super::contact::link;
 use super::entity::{address_proof, delivery, identity, message, suppression, ticket};
 use super::event::{self, NewEvent, take_numbers};
 use super::idempotency::{Answer, By};
+use super::message::newest_word;
 use super::outbox::{self, NewDelivery, NewMessage, Routing, StoredOutbound};
 use super::ticket::surviving;
 use super::{Store, StoreError, millis, moment, search};
@@ -137,14 +138,7 @@ impl Store {
         let row = ticket::Entity::find_by_id(id.uuid()).one(db).await?;
         let row = surviving(db, row).await?.filter(|row| row.deleted_at.is_none());
         let row = row.ok_or(StoreError::NotFound("ticket"))?;
-        let last = message::Entity::find()
-            .filter(message::Column::Ticket.eq(row.id))
-            .filter(message::Column::Direction.eq("in"))
-            .filter(message::Column::Kind.ne("system"))
-            .order_by_desc(message::Column::Seq)
-            .limit(1)
-            .one(db)
-            .await?;
+        let last = newest_word(db, row.id).await?;
         let refused = |why: &str| StoreError::Refused(why.to_owned());
         let last = last.filter(|last| last.contact == Some(row.contact));
         let last = last.ok_or_else(|| refused("the customer did not write last in this ticket"))?;
