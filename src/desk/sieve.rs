@@ -77,7 +77,7 @@ impl Candidates<'_> {
 }
 
 /// Words of which every text that fits holds one; `None`: that cannot be said.
-fn needed(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+pub(super) fn needed(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     match hir.kind() {
         HirKind::Literal(literal) => Some(vec![literal.0.to_vec()]),
         HirKind::Class(class) => letters(class),

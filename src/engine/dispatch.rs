@@ -176,6 +176,9 @@ impl Lane<'_> {
     /// Notes that an attempt begins, and begins it.
     async fn begin(&mut self, due: Due) -> Result<(), Stopped> {
         let store = &self.engine.store;
+        if store.drop_wordless(&due, self.engine.clock.now()).await? {
+            return Ok(());
+        }
         let delivery = store.complete(due).await?;
         let named = catch_unwind(AssertUnwindSafe(|| self.deliver.remote_id(&delivery.outbound)));
         let (id, now) = (delivery.outbound.delivery, self.engine.clock.now());
@@ -246,6 +249,9 @@ impl Call {
         loop {
             let due = self.store.due_deliveries(name, 1, self.clock.now()).await?;
             let Some(due) = due.into_iter().next() else { return Ok(()) };
+            if self.store.drop_wordless(&due, self.clock.now()).await? {
+                continue;
+            }
             let mut delivery = self.store.complete(due).await?;
             let (id, remote_id) =
                 (delivery.outbound.delivery, deliver.remote_id(&delivery.outbound));

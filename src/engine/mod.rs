@@ -356,7 +356,7 @@ impl Engine {
     }
 
     /// All addresses of ours, on whatever channel.
-    fn own_addresses(&self) -> OwnAddresses {
+    pub fn own_addresses(&self) -> OwnAddresses {
         let all = self.all_running();
         let addresses = all.iter().flat_map(|running| running.channel.addresses.iter().cloned());
         OwnAddresses(addresses.collect())

@@ -519,6 +519,16 @@ pub(super) async fn forget(tx: &DatabaseTransaction, ticket: Uuid) -> Result<(),
     Ok(())
 }
 
+/// Forgets what was kept of tickets that were somebody's before: their words stand in it.
+pub(super) async fn forget_whose(
+    tx: &DatabaseTransaction,
+    contact: Uuid,
+) -> Result<(), StoreError> {
+    let theirs = customer_change::Column::Before.contains(contact.to_string());
+    customer_change::Entity::delete_many().filter(theirs).exec(tx).await?;
+    Ok(())
+}
+
 /// Forgets what was kept of messages.
 pub(super) async fn forget_of(
     tx: &DatabaseTransaction,

@@ -23,7 +23,9 @@ use crate::desk::faq::follow::CHAIN_MAX;
 use crate::desk::faq::{FollowUp, Said, answered};
 use crate::desk::survey::{LOW, is_low, needs_human};
 use crate::desk::{self, Found, Triage};
-use crate::model::{Actor, ActorKind, AnswerLinks, Asked, TicketId, TicketStatus, Timestamp};
+use crate::model::{
+    Actor, ActorKind, AnswerLinks, Asked, Priority, TicketId, TicketStatus, Timestamp,
+};
 
 /// What was asked, as a page shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,7 +186,12 @@ impl Store {
                 let Some(of) = taken(tx, id).await? else { return Ok(false) };
                 let row =
                     faq_answer::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
-                let Some(row) = row.filter(|row| listens(row, &of)) else { return Ok(false) };
+                // An old page may still show its buttons.
+                let done = |row: &faq_answer::Model| {
+                    row.outcome == "helped" || of.priority == Priority::Urgent.as_str()
+                };
+                let row = row.filter(|row| listens(row, &of) && !done(row));
+                let Some(row) = row else { return Ok(false) };
                 let before = earlier(tx, id).await?;
                 let known = before.iter().any(|row| row.article == next.article);
                 let offers = offered(row.follow_ups.as_deref());

@@ -1,12 +1,13 @@
 //! Words and expressions of all rules, looked for in one pass over a text.
 //!
-//! Expressions are of a linear-time engine. An expression that must begin with certain letters is tried only
-//! where these were found, so that a thousand rules cost little more than ten.
+//! Expressions are of a linear-time engine. An expression that cannot do without certain words is tried only
+//! where one of these was found, so that a thousand rules cost little more than ten.
 
 use aho_corasick::AhoCorasick;
 use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::literal::Extractor;
 use unicode_normalization::UnicodeNormalization as _;
+
+use crate::desk::sieve::needed;
 
 /// More of a text is not looked at.
 const CHARS_MAX: usize = 20_000;
@@ -14,7 +15,7 @@ const CHARS_MAX: usize = 20_000;
 const EXPRESSION_BYTES_MAX: usize = 1 << 20;
 /// Fewer bytes are found in every text.
 const LITERAL_BYTES_MIN: usize = 3;
-/// More beginnings than this make a poor filter.
+/// More words than this make a poor filter.
 const LITERALS_MAX: usize = 32;
 
 /// A text in the form in which words are compared: lower case, compatible characters made one, all white
@@ -117,10 +118,10 @@ impl Collector {
                 }
             })?;
         let id = self.expressions.len();
-        let beginnings = beginnings(given);
-        let always = beginnings.is_none();
+        let needed = needed_words(given);
+        let always = needed.is_none();
         self.expressions.push(Expression { regex, always });
-        for text in beginnings.into_iter().flatten() {
+        for text in needed.into_iter().flatten() {
             self.patterns.push(Pattern { text, of: Of::Expression(id), bounds: (false, false) });
         }
         Ok(ExpressionId(id))
@@ -139,13 +140,11 @@ impl Collector {
     }
 }
 
-/// What every text that fits must hold, one of them; `None`: that cannot be said.
-fn beginnings(expression: &str) -> Option<Vec<String>> {
-    let hir = regex_syntax::Parser::new().parse(expression).ok()?;
-    let found = Extractor::new().limit_total(LITERALS_MAX).extract(&hir);
+/// What every text that fits must hold, one of them, as texts are folded; `None`: that cannot be said.
+fn needed_words(expression: &str) -> Option<Vec<String>> {
     let mut texts = Vec::new();
-    for literal in found.literals()? {
-        let text = fold(std::str::from_utf8(literal.as_bytes()).ok()?);
+    for word in needed(&regex_syntax::parse(expression).ok()?)? {
+        let text = fold(std::str::from_utf8(&word).ok()?);
         // Letters whose cases are not one to one might fit in another form than the one looked for.
         let plain = text.chars().all(|c| c.is_ascii() || c.to_uppercase().eq([c]));
         if text.len() < LITERAL_BYTES_MIN || !plain {

@@ -74,6 +74,7 @@ pub(in crate::store) async fn erase(
     forget_messages(tx, messages, now).await?;
     link_code::Entity::delete_many().filter(link_code::Column::Contact.eq(id)).exec(tx).await?;
     proof::forget(tx, address_proof::Column::Contact.eq(id)).await?;
+    customer::forget_whose(tx, id).await?;
     forget_identities(tx, id).await?;
     forget_joined(tx, id, now).await?;
     forget_person(tx, row, now).await?;
@@ -172,6 +173,7 @@ pub(in crate::store) async fn forget_ticket(
     notify::forget(tx, id).await?;
     survey::Entity::update_many()
         .col_expr(survey::Column::Comment, Expr::value(Option::<String>::None))
+        .col_expr(survey::Column::Topics, Expr::value(Option::<String>::None))
         .filter(survey::Column::Ticket.eq(id))
         .exec(tx)
         .await?;

@@ -267,12 +267,15 @@ impl Work {
         decision.why.extend(triaged.why.iter().cloned());
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
+        let before = self.acks.len();
         self.heed_all(one, prepared, place, (heard, &triaged));
+        // What they picked is their answer.
+        let told = !asks && self.acks.len() > before;
         self.bring_code(one, prepared, place, ours);
         match (known, forwarder) {
             (_, Some(person)) => self.note_handed_on(one, prepared, place, person),
             (Some(Ok(fit)), None) => self.send_known(one, prepared, place, fit),
-            (Some(Err(_)) | None, None) if answers => {
+            (Some(Err(_)) | None, None) if answers && !told => {
                 self.acknowledge_and_offer(one, prepared, place, &triaged);
             }
             (Some(Err(_)) | None, None) => {}

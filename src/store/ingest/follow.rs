@@ -93,6 +93,11 @@ impl Work {
         let (channel, inbound) = (&one.channel, &prepared.inbound);
         let (known, policy) = (&channel.known, channel.known.policy());
         let row = &self.facts.answers.rows.get(&ticket).ok_or_else(gone)?.row;
+        let of = &self.facts.tickets.get(&ticket).ok_or_else(gone)?.row;
+        if !listens(row, of) {
+            // A rule has closed it since, or called it spam.
+            return Err(NoStep::Again);
+        }
         let before: Vec<&str> = self.earlier(ticket).iter().map(|row| &*row.article).collect();
         if row.article == pick.article || before.contains(&pick.article.as_str()) {
             return Err(NoStep::Again);

@@ -83,12 +83,29 @@ impl Store {
         Ok(due)
     }
 
+    /// Cancels a delivery whose sealed word is gone: it ended while an attempt was under way, or was erased. `false`:
+    /// it can go out.
+    pub async fn drop_wordless(&self, due: &Due, now: Timestamp) -> Result<bool, StoreError> {
+        let id = due.delivery.outbound.delivery.uuid();
+        if !due.sealed || !proof::is_gone(self.reader(), id).await? {
+            return Ok(false);
+        }
+        self.write(move |tx| {
+            Box::pin(async move {
+                let stopped = proof::cancel(tx, vec![id], now).await?;
+                event::record(tx, stopped.iter().map(updated).collect(), now).await
+            })
+        })
+        .await?;
+        Ok(true)
+    }
+
     /// The same with its attachments, ready to be sent.
     pub async fn complete(&self, due: Due) -> Result<Delivery, StoreError> {
         let mut delivery = due.delivery;
         if due.sealed {
             let word = self.sealed_word(delivery.outbound.delivery.uuid()).await?;
-            // Where it is no longer good, the delivery is cancelled by now, and cannot begin.
+            // Where it was destroyed this moment, the delivery is cancelled by now, and cannot begin.
             let word = word.as_ref().map_or(DOTS, Secret::reveal);
             delivery.outbound.text = delivery.outbound.text.replace(DOTS, word);
         }

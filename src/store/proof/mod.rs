@@ -34,7 +34,7 @@ use crate::model::{
     Timestamp,
 };
 
-pub(super) use word::{forget_of as forget_words_of, forget_sent, is_gone};
+pub(super) use word::{cancel, forget_of as forget_words_of, forget_sent, is_gone};
 
 /// For the key of the hashes.
 const PURPOSE: &str = "address proof";

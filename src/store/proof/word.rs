@@ -112,6 +112,17 @@ pub(super) async fn stop(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
+    let stopped = cancel(tx, rows.iter().map(|row| row.delivery).collect(), now).await?;
+    forget_of_proof(tx, proof).await?;
+    Ok(stopped)
+}
+
+/// Stops those of these deliveries that wait. Returns them.
+pub(in crate::store) async fn cancel(
+    tx: &DatabaseTransaction,
+    deliveries: Vec<Uuid>,
+    now: Timestamp,
+) -> Result<Vec<delivery::Model>, StoreError> {
     let stopped = delivery::Entity::update_many()
         .set(delivery::ActiveModel {
             state: Set("cancelled".to_owned()),
@@ -119,10 +130,9 @@ pub(super) async fn stop(
             updated_at: Set(millis(now)),
             ..Default::default()
         })
-        .filter(delivery::Column::Id.is_in(rows.iter().map(|row| row.delivery)))
+        .filter(delivery::Column::Id.is_in(deliveries))
         .filter(delivery::Column::State.is_in(["queued", "held", "failed"]))
         .exec_with_returning(tx)
         .await?;
-    forget_of_proof(tx, proof).await?;
     Ok(stopped)
 }

@@ -174,6 +174,14 @@ async fn what_was_handed_on_is_erased(kit: Kit) {
     kit.store.set_customer(id, NewCustomer { customer: None }, by(1)).await.unwrap();
     let contact = kit.ticket(id).await.contact.id;
     kit.store.erase_contact(contact.into(), by(2)).await.unwrap();
+    // Or with whoever had the ticket before.
+    let id = ticket_of(&kit.arrive(&mail_channel("mail"), forward(LENA, "2")).await);
+    let before = kit.ticket(id).await.contact.id;
+    kit.store.set_customer(id, NewCustomer { customer: None }, by(3)).await.unwrap();
+    assert_eq!(kit.number("SELECT COUNT(*) FROM customer_change").await, 1);
+    kit.store.erase_contact(before.into(), by(4)).await.unwrap();
+    assert_eq!(kit.number("SELECT COUNT(*) FROM customer_change").await, 0);
+    kit.store.erase_contact(kit.ticket(id).await.contact.id.into(), by(5)).await.unwrap();
     for table in ["handed_on", "customer_change"] {
         assert_eq!(kit.number(&format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
     }

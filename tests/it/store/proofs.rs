@@ -389,6 +389,13 @@ async fn what_was_sent_is_erased_with_whom_it_is_about(kit: Kit) {
     let owner = ticket(&kit, &owner).await.contact.id;
     kit.store.erase_contact(owner.into(), by(later(3))).await.unwrap();
     assert_eq!(kit.number("SELECT COUNT(*) FROM address_proof").await, 0);
+    // Whoever is erased is not mailed dots.
+    let due = kit.store.due_deliveries(&"mail".parse().unwrap(), 9, later(3)).await.unwrap();
+    for due in due {
+        assert!(kit.store.drop_wordless(&due, later(3)).await.unwrap());
+    }
+    let waits = "SELECT COUNT(*) FROM delivery WHERE channel = 'mail' AND state = 'queued'";
+    assert_eq!(kit.number(waits).await, 0);
 }
 
 async fn a_merged_ticket_takes_its_code_along(kit: Kit) {

@@ -73,6 +73,9 @@ pub(super) async fn set_customer(
                     "address: neither a mail address nor a telephone number like +15005550006";
                 Problem::invalid("address", text)
             })?;
+            if state.engine.own_addresses().contains(&address) {
+                return Err(Problem::invalid("address", "address: it is one of our own"));
+            }
             Some(Party { address, name })
         }
     };

@@ -443,15 +443,16 @@ export class Composer {
 
   restore(before) {
     this.sending -= 1;
-    // What was written since stays below it.
+    // What was written since stays below it. Of a note nothing may get into a reply.
     const since = this.text.value;
+    const kind = since && this.kind === "note" ? "note" : before.kind;
     this.text.value = since ? `${before.text}\n${since}` : before.text;
     this.files = before.files.concat(this.files);
     this.known = this.since(before.known);
     this.via.value = before.via;
     this.macro ??= before.macro;
     this.template ??= before.template;
-    this.choose(before.kind);
+    this.choose(kind);
     if (before.later) {
       this.plan(true);
       this.later.value = before.later;

@@ -71,8 +71,8 @@ export class TicketPage {
       api.callbacks({ ticket: ticket.number }).catch(() => none), api.suggestions(ticket.id).catch(() => none), api.proofs(ticket.id).catch(() => none), api.customer(ticket.id).catch(() => null),
       all((cursor) => api.messages(ticket.id, cursor), MESSAGES_MAX), all((cursor) => api.trail(ticket.id, cursor), EVENTS_MAX),
       first ? api.draft(ticket.id).catch(() => null) : null, first ? api.channels().catch(() => none) : null]);
-    // What was asked for later may be here already.
-    if (this.closed || turn < this.shown) return;
+    // What was asked for later may be here already; nothing is drawn before the first of all.
+    if (this.closed || (!first && (turn < this.shown || !this.composer))) return;
     this.shown = turn;
     Object.assign(this, { ticket, messages, events, calls: calls.items, suggestions: suggestions.items, proofs: proofs.items, customer });
     if (first) {
