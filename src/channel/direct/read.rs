@@ -202,17 +202,27 @@ impl Reader {
     fn strange(&self, told: &Happened<'_>) -> Read {
         const NOTHING: Nothing = Nothing::Ignored("an event that tells of nothing that we know");
         let fields = told.event.as_object().into_iter().flatten();
-        let mut fields = fields.filter(|(field, value)| {
-            !FRAME.contains(&field.as_str()) && !notice::facts(value).is_empty()
-        });
-        let (kind, value) = fields.next().ok_or(NOTHING)?;
+        let fields = fields.filter(|(field, _)| !FRAME.contains(&field.as_str()));
+        let told_by: Vec<(&String, &Value, Vec<String>)> = fields
+            .map(|(field, value)| (field, value, notice::facts(value)))
+            .filter(|(_, _, facts)| !facts.is_empty())
+            .collect();
+        if told_by.is_empty() {
+            return Err(NOTHING);
+        }
         let customer = self.customer(told.event).map_err(|_| NOTHING)?;
         if customer == self.own {
             return Err(NOTHING);
         }
-        let what = format!("{customer}:{}:{kind}:{value}", told.at.timestamp_millis());
+        // Which of them is the event and which only comes along, nobody knows: all are told.
+        let mut what = format!("{customer}:{}", told.at.timestamp_millis());
+        for (field, value, _) in &told_by {
+            what.push_str(&format!(":{field}:{value}"));
+        }
         let id = format!("event:{}", hex(&Sha256::digest(what.as_bytes())));
-        let words = words::of_new(kind, &notice::facts(value));
+        let kinds: Vec<&str> = told_by.iter().map(|(field, ..)| field.as_str()).collect();
+        let facts: Vec<String> = told_by.iter().flat_map(|(.., facts)| facts).cloned().collect();
+        let words = words::of_new(&kinds.join(", "), &facts);
         let inbound = self.inbound(told, &customer, (id, None), words);
         Ok(vec![Event::Message(Box::new(inbound))])
     }
