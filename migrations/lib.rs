@@ -42,6 +42,7 @@ mod m20261126_000170_follow_ups;
 mod m20261126_000171_topics;
 mod m20261127_000170_proofs;
 mod m20261127_000171_handed_on;
+mod m20261127_000172_customer_message;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -82,6 +83,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000171_topics::Migration),
             Box::new(m20261127_000170_proofs::Migration),
             Box::new(m20261127_000171_handed_on::Migration),
+            Box::new(m20261127_000172_customer_message::Migration),
         ]
     }
 }

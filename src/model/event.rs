@@ -47,6 +47,7 @@ pub const EVENT_KINDS: &[&str] = &[
     "ticket.auto_closed",
     "ticket.created",
     "ticket.customer_changed",
+    "ticket.customer_dismissed",
     "ticket.customer_restored",
     "ticket.deleted",
     "ticket.due_soon",

@@ -48,6 +48,22 @@ impl Address {
         };
         Some(Self { scheme, scope, value })
     }
+
+    /// What people are called of whom nothing but the address is known: visitors of a page by four letters of their
+    /// id, so that agents can tell them apart, all others by the address.
+    #[must_use]
+    pub fn nameless(&self) -> String {
+        match self.scheme {
+            Scheme::Web => {
+                // Before them stands what sort of visitor it is (`a:`, `u:`).
+                let short: String = self.value.chars().skip(2).take(4).collect();
+                format!("Visitor {}", short.to_uppercase())
+            }
+            Scheme::Email | Scheme::Tel | Scheme::Telegram | Scheme::Meta | Scheme::Api => {
+                self.value.clone()
+            }
+        }
+    }
 }
 
 fn typed_email(text: &str) -> Option<String> {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
+    ActiveModelTrait as _, ActiveValue::Set, ColumnTrait as _, ConnectionTrait,
+    DatabaseTransaction, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,11 +20,14 @@ use super::contact::{ContactBrief, briefs, link};
 use super::entity::{customer_change, handed_on, message, participant, person, ticket};
 use super::event::{self, NewEvent};
 use super::idempotency::{Answer, By};
-use super::message::newest_word;
-use super::outbox::{Routing, contact_of};
+use super::message::{newest_word, reindex};
+use super::outbox::{Routing, contact_of, participant_row};
 use super::ticket::{NewNote, TicketView, reload, take, view, write_note};
-use super::{Store, StoreError, millis, search};
+use super::{Store, StoreError, millis, parting, search};
 use crate::model::{Actor, ActorKind, Forward, MessageId, Party, TicketId, Timestamp};
+
+/// Of what was handed on: nobody has said yet whose it is.
+const OPEN: &str = "open";
 
 /// Whose ticket it may be, and whose it was.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -76,10 +79,18 @@ struct Before {
     joined: Option<(String, String)>,
 }
 
-/// What changed of a message.
+/// What changed of a message: to whom its answers go, and of one that was handed on who wrote it and what it says.
 #[derive(Debug, Serialize, Deserialize)]
 struct MessageBefore {
     id: Uuid,
+    routing: String,
+    #[serde(flatten)]
+    words: Option<WordsBefore>,
+}
+
+/// What a message said, and who said it.
+#[derive(Debug, Serialize, Deserialize)]
+struct WordsBefore {
     contact: Option<Uuid>,
     author_id: Option<Uuid>,
     author_name: String,
@@ -91,7 +102,6 @@ struct MessageBefore {
     text_full: Option<String>,
     html: Option<String>,
     sent_at: i64,
-    routing: String,
 }
 
 impl Store {
@@ -133,6 +143,27 @@ impl Store {
         .await
     }
 
+    /// The ticket belongs to who has it: what was handed on into it makes nobody its customer.
+    pub async fn dismiss_customer(
+        &self,
+        id: TicketId,
+        by: By,
+    ) -> Result<Answer<TicketView>, StoreError> {
+        self.write_once(by.once.clone(), by.now, move |tx| {
+            let by = by.clone();
+            Box::pin(async move {
+                let row = take(tx, id.uuid(), by.version).await?;
+                let suggested = suggestion(tx, row.id, None).await?;
+                let (noted, said) = suggested.ok_or_else(|| nobody_suggested(""))?;
+                decide(tx, noted.message, "dismissed").await?;
+                let told = ("ticket.customer_dismissed", Some(&said.from));
+                set_contact(tx, row.id, row.contact, told, &by).await?;
+                view(tx, reload(tx, id.uuid()).await?).await
+            })
+        })
+        .await
+    }
+
     /// Gives it back to whom it belonged before.
     pub async fn restore_customer(
         &self,
@@ -164,7 +195,7 @@ async fn suggestion<C: ConnectionTrait>(
         .to_owned();
     let rows = handed_on::Entity::find()
         .filter(handed_on::Column::Message.in_subquery(inside))
-        .filter(handed_on::Column::State.eq("open"))
+        .filter(handed_on::Column::State.eq(OPEN))
         .order_by_desc(handed_on::Column::At)
         .all(db)
         .await?;
@@ -218,10 +249,7 @@ async fn give(
     let mut party = match (new.customer, &suggested) {
         (Some(party), _) => party,
         (None, Some((_, said))) => said.from.clone(),
-        (None, None) => {
-            let text = "nobody is suggested as the customer of this ticket: name their address";
-            return Err(StoreError::Refused(text.to_owned()));
-        }
+        (None, None) => return Err(nobody_suggested(": name their address")),
     };
     if party.name.is_none() {
         party.name = suggested.as_ref().and_then(|(_, said)| said.from.name.clone());
@@ -242,12 +270,7 @@ async fn give(
     before.message = match &suggested {
         Some((noted, said)) => {
             let changed = as_theirs(tx, noted.message, (&party, contact), said).await?;
-            let taken = handed_on::ActiveModel {
-                message: Set(noted.message),
-                state: Set("taken".to_owned()),
-                ..Default::default()
-            };
-            handed_on::Entity::update(taken).exec(tx).await?;
+            decide(tx, noted.message, "taken").await?;
             before.note = keep_above(tx, (note, &row), (noted, said), by).await?;
             changed
         }
@@ -256,12 +279,24 @@ async fn give(
     let change = customer_change::Model {
         id: Uuid::now_v7(),
         ticket: row.id,
+        message: before.message.as_ref().map(|message| message.id),
         before: serde_json::to_string(&before).map_err(database)?,
         at: millis(by.now),
     };
     customer_change::Entity::insert(change.into_active_model()).exec_without_returning(tx).await?;
     let kind = "ticket.customer_changed";
     set_contact(tx, row.id, contact, (kind, Some(&party)), by).await
+}
+
+/// Notes what somebody said of a message that was handed on.
+async fn decide(tx: &DatabaseTransaction, message: Uuid, state: &str) -> Result<(), StoreError> {
+    let row = handed_on::ActiveModel {
+        message: Set(message),
+        state: Set(state.to_owned()),
+        ..Default::default()
+    };
+    handed_on::Entity::update(row).exec(tx).await?;
+    Ok(())
 }
 
 /// Whoever is the customer may write into the ticket. `None`: they could before.
@@ -276,13 +311,7 @@ async fn join(
     if participant::Entity::find_by_id(known).one(tx).await?.is_some() {
         return Ok(None);
     }
-    let row = participant::Model {
-        ticket,
-        scheme: scheme.clone(),
-        value: value.clone(),
-        name: party.name.clone(),
-        since: millis(by.now),
-    };
+    let row = participant_row(ticket, party, by.now);
     participant::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     Ok(Some((scheme, value)))
 }
@@ -295,31 +324,51 @@ async fn as_theirs(
     said: &Forward,
 ) -> Result<Option<MessageBefore>, StoreError> {
     let Some(row) = message::Entity::find_by_id(id).one(tx).await? else { return Ok(None) };
-    let before = kept(&row);
+    let before = MessageBefore {
+        id,
+        routing: row.routing.clone(),
+        words: Some(WordsBefore {
+            contact: row.contact,
+            author_id: row.author_id,
+            author_name: row.author_name.clone(),
+            author_scheme: row.author_scheme.clone(),
+            author_scope: row.author_scope.clone(),
+            author_value: row.author_value.clone(),
+            subject: row.subject.clone(),
+            text: row.text.clone(),
+            text_full: row.text_full.clone(),
+            html: row.html.clone(),
+            sent_at: row.sent_at,
+        }),
+    };
     let full = row.text_full.clone().unwrap_or_else(|| row.text.clone());
     let text = if said.text.trim().is_empty() { row.text.clone() } else { said.text.clone() };
     let name = party.name.clone().unwrap_or_else(|| party.address.value.clone());
-    let found = [said.subject.as_deref().unwrap_or_default(), &name, &party.address.value, &full];
-    let found = found.join("\n");
-    let (seq, sent_at) = (row.seq, said.sent_at.map_or(row.sent_at, millis));
-    let mut row = row.into_active_model();
-    row.contact = Set(Some(contact));
-    row.author_id = Set(Some(contact));
-    row.author_name = Set(name);
-    row.author_scheme = Set(Some(party.address.scheme.as_str().to_owned()));
-    row.author_scope = Set(None);
-    row.author_value = Set(Some(party.address.value.clone()));
-    row.subject = Set(said.subject.clone());
-    row.text_full = Set((full != text).then_some(full));
-    row.text = Set(text);
-    // It shows what whoever handed it on wrote, too.
-    row.html = Set(None);
-    row.sent_at = Set(sent_at);
-    row.routing = Set(json!(answered_at(party, said.remote_id.clone())).to_string());
-    message::Entity::update(row).exec(tx).await?;
-    search::remove(tx, seq).await?;
-    search::index(tx, &[(seq, found)]).await?;
+    let row = message::Model {
+        contact: Some(contact),
+        author_id: Some(contact),
+        author_name: name,
+        author_scheme: Some(party.address.scheme.as_str().to_owned()),
+        author_scope: None,
+        author_value: Some(party.address.value.clone()),
+        subject: said.subject.clone(),
+        text_full: (full != text).then_some(full),
+        text,
+        // It shows what whoever handed it on wrote, too.
+        html: None,
+        sent_at: said.sent_at.map_or(row.sent_at, millis),
+        routing: json!(answered_at(party, said.remote_id.clone())).to_string(),
+        ..row
+    };
+    rewrite(tx, row).await?;
     Ok(Some(before))
+}
+
+/// Writes a message anew, and what finds it.
+async fn rewrite(tx: &DatabaseTransaction, row: message::Model) -> Result<(), StoreError> {
+    reindex(tx, &row).await?;
+    message::Entity::update(row.into_active_model().reset_all()).exec(tx).await?;
+    Ok(())
 }
 
 /// The next answer goes to the customer, and not to who wrote last.
@@ -342,7 +391,7 @@ async fn reroute(
     if last.contact != Some(ticket.contact) && answered != ticket.contact {
         return Ok(None);
     }
-    let before = kept(&last);
+    let before = MessageBefore { id: last.id, routing: last.routing.clone(), words: None };
     let mut last = last.into_active_model();
     last.routing = Set(json!(answered_at(party, None)).to_string());
     message::Entity::update(last).exec(tx).await?;
@@ -352,24 +401,6 @@ async fn reroute(
 /// Names of mails between people who work here are no customer's business.
 fn answered_at(party: &Party, remote_id: Option<crate::model::RemoteId>) -> Routing {
     Routing { sender: Some(party.clone()), remote_id, ..Routing::default() }
-}
-
-fn kept(row: &message::Model) -> MessageBefore {
-    MessageBefore {
-        id: row.id,
-        contact: row.contact,
-        author_id: row.author_id,
-        author_name: row.author_name.clone(),
-        author_scheme: row.author_scheme.clone(),
-        author_scope: row.author_scope.clone(),
-        author_value: row.author_value.clone(),
-        subject: row.subject.clone(),
-        text: row.text.clone(),
-        text_full: row.text_full.clone(),
-        html: row.html.clone(),
-        sent_at: row.sent_at,
-        routing: row.routing.clone(),
-    }
 }
 
 /// What stood above the mail is a note of whoever handed it on.
@@ -433,68 +464,65 @@ async fn give_back(
     let contact = link::survivor(tx, Some(before.contact)).await?;
     let contact = contact
         .ok_or_else(|| StoreError::Refused("whose ticket it was before is erased".to_owned()))?;
-    if let Some(note) = before.note {
-        take_note_back(tx, note, by).await?;
-    }
-    if let Some((scheme, value)) = before.joined {
-        let wrote = message::Entity::find()
-            .filter(message::Column::Ticket.eq(row.id))
-            .filter(message::Column::AuthorScheme.eq(&scheme))
-            .filter(message::Column::AuthorValue.eq(&value))
-            .filter(
-                message::Column::Id.ne(before.message.as_ref().map_or(Uuid::nil(), |one| one.id)),
-            )
-            .one(tx)
-            .await?;
-        if wrote.is_none() {
-            participant::Entity::delete_by_id((row.id, scheme, value)).exec(tx).await?;
+    let message = match &before.message {
+        Some(kept) => message::Entity::find_by_id(kept.id).one(tx).await?,
+        None => None,
+    };
+    let elsewhere = message.as_ref().map(|message| message.ticket).filter(|at| *at != row.id);
+    if let (Some(message), Some(kept), None) = (message, before.message, elsewhere) {
+        restore(tx, message, kept, before.handed_on).await?;
+        if let Some(note) = before.note {
+            take_note_back(tx, note, by).await?;
         }
     }
-    if let Some(message) = before.message {
-        if before.handed_on {
-            let open = handed_on::ActiveModel {
-                message: Set(message.id),
-                state: Set("open".to_owned()),
+    parting::leave(tx, row.id, before.joined.into_iter().collect()).await?;
+    match elsewhere {
+        // A split, or undoing a merge, took the message along: how it was matters there.
+        Some(ticket) => {
+            let moved = customer_change::ActiveModel {
+                id: Set(change.id),
+                ticket: Set(ticket),
                 ..Default::default()
             };
-            handed_on::Entity::update(open).exec(tx).await?;
+            customer_change::Entity::update(moved).exec(tx).await?;
         }
-        restore(tx, message).await?;
+        None => {
+            customer_change::Entity::delete_by_id(change.id).exec(tx).await?;
+        }
     }
-    customer_change::Entity::delete_by_id(change.id).exec(tx).await?;
     set_contact(tx, row.id, contact, ("ticket.customer_restored", None), by).await
 }
 
-async fn restore(tx: &DatabaseTransaction, before: MessageBefore) -> Result<(), StoreError> {
-    let Some(row) = message::Entity::find_by_id(before.id).one(tx).await? else { return Ok(()) };
+async fn restore(
+    tx: &DatabaseTransaction,
+    row: message::Model,
+    before: MessageBefore,
+    handed_on: bool,
+) -> Result<(), StoreError> {
     // Erased meanwhile: nothing of it comes back.
     if row.deleted_at.is_some() {
         return Ok(());
     }
-    let full = before.text_full.as_ref().unwrap_or(&before.text);
-    let found = [
-        before.subject.as_deref().unwrap_or_default(),
-        &before.author_name,
-        before.author_value.as_deref().unwrap_or_default(),
-        full,
-    ];
-    search::remove(tx, row.seq).await?;
-    search::index(tx, &[(row.seq, found.join("\n"))]).await?;
-    let mut row = row.into_active_model();
-    row.contact = Set(before.contact);
-    row.author_id = Set(before.author_id);
-    row.author_name = Set(before.author_name);
-    row.author_scheme = Set(before.author_scheme);
-    row.author_scope = Set(before.author_scope);
-    row.author_value = Set(before.author_value);
-    row.subject = Set(before.subject);
-    row.text = Set(before.text);
-    row.text_full = Set(before.text_full);
-    row.html = Set(before.html);
-    row.sent_at = Set(before.sent_at);
-    row.routing = Set(before.routing);
-    message::Entity::update(row).exec(tx).await?;
-    Ok(())
+    let mut row = message::Model { routing: before.routing, ..row };
+    // Where nothing but the address of the answers changed, its words may have since.
+    if let Some(words) = before.words.filter(|_| handed_on) {
+        decide(tx, row.id, OPEN).await?;
+        row = message::Model {
+            contact: words.contact,
+            author_id: words.author_id,
+            author_name: words.author_name,
+            author_scheme: words.author_scheme,
+            author_scope: words.author_scope,
+            author_value: words.author_value,
+            subject: words.subject,
+            text: words.text,
+            text_full: words.text_full,
+            html: words.html,
+            sent_at: words.sent_at,
+            ..row
+        };
+    }
+    rewrite(tx, row).await
 }
 
 /// Its words stand in the message again.
@@ -536,15 +564,13 @@ pub(super) async fn forget_of(
 ) -> Result<(), StoreError> {
     let theirs = handed_on::Column::Message.is_in(messages.iter().copied());
     handed_on::Entity::delete_many().filter(theirs).exec(tx).await?;
-    // How a message was is kept with its ticket.
-    let tickets = Query::select()
-        .column(message::Column::Ticket)
-        .from(message::Entity)
-        .and_where(message::Column::Id.is_in(messages.iter().copied()))
-        .to_owned();
-    let kept = customer_change::Column::Ticket.in_subquery(tickets);
+    let kept = customer_change::Column::Message.is_in(messages.iter().copied());
     customer_change::Entity::delete_many().filter(kept).exec(tx).await?;
     Ok(())
+}
+
+fn nobody_suggested(so: &str) -> StoreError {
+    StoreError::Refused(format!("nobody is suggested as the customer of this ticket{so}"))
 }
 
 fn database<E: std::error::Error + Send + Sync + 'static>(error: E) -> StoreError {

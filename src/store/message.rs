@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::entity::{attachment, delivery, message};
 use super::original::{self, SecretCount};
-use super::{Store, StoreError, blob, millis, moment};
+use super::{Store, StoreError, blob, millis, moment, search};
 use crate::model::{DeliveryStatus, Direction, RawId};
 
 /// A message.
@@ -176,6 +176,36 @@ pub(super) async fn newest_word(
         .order_by_desc(message::Column::Seq)
         .limit(1);
     Ok(newest.one(db).await?)
+}
+
+/// Makes a message findable by what it says now.
+pub(super) async fn reindex(
+    tx: &DatabaseTransaction,
+    row: &message::Model,
+) -> Result<(), StoreError> {
+    let names: Vec<String> = attachment::Entity::find()
+        .select_only()
+        .column(attachment::Column::Name)
+        .filter(attachment::Column::Message.eq(row.id))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    search::remove(tx, row.seq).await?;
+    search::index(tx, &[(row.seq, searchable(row, names.iter().map(String::as_str)))]).await
+}
+
+/// What a search for a message should find.
+pub(super) fn searchable<'a>(
+    row: &'a message::Model,
+    files: impl Iterator<Item = &'a str>,
+) -> String {
+    let said = [
+        row.subject.as_deref(),
+        Some(row.author_name.as_str()),
+        row.author_value.as_deref(),
+        Some(row.text_full.as_deref().unwrap_or(&row.text)),
+    ];
+    said.into_iter().flatten().chain(files).collect::<Vec<_>>().join("\n")
 }
 
 impl Store {

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::contact::{self, ContactView};
 use super::entity::{
-    callback, contact as contacts, delivery, identity, merge_record, message, participant, seen,
-    ticket, ticket_tag,
+    address_proof, callback, contact as contacts, delivery, identity, merge_record, message,
+    participant, seen, ticket, ticket_tag,
 };
 use super::event::{self, NewEvent};
 use super::idempotency::{Answer, By};
@@ -33,6 +33,9 @@ const STEPS_MAX: usize = 100;
 pub(super) struct MovedTicket {
     pub(super) messages: Vec<Uuid>,
     pub(super) callbacks: Vec<Uuid>,
+    /// Codes that wait for a customer, or waited.
+    #[serde(default)]
+    pub(super) proofs: Vec<Uuid>,
     /// Scheme and value of those who had no part in the other one before.
     pub(super) participants: Vec<(String, String)>,
     /// Tags that the other one did not have.
@@ -50,6 +53,12 @@ pub(super) struct MovedContact {
     /// Tags that the other one did not have.
     #[serde(default)]
     pub(super) tags: Vec<String>,
+    /// How identities of it were trusted before the other one proved that they are theirs, too.
+    #[serde(default)]
+    pub(super) trust: Vec<(Uuid, String)>,
+    /// What the other one was called until it took this one's name, and that name.
+    #[serde(default)]
+    pub(super) name: Option<(String, String)>,
 }
 
 /// Notes what was moved.
@@ -101,6 +110,20 @@ pub(super) async fn passed_on(
     Ok(back)
 }
 
+/// The name that this contact took from another and passed on to the one that it was joined with: what that one was
+/// called before, and the name. The record forgets it.
+pub(super) async fn name_passed_on(
+    tx: &DatabaseTransaction,
+    gone: Uuid,
+    name: &str,
+) -> Result<Option<(String, String)>, StoreError> {
+    let row = merge_record::Entity::find_by_id(gone).one(tx).await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut back = None;
+    amend(tx, row, |moved| back = moved.name.take_if(|(_, given)| given == name)).await?;
+    Ok(back)
+}
+
 /// These tags are lent by this contact, too: whoever lent them first is parted.
 pub(super) async fn lends_too(
     tx: &DatabaseTransaction,
@@ -118,12 +141,44 @@ async fn change_lent(
 ) -> Result<(), StoreError> {
     let row = merge_record::Entity::find_by_id(gone).one(tx).await?;
     let Some(row) = row else { return Ok(()) };
+    amend(tx, row, |moved: &mut MovedContact| change(&mut moved.tags)).await
+}
+
+/// Changes a record of a joined contact.
+async fn amend(
+    tx: &DatabaseTransaction,
+    row: merge_record::Model,
+    change: impl FnOnce(&mut MovedContact) + Send,
+) -> Result<(), StoreError> {
     let broken = |error: serde_json::Error| StoreError::Database(error.into());
     let mut moved: MovedContact = serde_json::from_str(&row.moved).map_err(broken)?;
-    change(&mut moved.tags);
+    change(&mut moved);
     let mut row = row.into_active_model();
     row.moved = Set(serde_json::to_string(&moved).map_err(broken)?);
     merge_record::Entity::update(row).exec(tx).await?;
+    Ok(())
+}
+
+/// How this identity was trusted until the contact that it was joined with proved it: parting it from them takes
+/// that back. `None`: it is parted, and no other record says so any more.
+pub(super) async fn trusted_before(
+    tx: &DatabaseTransaction,
+    identity: Uuid,
+    trust: Option<&str>,
+) -> Result<(), StoreError> {
+    // Every parting takes it away from where it was proven: it may have come by way of several.
+    let records = merge_record::Entity::find()
+        .filter(merge_record::Column::Moved.contains(identity.to_string()))
+        .all(tx)
+        .await?;
+    for row in records {
+        amend(tx, row, |moved| {
+            moved.trust.retain(|(id, _)| *id != identity);
+            let theirs = trust.filter(|_| moved.identities.contains(&identity));
+            moved.trust.extend(theirs.map(|trust| (identity, trust.to_owned())));
+        })
+        .await?;
+    }
     Ok(())
 }
 
@@ -184,7 +239,8 @@ impl Store {
                 let into = surviving_contact(tx, joined).await?;
                 let (merged_at, moved) = recall::<MovedContact>(tx, gone.id).await?;
                 part_contacts(tx, (gone.id, into.id), &moved, merged_at).await?;
-                contact::take_back(tx, (gone.id, joined), moved.tags).await?;
+                contact::take_tags_back(tx, (gone.id, joined), moved.tags).await?;
+                contact::take_name_back(tx, joined, moved.name).await?;
                 for (row, merged_into) in [(gone, None), (into.clone(), into.merged_into)] {
                     let version = row.version + 1;
                     let mut row = row.into_active_model();
@@ -263,6 +319,12 @@ async fn part_tickets(
             .exec(tx)
             .await?;
     }
+    address_proof::Entity::update_many()
+        .col_expr(address_proof::Column::Ticket, back.clone())
+        .filter(address_proof::Column::Id.is_in(moved.proofs))
+        .filter(address_proof::Column::Ticket.eq(from))
+        .exec(tx)
+        .await?;
     callback::Entity::update_many()
         .col_expr(callback::Column::Ticket, back)
         .filter(callback::Column::Id.is_in(moved.callbacks))
@@ -301,12 +363,15 @@ async fn part_tickets(
     recount(tx, into.id, into.version + 1, now).await
 }
 
-/// Takes people out of a ticket who came with the other one, unless they wrote into it since.
-async fn leave(
+/// Takes people out of a ticket who came with the other one, unless they wrote into it.
+pub(super) async fn leave(
     tx: &DatabaseTransaction,
     ticket: Uuid,
     people: Vec<(String, String)>,
 ) -> Result<(), StoreError> {
+    if people.is_empty() {
+        return Ok(());
+    }
     let wrote: HashSet<(Option<String>, Option<String>)> = message::Entity::find()
         .select_only()
         .columns([message::Column::AuthorScheme, message::Column::AuthorValue])
@@ -350,6 +415,15 @@ async fn part_contacts(
         .filter(identity::Column::Contact.eq(into))
         .exec(tx)
         .await?;
+    for (id, trust) in &moved.trust {
+        identity::Entity::update_many()
+            .col_expr(identity::Column::Trust, Expr::value(trust.as_str()))
+            .filter(identity::Column::Id.eq(*id))
+            .filter(identity::Column::Contact.eq(gone))
+            .exec(tx)
+            .await?;
+        trusted_before(tx, *id, None).await?;
+    }
     let theirs =
         identity::Entity::find().filter(identity::Column::Contact.eq(gone)).all(tx).await?;
     let wrote = theirs.iter().fold(Condition::any(), |any, row| {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::entity::{attachment, seal};
+use super::entity::{attachment, message, seal};
 use super::idempotency::{Answer, Once};
 use super::{Store, StoreError, blob, millis, moment, original};
 use crate::model::{Timestamp, UploadId};
@@ -138,10 +138,21 @@ impl Store {
         Ok(shown(&row.ok_or(StoreError::NotFound("upload"))?))
     }
 
-    /// The message that has used an upload.
-    pub async fn user_of_upload(&self, id: UploadId) -> Result<Option<Uuid>, StoreError> {
-        let row = attachment::Entity::find_by_id(id.uuid()).one(self.reader()).await?;
-        Ok(row.ok_or(StoreError::NotFound("upload"))?.message)
+    /// What the service calls the message that has used an upload; inside `None`: it has no such name.
+    #[expect(clippy::option_option, reason = "unused, or used by a message without such a name")]
+    pub async fn user_of_upload(&self, id: UploadId) -> Result<Option<Option<String>>, StoreError> {
+        let db = self.reader();
+        let row = attachment::Entity::find_by_id(id.uuid()).one(db).await?;
+        let Some(used_by) = row.ok_or(StoreError::NotFound("upload"))?.message else {
+            return Ok(None);
+        };
+        let name = message::Entity::find_by_id(used_by)
+            .select_only()
+            .column(message::Column::RemoteId)
+            .into_tuple::<Option<String>>()
+            .one(db)
+            .await?;
+        Ok(Some(name.flatten()))
     }
 
     /// Forgets files that no message has used for two days. Returns how many.

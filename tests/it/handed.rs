@@ -56,6 +56,8 @@ async fn one_click_makes_whose_mail_was_handed_on_the_customer() {
     desk.browser.screenshot("console_handed_taken").await;
     desk.browser.run(&press("aside .restore"), json!([])).await;
     desk.wait("back", "return !!document.querySelector('aside .handed') && document.querySelector('aside .customer b')?.textContent === 'Lena'").await;
+    desk.browser.run(&press("aside .handed .leave"), json!([])).await;
+    desk.wait("nobody suggested", "return !document.querySelector('aside .handed') && document.querySelector('aside .customer b')?.textContent === 'Lena'").await;
     assert_eq!(desk.complaints().await, Vec::<Value>::new());
 }
 
@@ -73,6 +75,10 @@ async fn any_ticket_is_given_to_another_customer_over_the_api() {
     assert_eq!((refused.status.as_u16(), &refused.body["code"]), (409, &json!("refused")));
     let bad = api.post(&path, &json!({ "address": "nobody" }), "").await.unwrap();
     assert_eq!((bad.status.as_u16(), &bad.body["field"]), (422, &json!("address")));
+    let ours = api.post(&path, &json!({ "address": "support@desk.test" }), "").await.unwrap();
+    assert_eq!((ours.status.as_u16(), &ours.body["field"]), (422, &json!("address")));
+    let nobody = api.post(&path, &json!({ "name": "Jane Doe" }), "").await.unwrap();
+    assert_eq!((nobody.status.as_u16(), &nobody.body["field"]), (422, &json!("name")));
     let wish = json!({ "address": " Jane@Customer.example", "name": "Jane Doe" });
     for _ in 0..2 {
         let given = api.post(&path, &wish, "once").await.unwrap();

@@ -11,8 +11,8 @@ use super::{WebChat, address};
 use crate::channel::chat::{CallMe, Form as Answers, Judgement, Said, SentFile, Words};
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
-    CallWish, Event, Form, Inbound, Meaning, Media, MediaSource, Priority, Rating, Raw, Receipt,
-    ReceiptState, RemoteId, Sender, ThreadHint, ThreadKey, Timestamp, Trust, Wishes,
+    Address, CallWish, Event, Form, Inbound, Meaning, Media, MediaSource, Priority, Rating, Raw,
+    Receipt, ReceiptState, RemoteId, Sender, ThreadHint, ThreadKey, Timestamp, Trust, Wishes,
 };
 
 /// The tag of tickets in which somebody wants to be called.
@@ -77,7 +77,7 @@ impl WebChat {
             inbound.sender.name.clone_from(&words.form.name);
         }
         self.choose(&mut inbound.wishes, &words.form);
-        name_them(&mut inbound, who);
+        name_them(&mut inbound);
         Event::Message(Box::new(inbound))
     }
 
@@ -102,7 +102,7 @@ impl WebChat {
             note: wish.note.clone(),
             time_zone: wish.time_zone.clone(),
         });
-        name_them(&mut inbound, who);
+        name_them(&mut inbound);
         Event::Message(Box::new(inbound))
     }
 
@@ -117,7 +117,7 @@ impl WebChat {
         inbound.digest = digest(&text, &[]);
         inbound.form = Form::Notice;
         inbound.automated = Some("a judgement, not a question");
-        name_them(&mut inbound, who);
+        name_them(&mut inbound);
         let rating = Rating {
             thread: ThreadKey::new(&who.id),
             score,
@@ -230,10 +230,10 @@ fn digest(text: &str, files: &[SentFile]) -> String {
 }
 
 /// Agents need to tell visitors apart who gave no name.
-fn name_them(inbound: &mut Inbound, who: &Speaker) {
-    if inbound.sender.name.is_none() {
-        let short: String = who.id.chars().skip(2).take(4).collect();
-        inbound.sender.name = Some(format!("Visitor {}", short.to_uppercase()));
+fn name_them(inbound: &mut Inbound) {
+    let sender = &mut inbound.sender;
+    if sender.name.is_none() {
+        sender.name = sender.address.as_ref().map(Address::nameless);
     }
 }
 

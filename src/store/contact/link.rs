@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
-    IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -105,39 +105,6 @@ pub(in crate::store) async fn join_whole(
     let Some(from) = from else { return Ok(()) };
     let gone = take(tx, from, None).await?;
     join(tx, gone, into, by).await
-}
-
-/// A contact with this one address, which is proven.
-pub(in crate::store) async fn contact_for(
-    tx: &DatabaseTransaction,
-    (scheme, value): (&str, &str),
-    now: Timestamp,
-) -> Result<Uuid, StoreError> {
-    let contact = contact::Model {
-        id: ContactId::new().uuid(),
-        name: value.to_owned(),
-        language: None,
-        note: None,
-        version: 1,
-        created_at: millis(now),
-        updated_at: millis(now),
-        erased_at: None,
-        merged_into: None,
-    };
-    let id = contact.id;
-    let identity = identity::Model {
-        id: Uuid::now_v7(),
-        contact: id,
-        scheme: scheme.to_owned(),
-        scope: String::new(),
-        value: value.to_owned(),
-        shown: value.to_owned(),
-        trust: "proven".to_owned(),
-        created_at: millis(now),
-    };
-    contact::Entity::insert(contact.into_active_model()).exec_without_returning(tx).await?;
-    identity::Entity::insert(identity.into_active_model()).exec_without_returning(tx).await?;
-    Ok(id)
 }
 
 /// The contact that it is now, unless it was erased.

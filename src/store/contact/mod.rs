@@ -4,6 +4,7 @@ mod erase;
 mod export;
 pub(super) mod link;
 mod list;
+mod name;
 mod similar;
 mod tags;
 
@@ -31,7 +32,8 @@ pub(super) use erase::{erase, forget_messages, forget_raws, forget_ticket};
 pub use export::ContactExport;
 pub use link::LinkCode;
 pub use list::ContactFilter;
-pub(super) use tags::{tags_of, take_back};
+pub(super) use name::take_back as take_name_back;
+pub(super) use tags::{tags_of, take_back as take_tags_back};
 
 /// One address of a contact.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -209,6 +211,8 @@ async fn join(
         identities: identities.all(tx).await?,
         tickets: tickets.all(tx).await?,
         tags: tags::lend(tx, from, into).await?,
+        trust: Vec::new(),
+        name: name::lend(tx, &gone, &kept).await?,
     };
     parting::remember(tx, from, &moved, now).await?;
     move_all(tx, from, into).await?;

@@ -8,6 +8,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub ticket: Uuid,
+    /// The message that `before` tells of, wherever it is by now.
+    pub message: Option<Uuid>,
     #[sea_orm(column_type = "Text")]
     pub before: String,
     pub at: i64,

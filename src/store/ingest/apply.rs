@@ -17,7 +17,7 @@ use super::judged::Heard;
 use super::moved::Move;
 use super::part::{Addition, Files};
 use super::reach::Said;
-use super::row::{author, message_row, said_by_us, searchable};
+use super::row::{author, findable, message_row, said_by_us};
 use super::triage::{Place, Triaged};
 use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, quarantined};
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
@@ -80,6 +80,8 @@ pub(super) struct Work {
     pub(super) called: Vec<(Called, Arc<CallbackPolicy>)>,
     /// People who were given a ticket.
     pub(super) given: HashSet<Uuid>,
+    /// Contacts of whom only an address was known, what they were called for it, and their name.
+    pub(super) named: Vec<(Uuid, String, String)>,
 }
 
 /// Somebody wants to be called.
@@ -136,6 +138,7 @@ impl Work {
             agent_answers: Vec::new(),
             called: Vec::new(),
             given: HashSet::new(),
+            named: Vec::new(),
         }
     }
 
@@ -504,7 +507,7 @@ impl Work {
             let flags = serde_json::from_str(&row.flags).unwrap_or_default();
             self.facts.flags.insert(row.id, flags);
         }
-        self.texts.push((row.id, searchable(&row, prepared)));
+        self.texts.push((row.id, findable(&row, prepared)));
         let known = seen::Model {
             realm: row.realm.clone(),
             remote_id: inbound.remote_id.0.clone(),

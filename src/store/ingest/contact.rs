@@ -9,7 +9,7 @@ use super::PreparedMessage;
 use super::apply::Work;
 use super::facts::{AddressKey, Kept, address_key};
 use crate::desk::language::{self, Clue};
-use crate::model::{Actor, Form, Inbound, Trust};
+use crate::model::{Actor, Address, Form, Inbound, Trust};
 
 impl Work {
     pub(super) fn contact(&mut self, inbound: &Inbound) -> Uuid {
@@ -67,11 +67,27 @@ impl Work {
                 identity.changed = true;
             }
             let id = identity.row.contact;
-            return self.survivor_of_contact(id);
+            let contact = self.survivor_of_contact(id);
+            self.named_at_last(contact, address, name);
+            return contact;
         }
         let contact = self.new_contact(name.unwrap_or_else(|| address.value.clone()));
         self.add_identity(contact, key, (&address.value, inbound.sender.trust));
         contact
+    }
+
+    /// Somebody of whom only the address was known says what they are called.
+    fn named_at_last(&mut self, contact: Uuid, address: &Address, name: Option<String>) {
+        let nameless = address.nameless();
+        if let Some(name) = name.filter(|name| *name != nameless)
+            && let Some(kept) = self.facts.contacts.get_mut(&contact)
+            && kept.row.name == nameless
+        {
+            kept.row.name.clone_from(&name);
+            if !kept.fresh {
+                self.named.push((contact, nameless, name));
+            }
+        }
     }
 
     fn add_identity(&mut self, contact: Uuid, key: AddressKey, (shown, trust): (&str, Trust)) {

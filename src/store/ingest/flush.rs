@@ -15,6 +15,7 @@ use super::super::entity::{
     participant, person, seal, seen, ticket, ticket_tag,
 };
 use super::super::event::{self, NewEvent, take_numbers};
+use super::super::message::reindex;
 use super::super::outbox::{self, NewDelivery};
 use super::super::{StoreError, blob, callback, millis, original, search, standing};
 use super::acknowledge::{About, Ack, advised};
@@ -310,9 +311,7 @@ impl Work {
             let (seq, before, known) = (row.seq, row.text.clone(), row.language.clone());
             let flags = row.flags.clone();
             let mut row = row.into_active_model();
-            search::remove(tx, seq).await?;
             let kind = if let Some(text) = &edit.text {
-                search::index(tx, &[(seq, text.clone())]).await?;
                 row.text = Set(text.clone());
                 let guess = desk::language::detect(text);
                 row.language = Set(desk::language::settle(guess, known.as_deref()));
@@ -329,7 +328,12 @@ impl Work {
                 row.flags = Set(original::flagged(&flags)?);
                 original::insert(tx, sealed, Some(edit.message)).await?;
             }
-            message::Entity::update(row).exec(tx).await?;
+            let row = message::Entity::update(row).exec(tx).await?;
+            if edit.text.is_some() {
+                reindex(tx, &row).await?;
+            } else {
+                search::remove(tx, seq).await?;
+            }
             let mut event = NewEvent::of(edit.ticket, kind, Actor::system());
             event.message = Some(edit.message);
             event.data = match edit.text {
@@ -387,6 +391,7 @@ impl Work {
         let fresh = fresh.map(|kept| kept.row.clone()).collect();
         insert(tx, active::<contact::Model, _>(fresh)).await?;
         self.write_languages(tx).await?;
+        self.write_names(tx).await?;
         self.write_given(tx).await?;
         insert(tx, active::<identity::Model, _>(std::mem::take(&mut self.identities))).await?;
         let changed: Vec<Uuid> = self
@@ -421,6 +426,19 @@ impl Work {
             .filter(person::Column::Id.is_in(self.given.drain()))
             .exec(tx)
             .await?;
+        Ok(())
+    }
+
+    /// Of contacts that were there before, unless a person has named them meanwhile.
+    async fn write_names(&mut self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        for (id, before, name) in self.named.drain(..) {
+            contact::Entity::update_many()
+                .set(contact::ActiveModel { name: Set(name), ..Default::default() })
+                .filter(contact::Column::Id.eq(id))
+                .filter(contact::Column::Name.eq(before))
+                .exec(tx)
+                .await?;
+        }
         Ok(())
     }
 

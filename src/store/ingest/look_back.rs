@@ -10,9 +10,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::super::entity::{attachment, message, ticket};
+use super::super::entity::{message, ticket};
+use super::super::message::reindex;
 use super::super::original::{self, OriginalWords, Sealed};
-use super::super::{Store, StoreError, millis, search};
+use super::super::{Store, StoreError, customer, millis};
 use super::mask::retitle;
 use super::{Prepared, PreparedMessage, Step};
 use crate::desk::{Find, Found, Safety, SecretSort};
@@ -164,6 +165,8 @@ impl Store {
             *subject = anew;
         }
         inbound.text = after;
+        // It says the same once more.
+        inbound.wishes.forward = None;
         inbound.flags.insert(Flag::Redacted);
         let original = self.seal_words(Some(message.id), &before, &found, now)?;
         crate::desk::safety::add(&mut message.masking.found, &found);
@@ -348,20 +351,9 @@ pub(super) async fn write(tx: &DatabaseTransaction, one: &Remasked) -> Result<()
         ..Default::default()
     };
     message::Entity::update(changed).exec(tx).await?;
-    let names: Vec<String> = attachment::Entity::find()
-        .select_only()
-        .column(attachment::Column::Name)
-        .filter(attachment::Column::Message.eq(row.id))
-        .into_tuple()
-        .all(tx)
-        .await?;
-    let full = row.text_full.as_deref().unwrap_or(&row.text);
-    let said =
-        [row.subject.as_deref(), Some(&row.author_name), row.author_value.as_deref(), Some(full)];
-    let words: Vec<&str> =
-        said.into_iter().flatten().chain(names.iter().map(String::as_str)).collect();
-    search::remove(tx, stands.seq).await?;
-    search::index(tx, &[(stands.seq, words.join("\n"))]).await?;
+    // What was kept of it says what it said.
+    customer::forget_of(tx, &[row.id]).await?;
+    reindex(tx, row).await?;
     original::insert(tx, &one.original, Some(row.id)).await?;
     rename_ticket(tx, stands.ticket, one).await
 }

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::super::entity::{attachment, message, seen};
 use super::super::event::NewEvent;
-use super::super::{StoreError, millis, search};
+use super::super::message::reindex;
+use super::super::{StoreError, millis};
 use super::apply::{Call, Work};
 use super::triage::Place;
 use super::{Ingested, Prepared, PreparedMessage};
@@ -185,11 +186,7 @@ impl Work {
             let row = message::Entity::find_by_id(addition.message).one(tx).await?;
             let Some(mut row) = row.filter(|row| row.deleted_at.is_none()) else { continue };
             addition.add_to(&mut row);
-            let mut words = row.text_full.clone().unwrap_or_else(|| row.text.clone());
-            words.push('\n');
-            words.push_str(&row.author_name);
-            search::remove(tx, row.seq).await?;
-            search::index(tx, &[(row.seq, words)]).await?;
+            reindex(tx, &row).await?;
             let changed = message::ActiveModel {
                 id: Set(row.id),
                 kind: Set(row.kind),

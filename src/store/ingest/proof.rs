@@ -113,7 +113,7 @@ impl Work {
             Trust::Proven => true,
         };
         let channel = one.channel.name.as_str();
-        let waiting = self.facts.proofs.values_mut().find(|waiting| {
+        let waiting = self.facts.proofs.values_mut().filter(|waiting| {
             let row = &waiting.row;
             waiting.end.is_none()
                 && row.ticket == place.ticket
@@ -121,13 +121,15 @@ impl Work {
                 && is_asker(row, address)
                 && believed(row.both_sides)
         });
+        // Tickets that were merged may have one each: the right one, else the newest.
+        let brings = |row: &address_proof::Model| {
+            prepared.codes.iter().take(left(row)).any(|hashes| hashes.contains(&row.hash))
+        };
+        let waiting = waiting.max_by_key(|waiting| (brings(&waiting.row), waiting.row.id));
         let Some(waiting) = waiting.filter(|_| !prepared.codes.is_empty()) else { return };
         waiting.changed = true;
         let mut right = false;
-        for hashes in &prepared.codes {
-            if waiting.row.tries >= TRIES_MAX {
-                break;
-            }
+        for hashes in prepared.codes.iter().take(left(&waiting.row)) {
             right = hashes.contains(&waiting.row.hash);
             if right {
                 break;
@@ -209,6 +211,11 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// So many codes of one message are still compared.
+fn left(row: &address_proof::Model) -> usize {
+    usize::try_from(TRIES_MAX - row.tries).unwrap_or(0)
 }
 
 fn is_asker(row: &address_proof::Model, address: &Address) -> bool {

@@ -4,6 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::entity::message;
+use super::super::message::searchable;
 use super::super::millis;
 use super::{Prepared, PreparedMessage};
 use crate::desk::Decision;
@@ -94,19 +95,8 @@ fn why(one: &Prepared, inbound: &Inbound, decision: &Decision, now: Timestamp) -
 }
 
 /// What a search for the message should find.
-pub(super) fn searchable(row: &message::Model, prepared: &PreparedMessage) -> String {
-    let mut text = String::new();
+pub(super) fn findable(row: &message::Model, prepared: &PreparedMessage) -> String {
     let names = prepared.attachments.iter().map(|attachment| attachment.row.name.as_str());
     let uploads = prepared.uploads.iter().map(|upload| upload.name.as_str());
-    let parts = [
-        row.subject.as_deref(),
-        Some(row.author_name.as_str()),
-        row.author_value.as_deref(),
-        Some(row.text_full.as_deref().unwrap_or(&row.text)),
-    ];
-    for part in parts.into_iter().flatten().chain(names).chain(uploads) {
-        text.push_str(part);
-        text.push('\n');
-    }
-    text
+    searchable(row, names.chain(uploads))
 }

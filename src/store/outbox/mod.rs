@@ -21,7 +21,7 @@ pub(super) use lane::updated;
 pub use lane::{Due, Outcome};
 pub use people::{OutboxFilter, OutboxRow};
 pub use queue::{NewTicket, ReplyFacts, ReplyPlan};
-pub(super) use queue::{contact_of, queue};
+pub(super) use queue::{contact_of, participant_row, queue};
 
 /// What a received message says about where an answer goes: kept with the message. Of an erased one nothing is left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -428,7 +428,11 @@ async fn join(
     Ok(())
 }
 
-fn participant_row(ticket: Uuid, party: &Party, now: Timestamp) -> participant::Model {
+pub(in crate::store) fn participant_row(
+    ticket: Uuid,
+    party: &Party,
+    now: Timestamp,
+) -> participant::Model {
     participant::Model {
         ticket,
         scheme: party.address.scheme.as_str().to_owned(),

@@ -27,7 +27,7 @@ use super::idempotency::{Answer, By};
 use super::message::newest_word;
 use super::outbox::{self, NewDelivery, NewMessage, Routing, StoredOutbound};
 use super::ticket::surviving;
-use super::{Store, StoreError, millis, moment, search};
+use super::{Store, StoreError, millis, moment, parting, search};
 use crate::desk::proof::{GOOD_FOR, ProofCode, ProofFacts, REMEMBERED, TRIES_MAX, provable};
 use crate::model::{
     Actor, Address, ChannelName, DeliveryId, Flag, MessageId, Party, Realm, Secret, TicketId,
@@ -431,24 +431,22 @@ pub(super) async fn redeem(
     let into = link::survivor(tx, asker.map(|asker| asker.contact)).await?;
     let Some(into) = into else { return Ok(()) };
     let (scheme, value) = &place;
-    let known = find_identity(tx, (scheme, "", value)).await?;
-    let by = (Actor::system(), now);
-    match known {
-        Some(known) => {
-            let proven = identity::ActiveModel {
-                id: Set(known.id),
-                trust: Set("proven".to_owned()),
-                ..Default::default()
-            };
-            identity::Entity::update(proven).exec(tx).await?;
-            link::join_whole(tx, known.contact, into, by).await
-        }
-        None => {
-            // A contact of its own first: then it can be taken apart again like every other.
-            let fresh = link::contact_for(tx, (scheme, value), now).await?;
-            link::join_whole(tx, fresh, into, by).await
-        }
+    let address =
+        Address { scheme: scheme.parse().map_err(database)?, scope: None, value: value.clone() };
+    // Where nobody is known by it, a contact of its own first: then it can be taken apart like every other.
+    let theirs = outbox::contact_of(tx, &Party { address, name: None }, now).await?;
+    let Some(known) = find_identity(tx, (scheme, "", value)).await? else { return Ok(()) };
+    let proven = identity::ActiveModel {
+        id: Set(known.id),
+        trust: Set("proven".to_owned()),
+        ..Default::default()
+    };
+    identity::Entity::update(proven).exec(tx).await?;
+    link::join_whole(tx, theirs, into, (Actor::system(), now)).await?;
+    if known.trust != "proven" {
+        parting::trusted_before(tx, known.id, Some(&known.trust)).await?;
     }
+    Ok(())
 }
 
 async fn find_identity(

@@ -143,6 +143,11 @@ async fn what_moves(
         .column(callback::Column::Id)
         .filter(callback::Column::Ticket.eq(from.id))
         .into_tuple();
+    let proofs = address_proof::Entity::find()
+        .select_only()
+        .column(address_proof::Column::Id)
+        .filter(address_proof::Column::Ticket.eq(from.id))
+        .into_tuple();
     let people = async |ticket: Uuid| -> Result<HashSet<(String, String)>, StoreError> {
         let rows = participant::Entity::find()
             .select_only()
@@ -158,6 +163,7 @@ async fn what_moves(
     Ok(MovedTicket {
         messages: messages.all(tx).await?,
         callbacks: callbacks.all(tx).await?,
+        proofs: proofs.all(tx).await?,
         participants: participants.collect(),
         tags,
         status: from.status.clone(),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::super::{Problem, State};
-use crate::model::Template;
+use crate::model::{Address, Scheme, Template};
 
 /// A text of one line: a subject, a name, a tag. Blanks around it are cut away.
 pub(super) fn line(field: &str, text: &str, chars_max: usize) -> Result<String, Problem> {
@@ -21,6 +21,16 @@ pub(super) fn line(field: &str, text: &str, chars_max: usize) -> Result<String, 
         return Err(Problem::invalid(field, format!("{field}: {chars_max} characters at most")));
     }
     Ok(text.to_owned())
+}
+
+/// A mail address, or a telephone number, as people type them.
+pub(super) fn address(field: &str, text: &str) -> Result<Address, Problem> {
+    let scheme = if text.contains('@') { Scheme::Email } else { Scheme::Tel };
+    Address::typed(scheme, None, &text.replace(' ', "")).ok_or_else(|| {
+        let detail =
+            format!("{field}: neither a mail address nor a telephone number like +15005550006");
+        Problem::invalid(field, detail)
+    })
 }
 
 /// The same where an empty text (or null) empties it.

@@ -46,6 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<State> {
             customer::set_customer,
             customer::restore_customer
         ))
+        .routes(routes!(customer::dismiss_customer))
         .routes(routes!(proof::list_proofs, proof::ask_for_proof))
 }
 

@@ -81,7 +81,6 @@ async fn files(state: &State, inside: &Inside, wire: &Wire) -> Result<Vec<SentFi
             Err(error) => return Err(error.into()),
         };
         if let Some(user) = state.engine.store.user_of_upload(id).await? {
-            let user = state.engine.store.message(user).await?.external_id;
             let user = user.and_then(|user| inside.open.chat.client_id(&inside.visitor, &user));
             if user.as_ref() != Some(&wire.client_id) {
                 let why = "the upload is in another message: upload the file again";

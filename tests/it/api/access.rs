@@ -113,6 +113,7 @@ const ROUTES: &[(&str, &str, Role)] = &[
     ("GET", "/tickets/{id}/customer", Role::ReadOnly),
     ("POST", "/tickets/{id}/customer", Role::Agent),
     ("DELETE", "/tickets/{id}/customer", Role::Agent),
+    ("DELETE", "/tickets/{id}/customer/suggested", Role::Agent),
     ("POST", "/tickets/{id}/proofs", Role::Agent),
     ("GET", "/tickets/{id}/suggestions", Role::ReadOnly),
     ("POST", "/uploads", Role::Agent),

@@ -14,6 +14,10 @@ on_both! {
     what_others_hand_on_is_theirs
     any_ticket_can_be_given_to_another_customer_and_back
     what_was_handed_on_is_erased
+    what_the_message_says_by_now_is_left_as_it_is
+    a_secret_that_is_found_later_is_in_nothing_that_was_kept
+    merges_and_splits_take_along_how_it_was
+    who_is_not_the_customer_is_no_longer_suggested
 }
 
 const LENA: &str = "lena@desk.example";
@@ -166,6 +170,94 @@ async fn any_ticket_can_be_given_to_another_customer_and_back(kit: Kit) {
     // Who was let in by it is out again; who was there before stays.
     let inside = kit.texts("SELECT value FROM participant ORDER BY value").await;
     assert_eq!(inside, [BOB]);
+}
+
+async fn what_the_message_says_by_now_is_left_as_it_is(kit: Kit) {
+    let id = ticket_of(&kit.arrive(&mail_channel("mail"), mail(BOB, "1")).await);
+    kit.store.set_customer(id, named(ANNA), by(1)).await.unwrap();
+    let kept = kit.texts("SELECT before FROM customer_change").await;
+    let said = kit.store.ticket_messages(id.uuid(), 0, 1).await.unwrap().remove(0).text;
+    assert!(!said.is_empty() && !kept[0].contains(&said), "{kept:?}");
+    kit.execute("UPDATE message SET text = 'something else'").await;
+    kit.store.restore_customer(id, by(2)).await.unwrap();
+    let back = kit.store.ticket_messages(id.uuid(), 0, 1).await.unwrap().remove(0);
+    assert_eq!((back.text.as_str(), back.author.address.as_deref()), ("something else", Some(BOB)));
+}
+
+async fn a_secret_that_is_found_later_is_in_nothing_that_was_kept(kit: Kit) {
+    hire(&kit).await;
+    let channel = mail_channel("mail");
+    let mut first = forward(LENA, "1");
+    let half = "legal winner thank year wave sausage";
+    first.text_full = format!("please help her\n\nFrom: {ANNA}\n\n{half}");
+    first.text.clone_from(&first.text_full);
+    first.wishes.forward.as_mut().unwrap().text = half.to_owned();
+    let id = ticket_of(&kit.arrive(&channel, first).await);
+    kit.store.set_customer(id, NewCustomer { customer: None }, by(1)).await.unwrap();
+    let kept = async || {
+        let mut all = kit.texts("SELECT before FROM customer_change").await;
+        all.extend(kit.texts("SELECT said FROM handed_on").await);
+        all.join("\n")
+    };
+    assert!(kept().await.contains("sausage"), "nothing is found in a half");
+    let mut second = answer(ANNA, "2", &["1"]);
+    second.text = "worth useful legal winner thank yellow".to_owned();
+    second.text_full.clone_from(&second.text);
+    kit.arrive_at(&channel, second, later(2)).await;
+    let said = kit.store.ticket_messages(id.uuid(), 0, 1).await.unwrap().remove(0);
+    assert!(!said.text.contains("sausage"), "{}", said.text);
+    assert!(!kept().await.contains("sausage"), "{}", kept().await);
+}
+
+async fn merges_and_splits_take_along_how_it_was(kit: Kit) {
+    hire(&kit).await;
+    let channel = mail_channel("mail");
+    let into = ticket_of(&kit.arrive(&channel, mail(BOB, "0")).await);
+    let bob = kit.ticket(into).await.contact.id;
+    let id = ticket_of(&kit.arrive(&channel, forward(LENA, "1")).await);
+    let whole = kit.store.ticket_messages(id.uuid(), 0, 10).await.unwrap();
+    let as_it_came = async |id: TicketId| {
+        let back = kit.store.ticket_messages(id.uuid(), 0, 10).await.unwrap();
+        let said = back.into_iter().find(|one| one.id == whole[0].id).expect("the message");
+        (said.text == whole[0].text, said.author.address)
+    };
+    // Said while it was merged, undone after it is parted: at both.
+    kit.store.merge_ticket(id, into, by(1)).await.unwrap();
+    kit.store.set_customer(into, NewCustomer { customer: None }, by(2)).await.unwrap();
+    assert_ne!(kit.ticket(into).await.contact.id, bob);
+    kit.store.unmerge_ticket(id, by(3)).await.unwrap();
+    kit.store.restore_customer(into, by(4)).await.unwrap();
+    assert_eq!(kit.ticket(into).await.contact.id, bob);
+    assert_eq!(as_it_came(id).await, (false, Some(ANNA.to_owned())), "hers, in its own ticket");
+    kit.store.restore_customer(id, by(5)).await.unwrap();
+    assert_eq!(as_it_came(id).await, (true, Some(LENA.to_owned())));
+    let inside = format!("SELECT value FROM participant WHERE value = '{ANNA}'");
+    assert_eq!(kit.texts(&inside).await, Vec::<String>::new());
+    // What was kept at the ticket that is merged is forgotten with the message.
+    kit.store.set_customer(id, NewCustomer { customer: None }, by(6)).await.unwrap();
+    let hers = kit.ticket(id).await.contact.id;
+    kit.store.merge_ticket(id, into, by(7)).await.unwrap();
+    assert_eq!(kit.number("SELECT COUNT(*) FROM customer_change").await, 1);
+    kit.store.erase_contact(hers.into(), by(8)).await.unwrap();
+    assert_eq!(kit.number("SELECT COUNT(*) FROM customer_change").await, 0);
+}
+
+async fn who_is_not_the_customer_is_no_longer_suggested(kit: Kit) {
+    hire(&kit).await;
+    let id = ticket_of(&kit.arrive(&mail_channel("mail"), forward(LENA, "1")).await);
+    let before = kit.ticket(id).await;
+    kit.store.dismiss_customer(id, by(1)).await.unwrap();
+    let state = customer(&kit, id).await;
+    assert!(state.suggested.is_none() && state.before.is_none());
+    let after = kit.ticket(id).await;
+    assert_eq!((after.contact.id, after.version), (before.contact.id, before.version + 1));
+    let again = kit.store.dismiss_customer(id, by(2)).await;
+    assert!(matches!(again, Err(StoreError::Refused(_))), "{again:?}");
+    let trail = kit.store.ticket_events(id.uuid(), 0, 50).await.unwrap();
+    let told = trail.iter().find(|event| event.kind == "ticket.customer_dismissed").unwrap();
+    assert_eq!(told.data["address"], ANNA);
+    // They can be made the customer all the same.
+    kit.store.set_customer(id, named(ANNA), by(3)).await.unwrap();
 }
 
 async fn what_was_handed_on_is_erased(kit: Kit) {

@@ -25,6 +25,9 @@ on_both! {
     nobody_is_sent_codes_for_ever
     what_was_sent_is_erased_with_whom_it_is_about
     a_merged_ticket_takes_its_code_along
+    merged_tickets_keep_a_code_each_until_they_are_parted
+    what_was_proven_of_a_contact_ends_where_it_is_parted
+    who_has_no_name_takes_the_one_that_is_proven
     a_link_code_alone_in_a_message_says_who_they_are
 }
 
@@ -135,7 +138,8 @@ async fn a_code_that_comes_back_joins_the_address_and_can_be_taken_apart_again(k
     assert_eq!(kit.ticket(before.id.into()).await.contact.id, theirs);
     let back = kit.store.unmerge_contact(before.contact.id.into(), by(later(3))).await.unwrap();
     let Answer::Fresh(back) = back else { panic!("without a key it is always fresh") };
-    assert_eq!(back.identities.len(), 1);
+    let trust: Vec<&str> = back.identities.iter().map(|one| one.trust.as_str()).collect();
+    assert_eq!(trust, ["claimed"], "as it was");
     assert_eq!(kit.ticket(before.id.into()).await.contact.id, before.contact.id);
     assert_eq!(addresses(&kit, id).await, [("v1".to_owned(), "claimed".to_owned())]);
 }
@@ -153,7 +157,9 @@ async fn an_address_that_nobody_knew_becomes_theirs_and_nobodys_again(kit: Kit) 
     assert_eq!(merged.len(), 1);
     kit.store.unmerge_contact(merged[0].id.into(), by(later(4))).await.unwrap();
     assert_eq!(addresses(&kit, id).await.len(), 1);
-    assert_ne!(ticket(&kit, &later_mail).await.contact.id, theirs);
+    let other = ticket(&kit, &later_mail).await.contact;
+    assert_ne!(other.id, theirs);
+    assert_eq!(other.identities[0].trust, "claimed", "nothing proves it any more");
 }
 
 async fn what_is_not_the_conversation_redeems_nothing(kit: Kit) {
@@ -408,6 +414,93 @@ async fn a_merged_ticket_takes_its_code_along(kit: Kit) {
     answer.text = code.shown().reveal().to_owned();
     assert_eq!(ticket_of(&kit.arrive_at(&channel, answer, later(2)).await), into);
     assert_eq!(addresses(&kit, into).await.len(), 2);
+}
+
+async fn merged_tickets_keep_a_code_each_until_they_are_parted(kit: Kit) {
+    let channel = mail_channel("mail");
+    let into = ticket_of(&kit.arrive(&channel, mail(BOB, "1")).await);
+    let id = ticket_of(&kit.arrive(&channel, mail(BOB, "2")).await);
+    let first = asked(&kit, id, ANNA, start()).await;
+    let second = asked(&kit, into, "carol@customer.example", start()).await;
+    kit.store.merge_ticket(id, into, by(later(1))).await.unwrap();
+    assert_eq!(state(&kit, into, later(1)).await, ["sent", "sent"]);
+    let brings = async |number: &str, text: String| {
+        let mut answer = super::answer(BOB, number, &["1"]);
+        answer.text = text;
+        kit.arrive_at(&channel, answer, later(2)).await;
+    };
+    // A wrong one counts once, against the newest.
+    brings("3", "BBBB-BBBB".to_owned()).await;
+    let mut left: Vec<i32> =
+        kit.store.proofs(into, later(2)).await.unwrap().iter().map(|one| one.tries_left).collect();
+    left.sort_unstable();
+    assert_eq!(left, [4, 5]);
+    brings("4", first.shown().reveal().to_owned()).await;
+    assert_eq!(addresses(&kit, into).await.len(), 2);
+    kit.store.unmerge_ticket(id, by(later(3))).await.unwrap();
+    assert_eq!(state(&kit, id, later(3)).await, ["proven"]);
+    assert_eq!(state(&kit, into, later(3)).await, ["sent"]);
+    brings("5", second.shown().reveal().to_owned()).await;
+    assert_eq!(state(&kit, into, later(3)).await, ["proven"]);
+}
+
+async fn what_was_proven_of_a_contact_ends_where_it_is_parted(kit: Kit) {
+    let channel = mail_channel("mail");
+    let anna = ticket(&kit, &kit.arrive(&channel, mail(ANNA, "1")).await).await.contact.id;
+    let bob = ticket(&kit, &kit.arrive(&channel, mail(BOB, "2")).await).await.contact.id;
+    kit.store.merge_contact(anna.into(), bob.into(), by(later(1))).await.unwrap();
+    let id = ticket_of(&kit.arrive(&web(), visitor("3", "v1", "hello")).await);
+    let code = asked(&kit, id, ANNA, start()).await;
+    kit.arrive_at(&web(), visitor("4", "v1", code.shown().reveal()), later(2)).await;
+    let trust = async |value: &str| {
+        kit.texts(&format!("SELECT trust FROM identity WHERE value = '{value}'")).await.remove(0)
+    };
+    assert_eq!((trust(ANNA).await.as_str(), trust(BOB).await.as_str()), ("proven", "claimed"));
+    // Out of the middle of the chain.
+    kit.store.unmerge_contact(anna.into(), by(later(3))).await.unwrap();
+    assert_eq!(trust(ANNA).await, "claimed");
+    // What is proven otherwise since is not taken back by parting the rest.
+    kit.execute(&format!("UPDATE identity SET trust = 'proven' WHERE value = '{ANNA}'")).await;
+    kit.store.unmerge_contact(bob.into(), by(later(4))).await.unwrap();
+    assert_eq!((trust(ANNA).await.as_str(), trust(BOB).await.as_str()), ("proven", "claimed"));
+}
+
+async fn who_has_no_name_takes_the_one_that_is_proven(kit: Kit) {
+    let channel = mail_channel("mail");
+    let anna = ticket(&kit, &kit.arrive(&channel, mail(ANNA, "1")).await).await.contact;
+    let nameless = |id: &str, text: &str| {
+        let mut inbound = visitor(id, "a:bvwd77", text);
+        inbound.sender.name = Some("Visitor BVWD".to_owned());
+        inbound
+    };
+    let id = ticket_of(&kit.arrive(&web(), nameless("2", "hello")).await);
+    let called = async || kit.ticket(id).await.contact.name;
+    assert_eq!(called().await, "Visitor BVWD");
+    let code = asked(&kit, id, ANNA, start()).await;
+    kit.arrive_at(&web(), nameless("3", code.shown().reveal()), later(1)).await;
+    assert_eq!(called().await, anna.name);
+    let theirs = kit.ticket(id).await.contact.id;
+    // And on to whoever they are joined with.
+    let other = visitor("4", "a:cccc88", "hi");
+    let other = Inbound {
+        sender: Sender { name: Some("Visitor CCCC".to_owned()), ..other.sender },
+        ..other
+    };
+    let other = ticket_of(&kit.arrive(&web(), other).await);
+    let whole = kit.ticket(other).await.contact.id;
+    kit.store.merge_contact(theirs.into(), whole.into(), by(later(2))).await.unwrap();
+    assert_eq!(kit.ticket(other).await.contact.name, anna.name);
+    kit.store.unmerge_contact(anna.id.into(), by(later(3))).await.unwrap();
+    assert_eq!(kit.ticket(other).await.contact.name, "Visitor CCCC");
+    kit.store.unmerge_contact(theirs.into(), by(later(4))).await.unwrap();
+    assert_eq!(called().await, "Visitor BVWD");
+    // Who says what they are called later is called so; nothing renames them after that.
+    for (number, name) in [("5", "Ben"), ("6", "Visitor BVWD"), ("7", "Bernd")] {
+        let mut says = nameless(number, "it is me");
+        says.sender.name = Some(name.to_owned());
+        kit.arrive_at(&web(), says, later(5)).await;
+    }
+    assert_eq!(called().await, "Ben");
 }
 
 async fn a_link_code_alone_in_a_message_says_who_they_are(kit: Kit) {

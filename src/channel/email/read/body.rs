@@ -34,6 +34,8 @@ const TEXTS_MAX: usize = 10;
 pub(super) struct Body {
     pub(super) segments: Vec<Segment>,
     pub(super) media: Vec<Media>,
+    /// Something of a signed mail was left out.
+    pub(super) truncated: bool,
     /// How many signed mails what is looked at stands in.
     depth: usize,
 }
@@ -87,6 +89,7 @@ impl Body {
             html = one.html().or(html);
             texts.add(one.plain_text(), child.is("text/plain"));
             self.media.append(&mut one.media);
+            self.truncated |= one.truncated;
         }
         let text = match &html {
             Some(html) => texts.first().filter(|text| !is_empty_word(text, html)),
@@ -162,7 +165,9 @@ impl Body {
             return;
         };
         self.depth += 1;
-        self.take(&Part::parse(&inside, &mut Budget::default()));
+        let mut budget = Budget::default();
+        self.take(&Part::parse(&inside, &mut budget));
+        self.truncated |= budget.truncated;
         self.depth -= 1;
     }
 

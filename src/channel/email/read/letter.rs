@@ -241,6 +241,9 @@ impl<'a> Letter<'a> {
     pub(super) fn content(&self) -> Content {
         let body = Body::of(self.root);
         let mut flags = BTreeSet::new();
+        if body.truncated {
+            flags.insert(Flag::Truncated);
+        }
         let source = body.html();
         let html = source.as_deref().and_then(html::sanitised);
         if html.is_none() && source.as_deref().is_some_and(|html| !html::is_bearable(html)) {

@@ -52,6 +52,8 @@ pub(super) fn content(container: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::body::Body;
+    use super::super::mime::Budget;
     use super::*;
 
     /// The beginning of a container, up to the algorithms.
@@ -74,6 +76,18 @@ mod tests {
         for end in 0..whole.len() - ends.len() - 2 {
             assert_eq!(content(&whole[..end]), None, "{end}");
         }
+    }
+
+    #[test]
+    fn what_is_left_out_of_it_is_told() {
+        let parts = "--b\r\n\r\nx\r\n".repeat(600);
+        let inner = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n");
+        let [high, low] = u16::try_from(inner.len()).unwrap().to_be_bytes();
+        let head = [0x31, 0, 0x30, 0x80, 6, 1, 42, 0xa0, 0x80, 4, 0x82, high, low];
+        let container = with(&[&head, inner.as_bytes(), &[0; 4]].concat());
+        let mail = [b"Content-Type: application/pkcs7-mime\r\n\r\n", &container[..]].concat();
+        let body = Body::of(&Part::parse(&mail, &mut Budget::default()));
+        assert!(body.truncated && body.segments.len() > 100);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::super::check;
 use super::super::describe::Errors;
 use super::super::once::{IfMatch, Wish, answered, by};
 use super::super::read::{Body, Id};
-use crate::model::{Address, Party, Scheme};
+use crate::model::Party;
 use crate::store::{CustomerView, NewCustomer, TicketView};
 
 /// Whose ticket it is to be.
@@ -22,7 +22,7 @@ use crate::store::{CustomerView, NewCustomer, TicketView};
 pub(super) struct CustomerWish {
     /// A mail address, or a telephone number with its country code; usual: whoever is suggested.
     address: Option<String>,
-    /// The name to show, where nobody is known by the address.
+    /// The name to show, where nobody is known by the address. Only with `address`.
     name: Option<String>,
 }
 
@@ -64,15 +64,15 @@ pub(super) async fn set_customer(
     let ticket = store.ticket_id(id.ticket()?).await?;
     let name = value.name.as_deref().map(|name| check::line("name", name, 200)).transpose()?;
     let customer = match &value.address {
+        None if name.is_some() => {
+            return Err(Problem::invalid(
+                "name",
+                "name: without an address there is nobody to name",
+            ));
+        }
         None => None,
         Some(text) => {
-            let scheme = if text.contains('@') { Scheme::Email } else { Scheme::Tel };
-            let address = Address::typed(scheme, None, &text.replace(' ', ""));
-            let address = address.ok_or_else(|| {
-                let text =
-                    "address: neither a mail address nor a telephone number like +15005550006";
-                Problem::invalid("address", text)
-            })?;
+            let address = check::address("address", text)?;
             if state.engine.own_addresses().contains(&address) {
                 return Err(Problem::invalid("address", "address: it is one of our own"));
             }
@@ -81,6 +81,25 @@ pub(super) async fn set_customer(
     };
     let by = by(caller, &version, once, state.engine.clock.now());
     answered(store.set_customer(ticket, NewCustomer { customer }, by).await?, StatusCode::OK)
+}
+
+/// Leave a ticket to who has it
+///
+/// A mail of somebody else was handed on into it, but they are not its customer: they are no longer suggested.
+#[utoipa::path(delete, path = "/tickets/{id}/customer/suggested", tag = "tickets",
+    params(("id" = String, Path, description = "id or number"),
+        ("If-Match" = Option<String>, Header, description = "the version that is known")),
+    responses((status = 200, body = TicketView), Errors))]
+pub(super) async fn dismiss_customer(
+    Get(state): Get<State>,
+    Agent(caller): Agent,
+    id: Id,
+    version: IfMatch,
+) -> Result<Response, Problem> {
+    let store = &state.engine.store;
+    let ticket = store.ticket_id(id.ticket()?).await?;
+    let by = by(caller, &version, None, state.engine.clock.now());
+    answered(store.dismiss_customer(ticket, by).await?, StatusCode::OK)
 }
 
 /// Give a ticket back

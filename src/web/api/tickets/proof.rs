@@ -9,12 +9,13 @@ use utoipa::ToSchema;
 
 use super::super::super::{Problem, State};
 use super::super::access::{Agent, Reader};
+use super::super::check;
 use super::super::describe::Errors;
 use super::super::once::{IfMatch, Wish, answered, replayed};
 use super::super::page::Page;
 use super::super::read::{Body, Id};
 use crate::engine::ProofRequest;
-use crate::model::{Address, ChannelName, Scheme};
+use crate::model::ChannelName;
 use crate::store::ProofView;
 
 /// An address that a customer says is theirs.
@@ -53,12 +54,7 @@ pub(super) async fn ask_for_proof(
         return Ok(known);
     }
     let ticket = state.engine.store.ticket_id(id.ticket()?).await?;
-    let scheme = if value.address.contains('@') { Scheme::Email } else { Scheme::Tel };
-    let plain = value.address.replace(' ', "");
-    let address = Address::typed(scheme, None, &plain).ok_or_else(|| {
-        let text = "address: neither a mail address nor a telephone number like +15005550006";
-        Problem::invalid("address", text)
-    })?;
+    let address = check::address("address", &value.address)?;
     let request = ProofRequest {
         ticket,
         version: version.0,

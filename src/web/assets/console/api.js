@@ -70,6 +70,7 @@ export const api = {
   signature: (ticket, via) => call("GET", `/tickets/${ticket}/signature${query({ via })}`),
   customer: (ticket) => call("GET", `/tickets/${ticket}/customer`),
   setCustomer: (ticket, customer) => call("POST", `/tickets/${ticket}/customer`, { body: customer, key: wish() }),
+  dismissCustomer: (ticket) => call("DELETE", `/tickets/${ticket}/customer/suggested`),
   restoreCustomer: (ticket) => call("DELETE", `/tickets/${ticket}/customer`),
   proofs: (ticket) => call("GET", `/tickets/${ticket}/proofs`),
   prove: (ticket, address, key) => call("POST", `/tickets/${ticket}/proofs`, { body: { address }, key }),
@@ -134,7 +135,7 @@ export const formatted = (id, pictures) => `${PREFIX}/messages/${id}/page${pictu
 export const raw = (id) => `${PREFIX}/messages/${id}/raw`;
 
 const KINDS = [
-  "ticket.created", "ticket.updated", "ticket.handed_on", "ticket.customer_changed", "ticket.customer_restored", "message.created", "message.edited", "message.deleted", "message.extended",
+  "ticket.created", "ticket.updated", "ticket.handed_on", "ticket.customer_changed", "ticket.customer_dismissed", "ticket.customer_restored", "message.created", "message.edited", "message.deleted", "message.extended",
   "message.reaction", "message.unsealed", "ticket.moved", "ticket.auto_closed", "rule.fired",
   "contact.standing", "contact.updated", "contact.erased", "contact.link_made", "contact.proof_sent", "contact.proven", "contact.proof_failed", "faq.answered", "faq.helped", "faq.escalated",
   "message.arrived_again", "attachment.updated", "delivery.updated", "ticket.deleted", "ticket.merged",

@@ -62,7 +62,8 @@ function whose(page, still) {
   };
   const who = suggested ? [suggested.name, `<${suggested.address}>`].filter(Boolean).join(" ") : "";
   return [suggested ? h("div.card.handed", null, h("p.small", { dir: "auto" }, say("handed_on", { by: suggested.by_name, who })),
-      still ? null : h("button", { type: "button", on: { click: () => change(() => api.setCustomer(page.ticket.id, { address: suggested.address })) } }, say("handed_take"))) : null,
+      still ? null : [h("button", { type: "button", on: { click: () => change(() => api.setCustomer(page.ticket.id, { address: suggested.address })) } }, say("handed_take")), " ",
+        h("button.link.leave", { type: "button", on: { click: () => change(() => api.dismissCustomer(page.ticket.id)) } }, say("handed_leave"))]) : null,
     before && !still ? h("p.small", null, say("customer_before", { name: before.name || before.identities[0]?.value || "–" }), " · ",
       h("button.link.restore", { type: "button", on: { click: () => change(() => api.restoreCustomer(page.ticket.id)) } }, say("customer_restore"))) : null,
     still || suggested ? null : h("p.small", null, h("button.link.other", { type: "button", on: { click: () => {
