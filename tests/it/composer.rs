@@ -110,6 +110,28 @@ async fn two_replies_quickly_after_each_other_both_go_out() {
 }
 
 #[tokio::test]
+async fn a_reply_that_is_taken_back_takes_no_note_along() {
+    let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
+    open(&desk.browser, 1).await;
+    desk.click(".composer textarea").await;
+    desk.browser.press("Yes.").await;
+    desk.click(".composer button.primary").await;
+    desk.wait("the way back", "return !!document.querySelector('.toast button')").await;
+    // Begun while the reply may still be taken back, and for colleagues only. As quick as no hand is.
+    let back = "document.querySelector(\".composer [data-kind='note']\").click(); \
+        const box = document.querySelector('.composer textarea'); box.value = 'he is lying'; \
+        box.dispatchEvent(new Event('input', { bubbles: true })); \
+        document.querySelector('.toast button').click(); return box.value";
+    let both = desk.browser.run(back, json!([])).await;
+    assert_eq!(both, "Yes.\nhe is lying");
+    desk.click(".composer button.primary").await;
+    desk.wait("a note", "return !!document.querySelector('.bubble.note')").await;
+    desk.wait("nothing is left", HANDED_OVER).await;
+    assert_eq!(sent(&desk).await, Vec::<Value>::new());
+    assert_eq!(desk.complaints().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn a_reply_whose_answer_was_lost_goes_out_once() {
     let desk = Desk::open(Screen::Desktop, &[mail(1, "Ann", "Hello", "Are you there?")]).await;
     // The daemon takes the first one, and the line breaks before it can say so.
