@@ -174,7 +174,7 @@ impl Store {
             let by = by.clone();
             Box::pin(async move {
                 let row = take(tx, id.uuid(), by.version).await?;
-                give_back(tx, row, &by).await?;
+                Box::pin(give_back(tx, row, &by)).await?;
                 view(tx, reload(tx, id.uuid()).await?).await
             })
         })

@@ -139,7 +139,6 @@ impl Store {
     }
 
     /// What the service calls the message that has used an upload; inside `None`: it has no such name.
-    #[expect(clippy::option_option, reason = "unused, or used by a message without such a name")]
     pub async fn user_of_upload(&self, id: UploadId) -> Result<Option<Option<String>>, StoreError> {
         let db = self.reader();
         let row = attachment::Entity::find_by_id(id.uuid()).one(db).await?;
