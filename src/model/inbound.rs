@@ -79,6 +79,8 @@ pub enum Event {
     Moved(Moved),
     /// A call that we made for an agent is over.
     Called(Called),
+    /// Somebody brought a code of ours along, and said nothing.
+    Linked(Linked),
 }
 
 impl Event {
@@ -95,7 +97,8 @@ impl Event {
             | Self::Reaction(_)
             | Self::Standing(_)
             | Self::Moved(_)
-            | Self::Called(_) => None,
+            | Self::Called(_)
+            | Self::Linked(_) => None,
         }
     }
 }
@@ -388,6 +391,28 @@ pub struct Reaction {
     pub by: Address,
     /// The sign; `None`: it was taken away.
     pub emoji: Option<String>,
+}
+
+/// Letters and digits of a code that joins two addresses.
+const LINK_CHARS: usize = 43;
+
+/// The code that joins an address with a contact, if these words are one and nothing else: so many letters and digits.
+#[must_use]
+pub fn link_code(words: &str) -> Option<Secret> {
+    let words = words.trim();
+    let is_one =
+        words.len() == LINK_CHARS && words.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_one.then(|| Secret::new(words))
+}
+
+/// A code of ours that came without a message: they opened the conversation by a link with it. Only where the service
+/// vouches for who they are; in a message it is a wish of it.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    /// Whose address becomes the contact's.
+    pub address: Address,
+    /// Good once, and never kept.
+    pub code: Secret,
 }
 
 /// Whether somebody may be written to on this channel.

@@ -19,9 +19,9 @@ use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
-    Address, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound, Meaning, Priority, Raw,
-    Reach, Reached, Reaction, Receipt, ReceiptState, RemoteId, Sender, Standing, ThreadHint,
-    ThreadKey, Timestamp, Trust, Watermark, Wishes,
+    Address, ChannelName, DeliveryId, Echo, Event, Flag, Form, Inbound, Linked, Meaning, Priority,
+    Raw, Reach, Reached, Reaction, Receipt, ReceiptState, RemoteId, Secret, Sender, Standing,
+    ThreadHint, ThreadKey, Timestamp, Trust, Watermark, Wishes, link_code,
 };
 
 /// Begins the address of somebody who has no id yet: a guest of the chat on a website.
@@ -137,6 +137,8 @@ impl Reader {
             self.reached(told, "delivery")
         } else if has("postback") {
             self.postback(told)
+        } else if has("referral") {
+            self.opened(told)
         } else if has("optin") {
             self.optin(told)
         } else if event.get("policy_enforcement").or(event.get("policy-enforcement")).is_some() {
@@ -181,8 +183,22 @@ impl Reader {
             return Ok(vec![Event::Echo(Echo { message: Box::new(inbound), delivery, by })]);
         }
         let customer = self.customer(told.event)?;
-        let inbound = self.inbound(told, &customer, (mid, parent), words);
+        let mut inbound = self.inbound(told, &customer, (mid, parent), words);
+        inbound.wishes.link = brought(message);
         Ok(vec![Event::Message(Box::new(inbound))])
+    }
+
+    /// The conversation was opened by a link of ours, and nothing written yet. A code in it says who they are.
+    fn opened(&self, told: &Happened<'_>) -> Read {
+        let code = brought(told.event);
+        let code = code.ok_or(Nothing::Ignored(
+            "the chat was opened through a link, and nothing written yet",
+        ))?;
+        let customer = self.customer(told.event)?;
+        if customer == self.own {
+            return Err(Nothing::Ignored("one of ours opened the chat"));
+        }
+        Ok(vec![Event::Linked(Linked { address: by_id(&self.channel, &customer), code })])
     }
 
     /// A button was pressed: the customer said what stands on it.
@@ -194,7 +210,8 @@ impl Reader {
             format!("postback:{}", hex(&Sha256::digest(what.as_bytes())))
         });
         let words = words::of_postback(postback);
-        let inbound = self.inbound(told, &customer, (id, None), words);
+        let mut inbound = self.inbound(told, &customer, (id, None), words);
+        inbound.wishes.link = brought(postback);
         Ok(vec![Event::Message(Box::new(inbound))])
     }
 
@@ -369,14 +386,7 @@ const FRAME: &[&str] = &["sender", "recipient", "timestamp", "time", "id"];
 /// Why an event is nothing for us, if we know what it is.
 fn unused(event: &Value) -> Option<&'static str> {
     let has = |names: &[&str]| names.iter().any(|name| event.get(*name).is_some());
-    if has(&["referral"]) {
-        Some("the chat was opened through a link, and nothing written yet")
-    } else if has(&[
-        "pass_thread_control",
-        "take_thread_control",
-        "request_thread_control",
-        "app_roles",
-    ]) {
+    if has(&["pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"]) {
         Some("which app has the conversation")
     } else if has(&["account_linking"]) {
         Some("an account was linked")
@@ -385,6 +395,11 @@ fn unused(event: &Value) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The code of ours in the link by which they came: `https://m.me/<page>?ref=<code>`, `https://ig.me/m/<name>?ref=<code>`.
+fn brought(value: &Value) -> Option<Secret> {
+    look::text(value, "/referral/ref").and_then(link_code)
 }
 
 /// The delivery that a text names. Only ours are looked up, so any text may stand there.

@@ -292,7 +292,17 @@ fn everything_beside_messages_is_understood() {
     let Event::Message(one) = first("messenger", postback.clone()) else { panic!() };
     let Event::Message(again) = first("messenger", postback) else { panic!() };
     assert_eq!((&*one.text, &one.remote_id), ("Start", &again.remote_id));
-    assert!(one.text_full.ends_with("— Came by: site"));
+    assert!(one.text_full.ends_with("— Came by: site") && one.wishes.link.is_none());
+    let code = "aB3".repeat(14) + "x";
+    let link = json!({ "ref": code, "source": "SHORTLINK", "type": "OPEN_THREAD" });
+    let Event::Linked(linked) = first("messenger", json!({ "referral": link })) else { panic!() };
+    assert_eq!((linked.code.reveal(), &*linked.address.value), (&*code, "111"));
+    let started = first("instagram", json!({ "postback": { "title": "Start", "referral": link } }));
+    let Event::Message(started) = started else { panic!() };
+    assert_eq!((&*started.text, &*started.text_full), ("Start", "Start"), "a code is no words");
+    assert_eq!(started.wishes.link.unwrap().reveal(), code);
+    let written = message("messenger", &json!({ "text": "hi", "referral": link }));
+    assert_eq!((&*written.text_full, written.wishes.link.unwrap().reveal()), ("hi", &*code));
     let optin = json!({ "optin": { "type": "notification_messages", "payload": "news" } });
     let Event::Standing(standing) = first("messenger", optin) else { panic!() };
     assert_eq!(standing.reach, Reach::OptedIn);
@@ -306,6 +316,8 @@ fn everything_beside_messages_is_understood() {
     assert!(notice.subject.unwrap().contains("block") && notice.text.contains("spam"));
     for event in [
         json!({ "referral": { "ref": "x" } }),
+        json!({ "referral": { "ref": "aB3".repeat(15) } }),
+        json!({ "sender": { "id": PAGE }, "recipient": { "id": "111" }, "referral": { "ref": "aB3".repeat(14) + "x" } }),
         json!({ "pass_thread_control": { "new_owner_app_id": "1" } }),
         json!({ "app_roles": {} }),
         json!({ "account_linking": {} }),

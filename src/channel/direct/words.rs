@@ -9,7 +9,7 @@ use crate::channel::shared::graph::media::{Hosts, Kept, media};
 use crate::channel::shared::look;
 use crate::channel::shared::sign::hex;
 use crate::channel::shared::words::with_about;
-use crate::model::Media;
+use crate::model::{Media, link_code};
 
 /// More attachments than this are not told.
 const PARTS_MAX: usize = 100;
@@ -213,7 +213,8 @@ fn came_by(value: &Value, at: &str) -> Option<String> {
     let parts = [
         of("ads_context_data/ad_title"),
         of("product/id").map(|id| format!("product {id}")),
-        of("ref"),
+        // A code of ours is a secret, and no words.
+        of("ref").filter(|said| link_code(said).is_none()),
         of("referer_uri"),
         of("ad_id").map(|id| format!("advertisement {id}")),
     ];

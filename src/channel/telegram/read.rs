@@ -16,7 +16,7 @@ use crate::channel::shared::sign::hex;
 use crate::channel::{Interpret, Unreadable};
 use crate::model::{
     Address, Echo, Event, Flag, Form, Inbound, Meaning, Moved, Raw, Reach, Reaction, RemoteId,
-    Secret, Sender, Standing, ThreadHint, Timestamp, Trust, Wishes,
+    Secret, Sender, Standing, ThreadHint, Timestamp, Trust, Wishes, link_code,
 };
 
 /// Reads what is told to one bot of ours.
@@ -240,14 +240,11 @@ fn inbound(
 /// Takes the code of ours out of `/start <code>`, which is what `https://t.me/<bot>?start=<code>` makes somebody
 /// send (<https://core.telegram.org/bots/features#deep-linking>). Other words behind `/start` are no secret, and stay.
 fn started(place: &Place, words: &mut Words) -> Option<Secret> {
-    const CODE_CHARS: usize = 43;
-    let code = words.text.strip_prefix("/start ")?.trim();
-    let ours = code.len() == CODE_CHARS && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let code = link_code(words.text.strip_prefix("/start ")?)?;
     // Everybody in a group would have read it.
-    if !ours || place.chat < 0 {
+    if place.chat < 0 {
         return None;
     }
-    let code = Secret::new(code.to_owned());
     *words = Words { text: "/start".to_owned(), ..Words::default() };
     Some(code)
 }

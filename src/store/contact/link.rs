@@ -11,10 +11,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::entity::{contact, identity, link_code};
+use super::super::outbox;
 use super::super::people::{hash, random_secret};
 use super::super::{By, Store, StoreError, millis};
 use super::{join, record, take};
-use crate::model::{Actor, Address, ChannelName, ContactId, Secret, Timestamp};
+use crate::model::{Actor, Address, ChannelName, ContactId, Party, Secret, Timestamp};
 
 /// A code, told once.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -90,8 +91,28 @@ pub(in crate::store) async fn redeem(
         .into_tuple()
         .one(tx)
         .await?;
-    let Some(from) = from else { return Ok(()) };
+    let from = match from {
+        Some(from) => from,
+        None => bringer(tx, address, now).await?,
+    };
     join_whole(tx, from, into, (Actor::system(), now)).await
+}
+
+/// Somebody who has said nothing yet: a contact of their own first, which can be parted again like every other.
+async fn bringer(
+    tx: &DatabaseTransaction,
+    address: &Address,
+    now: Timestamp,
+) -> Result<Uuid, StoreError> {
+    let party = Party { address: address.clone(), name: None };
+    let contact = outbox::contact_of(tx, &party, now).await?;
+    // The service vouches for them.
+    identity::Entity::update_many()
+        .set(identity::ActiveModel { trust: Set("proven".to_owned()), ..Default::default() })
+        .filter(identity::Column::Contact.eq(contact))
+        .exec(tx)
+        .await?;
+    Ok(contact)
 }
 
 /// All that was one contact's, or of whoever it was joined with by now, becomes another's, unless they are one already.

@@ -180,6 +180,7 @@ impl Work {
         }
         if too_early && result.messages.is_empty() {
             if self.may_wait(one) {
+                Step::Linked(one) => self.links.push((one.code.clone(), one.address.clone())),
                 self.postponed.push(one.id.uuid());
                 result.ending = None;
             } else {
@@ -488,7 +489,6 @@ impl Work {
         let Place { ticket, contact, .. } = place;
         let inbound = &prepared.inbound;
         let mut row = message_row(one, prepared, (ticket, contact), decision, self.now);
-        row.language = place.language.map(str::to_owned);
         row.language = self.language(prepared, (ticket, contact), ours);
         row.reply_to = self.answered_by(one, inbound);
         if let Some(actor) = ours {

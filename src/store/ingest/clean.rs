@@ -4,8 +4,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{
-    Address, CallWish, Forward, Inbound, Moved, Party, Rating, Reaction, Receipt, ReceiptState,
-    RemoteId, Standing, ThreadKey, Watermark,
+    Address, CallWish, Forward, Inbound, Linked, Moved, Party, Rating, Reaction, Receipt,
+    ReceiptState, RemoteId, Standing, ThreadKey, Watermark,
 };
 
 /// PostgreSQL refuses keys of more than about 2,700 bytes, and a key may have three parts.
@@ -71,6 +71,10 @@ pub(super) fn reaction(reaction: Reaction) -> Reaction {
 
 pub(super) fn standing(standing: Standing) -> Standing {
     Standing { address: address(standing.address), said: text(standing.said), ..standing }
+}
+
+pub(super) fn linked(linked: Linked) -> Linked {
+    Linked { address: address(linked.address), ..linked }
 }
 
 pub(super) fn moved(moved: Moved) -> Moved {

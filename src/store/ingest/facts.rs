@@ -185,6 +185,8 @@ impl Mentioned {
             Step::Rating(rating) => {
                 self.threads.insert(rating.thread.0.clone());
             }
+            // Read where it is redeemed.
+            Step::Linked(_) => {}
         }
     }
 

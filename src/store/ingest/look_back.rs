@@ -227,7 +227,8 @@ fn inbound(batch: &[Prepared], row: usize, step: usize) -> Option<&Inbound> {
         | Step::Reaction(_)
         | Step::Standing(_)
         | Step::Moved(_)
-        | Step::Called(_) => None,
+        | Step::Called(_)
+        | Step::Linked(_) => None,
     }
 }
 

@@ -138,6 +138,7 @@ enum Step {
     Reaction(crate::model::Reaction),
     Standing(crate::model::Standing),
     Moved(crate::model::Moved),
+    Linked(crate::model::Linked),
     Called(crate::model::Called),
 }
 
@@ -155,7 +156,8 @@ impl Step {
             | Self::Reaction(_)
             | Self::Standing(_)
             | Self::Moved(_)
-            | Self::Called(_) => None,
+            | Self::Called(_)
+            | Self::Linked(_) => None,
         }
     }
 }
@@ -389,6 +391,7 @@ impl Store {
                 }
                 Event::Moved(moved) => Step::Moved(clean::moved(moved)),
                 Event::Called(called) => Step::Called(called),
+                Event::Linked(linked) => Step::Linked(clean::linked(linked)),
             });
         }
         Ok(Prepared { id, received_at, channel, steps, ending })

@@ -22,10 +22,9 @@ use crate::desk;
 use crate::desk::proof::{ProofWords, TRIES_MAX, can_be_made_up, codes_in, filled, masked};
 use crate::model::{
     Actor, Address, ChannelName, Form, Inbound, MessageId, Party, Scheme, Secret, Timestamp, Trust,
+    link_code,
 };
 
-/// Letters and digits of a code that joins two addresses.
-const LINK_CHARS: usize = 43;
 /// Put on a ticket whose customer proved an address.
 const TAG: &str = "address_proven";
 
@@ -34,12 +33,8 @@ pub(super) fn brought(inbound: &mut Inbound) -> Vec<Secret> {
     if inbound.form != Form::Message || inbound.automated.is_some() {
         return Vec::new();
     }
-    let said = inbound.text.trim();
-    if inbound.wishes.link.is_none()
-        && said.len() == LINK_CHARS
-        && said.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    {
-        inbound.wishes.link = Some(Secret::new(said));
+    if inbound.wishes.link.is_none() {
+        inbound.wishes.link = link_code(&inbound.text);
     }
     codes_in(&inbound.text)
 }

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use tributary::model::{
-    Actor, Address, DeliveryStatus, Echo, Event, Form, Inbound, Meaning, Media, MediaSource, Moved,
-    Reach, Reaction, ReceiptState, RemoteId, Secret, Sender, Standing, ThreadKey, Trust,
+    Actor, Address, DeliveryStatus, Echo, Event, Form, Inbound, Linked, Meaning, Media,
+    MediaSource, Moved, Reach, Reaction, ReceiptState, RemoteId, Secret, Sender, Standing,
+    ThreadKey, Trust,
 };
 use tributary::store::{By, Ending, Ingested, OutboxFilter};
 
@@ -24,6 +25,7 @@ on_both! {
     a_sign_is_noted_with_its_message
     who_stops_is_not_written_to_unasked_until_they_start_again
     a_code_proves_who_somebody_is
+    a_code_without_a_word_says_who_somebody_will_be
     a_moved_conversation_goes_on_under_its_new_name
     a_move_into_a_conversation_that_is_there_already_leaves_both
 }
@@ -283,6 +285,37 @@ async fn a_code_proves_who_somebody_is(kit: Kit) {
     assert_ne!(contact(&arrived).await.id, known);
     let kept = kit.texts("SELECT hash FROM link_code WHERE used_at IS NOT NULL").await;
     assert!(kept.len() == 1 && kept[0] != good, "kept as a hash");
+}
+
+/// Somebody came by a link with a code, and has said nothing: what they say then is the contact's, until they are
+/// parted again.
+async fn a_code_without_a_word_says_who_somebody_will_be(kit: Kit) {
+    let channel = chat_channel("chat");
+    let known = kit.arrive(&channel, Inbound { sender: person(BOB), ..chat("1", "1") }).await;
+    let known = kit.ticket(ticket_of(&known)).await.contact.id;
+    let by = || By { actor: Actor::system(), version: None, once: None, now: start() };
+    let comes = |code: &str, who: &str| {
+        let linked = Linked { address: Address::email(who), code: Secret::new(code) };
+        Ok(Meaning::Events(vec![Event::Linked(linked)]))
+    };
+    let code = kit.store.make_link_code(known.into(), later(60), by()).await.unwrap().code;
+    for (said, who) in [("wrong", ANNA), (&*code, ANNA), (&*code, "carol@example.com")] {
+        kit.apply(&channel, comes(said, who), start()).await;
+    }
+    let theirs =
+        kit.texts("SELECT value FROM identity WHERE trust = 'proven' ORDER BY value").await;
+    assert_eq!(theirs, [ANNA, BOB], "a code is good once");
+    let arrived = kit.arrive(&channel, Inbound { sender: person(ANNA), ..chat("2", "2") }).await;
+    assert_eq!(kit.ticket(ticket_of(&arrived)).await.contact.id, known);
+    // Who had written before brings all of that along.
+    let dave = Inbound { sender: person("dave@example.com"), ..chat("3", "3") };
+    let before = ticket_of(&kit.arrive(&channel, dave).await);
+    let code = kit.store.make_link_code(known.into(), later(60), by()).await.unwrap().code;
+    kit.apply(&channel, comes(&code, "dave@example.com"), start()).await;
+    assert_eq!(kit.ticket(before).await.contact.id, known);
+    let told = kit.store.events_after(0, 200).await.unwrap();
+    let joined = told.iter().filter(|event| event.kind == "contact.merged").count();
+    assert_eq!(joined, 2, "each can be undone");
 }
 
 fn moved() -> Meaning {

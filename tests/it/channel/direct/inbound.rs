@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tributary::model::DeliveryStatus;
+use tributary::model::{Actor, DeliveryStatus};
+use tributary::store::{By, TicketName};
+use uuid::Uuid;
 
 use super::{ANN, BOB, FACES, channel, start, take, written};
 use crate::support::graph::pages::{APP_SECRET, Face, VERIFY_TOKEN};
 use crate::support::graph::whatsapp::{bytes, signature};
-use crate::support::rig::PATIENCE;
+use crate::support::rig::{PATIENCE, Rig};
 use crate::support::wait_until;
 
 /// FAULTS 145, 150: the challenge comes back to whoever knows the token, and only signed bytes get in.
@@ -98,6 +100,60 @@ async fn m13_edits_unsends_and_signs_of_direct_messages_find_their_message() {
     })
     .await;
     rig.engine.stop().await;
+}
+
+/// Who opens the conversation by a link with a code of ours is the contact whose code it is: with their first words,
+/// with a button, or before they have said anything.
+#[tokio::test]
+async fn direct_a_code_in_the_link_says_who_comes() {
+    for face in FACES {
+        let (rig, _service) = start(face, "").await;
+        let ticket = written(&rig, face, "m_0", "hello").await;
+        let by = || By { actor: Actor::system(), version: None, once: None, now: rig.now() };
+        let known = rig.store.ticket(TicketName::Id(ticket)).await.unwrap().contact.id;
+        let person = |number: usize| format!("2500250025{number:04}");
+        for (number, field) in ["message", "postback", "referral"].into_iter().enumerate() {
+            let until = rig.now() + chrono::Duration::hours(1);
+            let code = rig.store.make_link_code(known.into(), until, by()).await.unwrap().code;
+            let referral = json!({ "ref": code, "source": "SHORTLINK", "type": "OPEN_THREAD" });
+            let (mid, who) = (format!("m_{field}"), person(number));
+            let event = match field {
+                "message" => json!({ "mid": mid, "text": "it is me", "referral": referral }),
+                "postback" => {
+                    json!({ "mid": mid, "title": "Start", "payload": "P", "referral": referral })
+                }
+                _ => referral,
+            };
+            take(&rig, &face.envelope("messaging", &[face.event(&who, field, &event)])).await;
+            if field == "referral" {
+                // Nothing was said, so nothing stands there; what they say then is the contact's.
+                wait_until("the code", PATIENCE, async || {
+                    addresses(&rig, known).await.contains(&who)
+                })
+                .await;
+                assert_eq!(rig.messages().await.len(), 3);
+                take(&rig, &face.text(&who, "m_then", "and now I write")).await;
+            }
+            let newest = rig.wait_messages(number + 2).await.pop().unwrap();
+            assert!(!newest.text_full.contains(&code), "the code is a secret");
+            let of = rig.store.ticket(TicketName::Id(newest.ticket_id)).await.unwrap();
+            assert_eq!(of.contact.id, known, "{face:?} {field}");
+        }
+        // A link of the desk's own says nothing of who comes.
+        let plain = face.event(BOB, "referral", &json!({ "ref": "spring-sale" }));
+        take(&rig, &face.envelope("messaging", &[plain])).await;
+        written(&rig, face, "m_9", "me, too").await;
+        let mut theirs = addresses(&rig, known).await;
+        theirs.sort();
+        assert_eq!(theirs, [ANN.to_owned(), person(0), person(1), person(2)]);
+        rig.engine.stop().await;
+    }
+}
+
+/// The addresses of a contact.
+async fn addresses(rig: &Rig, contact: Uuid) -> Vec<String> {
+    let contact = rig.store.contact(contact.into()).await.unwrap();
+    contact.identities.into_iter().map(|one| one.value).collect()
 }
 
 /// FAULTS 147: what one of ours wrote in the page's inbox, or another app, stands in the ticket as ours; where

@@ -57,7 +57,8 @@ fn read_raw(raw: &Raw) -> (Inbound, Vec<Receipt>) {
             | Event::Reaction(_)
             | Event::Standing(_)
             | Event::Moved(_)
-            | Event::Called(_) => panic!("no mail does that"),
+            | Event::Called(_)
+            | Event::Linked(_) => panic!("no mail does that"),
         }
     }
     (message.expect("a mail always gives a message"), receipts)
