@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::language::fitting;
 use super::offer::{bare, chosen};
-use super::topics::TopicSetting;
+use super::topics::{TopicSetting, tag};
 use crate::model::Choice;
 
 /// The tag of tickets whose customers are unhappy.
@@ -146,10 +146,61 @@ pub fn needs_human(score: u8, remark: &str) -> bool {
     spoke && (score <= LOW_MAX || asks || remark.chars().count() > REMARK_CHARS_MAX)
 }
 
-/// Is somebody unhappy?
+/// What a customer has said to a survey by now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// From 1 to 5.
+    pub score: Option<u8>,
+    /// Beside it.
+    pub remark: Option<String>,
+    /// What the remark is about.
+    pub topics: Vec<String>,
+}
+
+/// What a judgement makes of the one before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    /// From 1 to 5.
+    pub score: u8,
+    /// Beside it, given now or before.
+    pub remark: Option<String>,
+    /// What the remark is about.
+    pub topics: Vec<String>,
+    /// Tags that the ticket gets.
+    pub tags: Vec<String>,
+    /// Tags that an earlier judgement gave it, and that are true no longer.
+    pub tags_gone: Vec<String>,
+}
+
+/// What counts after somebody gave a score, a remark (empty: none), or both; `topics` are those of that remark. `None`:
+/// nothing new, or a remark on no score.
+///
+/// The newest score counts, and the newest remark with its topics: a score alone leaves the remark as it is. The tags
+/// say the same as these two, so whoever thought better of it is no longer among the unhappy. What an earlier
+/// judgement did not put there is left alone.
 #[must_use]
-pub const fn is_low(score: u8) -> bool {
-    score <= LOW_MAX
+pub fn weigh(
+    before: &Judgement,
+    (score, remark, topics): (Option<u8>, &str, &[String]),
+) -> Option<Weighed> {
+    let score = score.or(before.score)?;
+    let remarks = !remark.is_empty();
+    let same = !remarks || before.remark.as_deref() == Some(remark);
+    if before.score == Some(score) && same {
+        return None;
+    }
+    let topics = if remarks { topics } else { &before.topics }.to_vec();
+    let remark = if remarks { Some(remark.to_owned()) } else { before.remark.clone() };
+    let tags = tags(Some(score), &topics);
+    let mut tags_gone = self::tags(before.score, &before.topics);
+    tags_gone.retain(|tag| !tags.contains(tag));
+    Some(Weighed { score, remark, topics, tags, tags_gone })
+}
+
+/// The tags of a ticket that is judged so.
+fn tags(score: Option<u8>, topics: &[String]) -> Vec<String> {
+    let low = score.filter(|score| *score <= LOW_MAX).map(|_| LOW.to_owned());
+    low.into_iter().chain(topics.iter().map(|topic| tag(topic))).collect()
 }
 
 #[cfg(test)]
@@ -201,6 +252,92 @@ mod tests {
             assert_eq!(needs_human(score, remark), expected, "{score} {remark}");
         }
         assert!(needs_human(5, &"long ".repeat(80)));
+    }
+
+    fn before(score: u8, remark: &str, topics: &[&str]) -> Judgement {
+        let remark = Some(remark.to_owned()).filter(|remark| !remark.is_empty());
+        Judgement { score: Some(score), remark, topics: strings(topics) }
+    }
+
+    fn strings(of: &[&str]) -> Vec<String> {
+        of.iter().map(|one| (*one).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_newest_score_and_remark_count_and_tags_say_the_same() {
+        let slow = || before(1, "slow", &["speed"]);
+        // What was before; score, remark and its topics; what counts, tags that come, tags that go.
+        for (before, given, expected, tags, gone) in [
+            (
+                Judgement::default(),
+                (Some(1), "slow", vec!["speed"]),
+                slow(),
+                vec!["rated_low", "feedback_speed"],
+                vec![],
+            ),
+            (Judgement::default(), (Some(5), "", vec![]), before(5, "", &[]), vec![], vec![]),
+            (
+                slow(),
+                (Some(5), "", vec![]),
+                before(5, "slow", &["speed"]),
+                vec!["feedback_speed"],
+                vec!["rated_low"],
+            ),
+            (
+                slow(),
+                (Some(2), "the app, too", vec!["app"]),
+                before(2, "the app, too", &["app"]),
+                vec!["rated_low", "feedback_app"],
+                vec!["feedback_speed"],
+            ),
+            (
+                slow(),
+                (Some(4), "sorry, it was fine", vec![]),
+                before(4, "sorry, it was fine", &[]),
+                vec![],
+                vec!["rated_low", "feedback_speed"],
+            ),
+            (
+                before(5, "", &[]),
+                (None, "fast", vec!["speed"]),
+                before(5, "fast", &["speed"]),
+                vec!["feedback_speed"],
+                vec![],
+            ),
+            (
+                slow(),
+                (Some(1), "slow and unkind", vec!["friendliness", "speed"]),
+                before(1, "slow and unkind", &["friendliness", "speed"]),
+                vec!["rated_low", "feedback_friendliness", "feedback_speed"],
+                vec![],
+            ),
+        ] {
+            let (score, remark, topics) = given;
+            let weighed = weigh(&before, (score, remark, &strings(&topics))).unwrap();
+            let counts = Judgement {
+                score: Some(weighed.score),
+                remark: weighed.remark,
+                topics: weighed.topics,
+            };
+            assert_eq!(counts, expected, "{before:?} {score:?} {remark}");
+            assert_eq!((weighed.tags, weighed.tags_gone), (strings(&tags), strings(&gone)));
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_is_no_news() {
+        let none = Judgement::default();
+        let given = before(2, "slow", &["speed"]);
+        for (before, score, remark) in [
+            (&given, Some(2), ""),
+            (&given, Some(2), "slow"),
+            (&given, None, "slow"),
+            (&given, None, ""),
+            (&none, None, "slow"),
+            (&none, None, ""),
+        ] {
+            assert_eq!(weigh(before, (score, remark, &[])), None, "{score:?} {remark}");
+        }
     }
 
     proptest! {

@@ -15,8 +15,9 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::entity::{message, ticket, ticket_due, ticket_tag};
+use super::entity::{message, ticket, ticket_due};
 use super::event::{self, NewEvent};
+use super::ticket::untag;
 use super::{Store, StoreError, millis, moment};
 use crate::desk::{Awaited, Triage};
 use crate::model::{Actor, Priority, Timestamp};
@@ -106,7 +107,7 @@ async fn work_out(tx: &DatabaseTransaction, id: Uuid, triage: &Triage) -> Result
     let told = before.as_ref().filter(|before| before.due_at == due_at && due_at.is_some());
     let told = told.map_or(0, |before| before.told);
     if told == 0 && before.is_some_and(|before| before.told > 0) {
-        remove_tag(tx, id, SOON).await?;
+        untag(tx, id, SOON).await?;
     }
     let new = ticket_due::Model {
         ticket: id,
@@ -175,7 +176,7 @@ async fn tell(
     let (told, kind, tag) =
         if late { (2, "ticket.overdue", LATE) } else { (1, "ticket.due_soon", SOON) };
     if late {
-        remove_tag(tx, row.ticket, SOON).await?;
+        untag(tx, row.ticket, SOON).await?;
     }
     super::ticket::tag(tx, row.ticket, tag).await?;
     let mut event = NewEvent::of(row.ticket, kind, Actor::system());
@@ -191,15 +192,6 @@ async fn tell(
         ticket_due::ActiveModel { ticket: Set(row.ticket), told: Set(told), ..Default::default() };
     ticket_due::Entity::update(change).exec(tx).await?;
     Ok(Some(event))
-}
-
-async fn remove_tag(tx: &DatabaseTransaction, ticket: Uuid, tag: &str) -> Result<(), StoreError> {
-    ticket_tag::Entity::delete_many()
-        .filter(ticket_tag::Column::Ticket.eq(ticket))
-        .filter(ticket_tag::Column::Tag.eq(tag))
-        .exec(tx)
-        .await?;
-    Ok(())
 }
 
 /// What is due in these tickets.

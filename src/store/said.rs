@@ -15,14 +15,14 @@ use super::entity::{contact, faq_answer, faq_earlier, survey, ticket};
 use super::event::{self, NewEvent};
 use super::faq::{left, offered, stored};
 use super::stats::DAY_MILLIS;
-use super::survey::topics;
-use super::ticket::{TicketPatch, apply, tag};
+use super::survey::{judgement, note_judgement, told};
+use super::ticket::{TicketPatch, apply, tag, untag};
 use super::{Store, StoreError, millis};
 use crate::desk::faq::answer::ESCALATED;
 use crate::desk::faq::follow::CHAIN_MAX;
 use crate::desk::faq::{FollowUp, Said, answered};
-use crate::desk::survey::{LOW, is_low, needs_human};
-use crate::desk::{self, Found, Triage};
+use crate::desk::survey::{Weighed, needs_human, weigh};
+use crate::desk::{Found, Triage};
 use crate::model::{
     Actor, ActorKind, AnswerLinks, Asked, Priority, TicketId, TicketStatus, Timestamp,
 };
@@ -251,12 +251,10 @@ impl Store {
                 let row = survey::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
                 let row = row.filter(|row| is_open(row, open_days, now));
                 let Some(row) = row else { return Ok(()) };
-                let score = score.map(i32::from).or(row.score);
-                let Some(score) = score else { return Ok(()) };
-                if row.score == Some(score) && (remark.is_empty() || row.comment.is_some()) {
-                    return Ok(());
-                }
-                judge(tx, (of, row), (score, remark, topics), now).await
+                let weighed = weigh(&judgement(&row), (score, &remark, &topics));
+                let Some(weighed) = weighed else { return Ok(()) };
+                let wakes = needs_human(weighed.score, &remark);
+                judge(tx, (of, row), (weighed, wakes), now).await
             })
         })
         .await?;
@@ -267,35 +265,26 @@ impl Store {
 async fn judge(
     tx: &DatabaseTransaction,
     (of, row): (ticket::Model, survey::Model),
-    (score, remark, new): (i32, String, Vec<String>),
+    (weighed, wakes): (Weighed, bool),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    // A score alone leaves the remark as it is.
-    let topics = if remark.is_empty() { topics(row.topics.as_deref()) } else { new };
-    let comment = Some(remark.clone()).filter(|remark| !remark.is_empty()).or(row.comment.clone());
     let mut event = NewEvent::of(of.id, "ticket.rated", customer(tx, &of).await?);
     event.channel = Some(of.channel.clone());
-    event.data = json!({ "score": score, "comment": comment.clone().unwrap_or_default(),
-        "topics": topics });
+    event.data = told(&weighed);
     event::record(tx, vec![event], now).await?;
-    let small = u8::try_from(score).unwrap_or(5);
-    if is_low(small) {
-        tag(tx, of.id, LOW).await?;
+    for gone in &weighed.tags_gone {
+        untag(tx, of.id, gone).await?;
     }
-    for topic in &topics {
-        tag(tx, of.id, &desk::topics::tag(topic)).await?;
+    for new in &weighed.tags {
+        tag(tx, of.id, new).await?;
     }
-    if needs_human(small, &remark) && of.status == "solved" {
+    if wakes && of.status == "solved" {
         let patch = TicketPatch { status: Some(TicketStatus::Open), ..TicketPatch::default() };
         apply(tx, of, patch, Actor::system(), now).await?;
     }
-    let mut row = row.into_active_model();
-    row.state = Set("answered".to_owned());
-    row.score = Set(Some(score));
-    row.comment = Set(comment);
-    row.topics = Set(super::survey::stored(&topics));
-    row.answered_at = Set(Some(millis(now)));
-    row.update(tx).await?;
+    let mut row = row;
+    note_judgement(&mut row, &weighed, millis(now));
+    row.into_active_model().reset_all().update(tx).await?;
     Ok(())
 }
 

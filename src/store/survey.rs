@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::entity::{faq_answer, message, suppression, survey, ticket, ticket_tag};
 use super::stats::DAY_MILLIS;
 use super::{StatsFilter, Store, StoreError, millis};
-use crate::desk::survey::SurveySetting;
+use crate::desk::survey::{Judgement, SurveySetting, Weighed};
 use crate::model::{MessageId, TicketId, Timestamp};
 
 /// Tickets in one transaction.
@@ -212,13 +212,37 @@ impl Store {
 }
 
 /// What a remark is about, as a row keeps it.
-pub(super) fn stored(topics: &[String]) -> Option<String> {
+fn stored(topics: &[String]) -> Option<String> {
     (!topics.is_empty()).then(|| serde_json::json!(topics).to_string())
 }
 
 /// The same, read.
 pub(super) fn topics(stored: Option<&str>) -> Vec<String> {
     stored.and_then(|stored| serde_json::from_str(stored).ok()).unwrap_or_default()
+}
+
+/// What a row says so far.
+pub(super) fn judgement(row: &survey::Model) -> Judgement {
+    Judgement {
+        score: row.score.and_then(|score| u8::try_from(score).ok()),
+        remark: row.comment.clone(),
+        topics: topics(row.topics.as_deref()),
+    }
+}
+
+/// Makes a row say what counts now.
+pub(super) fn note_judgement(row: &mut survey::Model, weighed: &Weighed, now: i64) {
+    "answered".clone_into(&mut row.state);
+    row.score = Some(weighed.score.into());
+    row.comment.clone_from(&weighed.remark);
+    row.topics = stored(&weighed.topics);
+    row.answered_at = Some(now);
+}
+
+/// What the event `ticket.rated` tells of it.
+pub(super) fn told(weighed: &Weighed) -> serde_json::Value {
+    let comment = weighed.remark.as_deref().unwrap_or_default();
+    serde_json::json!({ "score": weighed.score, "comment": comment, "topics": weighed.topics })
 }
 
 /// Tickets that were solved just long enough ago, and that nothing is noted of.

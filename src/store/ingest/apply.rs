@@ -62,6 +62,8 @@ pub(super) struct Work {
     pub(super) identities: Vec<identity::Model>,
     pub(super) tags: Vec<(Uuid, String)>,
     pub(super) texts: Vec<(Uuid, String)>,
+    /// Taken away before those are put there.
+    pub(super) tags_gone: Vec<(Uuid, String)>,
     pub(super) events: Vec<NewEvent>,
     pub(super) acks: Vec<Ack>,
     /// Tickets in which a human wrote: deliveries that wait «unless answered» are cancelled.
@@ -126,6 +128,7 @@ impl Work {
             identities: Vec::new(),
             tags: Vec::new(),
             texts: Vec::new(),
+            tags_gone: Vec::new(),
             events: Vec::new(),
             acks: Vec::new(),
             answered: Vec::new(),

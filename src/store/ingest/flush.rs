@@ -17,6 +17,7 @@ use super::super::entity::{
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::message::reindex;
 use super::super::outbox::{self, NewDelivery};
+use super::super::ticket::untag;
 use super::super::{StoreError, blob, callback, millis, original, search, standing};
 use super::acknowledge::{About, Ack, advised};
 use super::apply::{Call, NO_NUMBER, Work};
@@ -466,6 +467,9 @@ impl Work {
         insert(tx, active::<ticket::Model, _>(fresh)).await?;
         for kept in old.into_iter().filter(|kept| kept.changed) {
             ticket::Entity::update(kept.row.into_active_model().reset_all()).exec(tx).await?;
+        }
+        for (ticket, gone) in self.tags_gone.drain(..) {
+            untag(tx, ticket, &gone).await?;
         }
         let tags = self.tags.drain(..).collect::<HashSet<_>>().into_iter();
         let tags: Vec<_> = tags

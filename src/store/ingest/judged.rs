@@ -6,14 +6,13 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use super::super::entity::survey;
 use super::super::event::NewEvent;
 use super::super::said::is_open;
 use super::super::stats::DAY_MILLIS;
-use super::super::survey::stored;
+use super::super::survey::{judgement, note_judgement, told};
 use super::super::{StoreError, millis};
 use super::answer::why;
 use super::apply::{Wakes, Work};
@@ -24,8 +23,7 @@ use super::triage::{Place, Triaged};
 use super::{Prepared, PreparedMessage};
 use crate::desk::Route;
 use crate::desk::faq::{FollowUp, Said};
-use crate::desk::survey::{Judged, LOW, is_low, judged, needs_human};
-use crate::desk::topics::tag;
+use crate::desk::survey::{Judged, Weighed, judged, needs_human, weigh};
 use crate::model::{Actor, ActorKind, Form, MessageId, Rating};
 
 /// A remark comes within so long after its score.
@@ -57,18 +55,20 @@ pub(super) async fn load(tx: &DatabaseTransaction, facts: &mut Facts) -> Result<
 }
 
 impl Work {
-    /// Only noted: a judgement changes nothing that waits for somebody.
+    /// A judgement that came beside the messages, from a chat's own window. Only noted: it changes nothing that waits
+    /// for somebody.
     pub(super) fn rating(&mut self, one: &Prepared, rating: &Rating) {
         let key = (one.channel.name.as_str().to_owned(), rating.thread.0.clone());
         let named = self.facts.ticket_by_thread.get(&key).copied();
         let Some(ticket) = self.survivor(named) else { return };
+        self.ask_late(ticket);
+        let given = (Some(rating.score), rating.comment.as_str());
+        let Some(weighed) = self.weigh(one, ticket, given) else { return };
         let actor = Actor { kind: ActorKind::Contact, id: None, name: rating.by.value.clone() };
         let mut event = NewEvent::of(ticket, "ticket.rated", actor);
         event.channel = Some(key.0);
-        let topics = one.channel.triage.topics_of(&rating.comment);
-        event.data = json!({ "score": rating.score, "comment": rating.comment, "topics": topics });
+        event.data = told(&weighed);
         self.events.push(event);
-        self.note_rating(ticket, (rating.score, &rating.comment), &topics);
     }
 
     /// What a message says to a survey of the ticket.
@@ -163,54 +163,45 @@ impl Work {
         prepared: &PreparedMessage,
         (ticket, judged): (Uuid, Judged),
     ) {
-        let Some(kept) = self.facts.surveys.get_mut(&ticket) else { return };
-        let row = &mut kept.row;
-        let first = row.score.is_none();
+        let Some(row) = self.facts.surveys.get(&ticket).map(|kept| &kept.row) else { return };
+        let (first, contact, language) = (row.score.is_none(), row.contact, row.language.clone());
         let (score, remark) = match judged {
-            Judged::Score(score, remark) => (i32::from(score), remark),
-            Judged::Remark(remark) => (row.score.unwrap_or(0), remark),
+            Judged::Score(score, remark) => (Some(score), remark),
+            Judged::Remark(remark) => (None, remark),
         };
-        if row.score == Some(score) && remark.is_empty() {
-            return;
-        }
-        row.score = Some(score);
-        let thanked = !remark.is_empty();
-        if thanked {
-            row.comment = Some(remark);
-        }
-        "answered".clone_into(&mut row.state);
-        row.answered_at = Some(millis(self.now));
-        kept.changed = true;
-        let comment = row.comment.clone().unwrap_or_default();
-        let topics = one.channel.triage.topics_of(&comment);
-        row.topics = stored(&topics);
-        let contact = row.contact;
-        let language = row.language.clone();
+        let Some(weighed) = self.weigh(one, ticket, (score, &remark)) else { return };
         let mut event = NewEvent::of(ticket, "ticket.rated", author(&prepared.inbound, contact));
         event.message = Some(prepared.id);
         event.channel = Some(one.channel.name.as_str().to_owned());
-        event.data = json!({ "score": score, "comment": comment, "topics": topics });
+        event.data = told(&weighed);
         self.events.push(event);
-        if is_low(u8::try_from(score).unwrap_or(5)) {
-            self.add_tags(ticket, [LOW.to_owned()]);
-        }
-        self.add_tags(ticket, topics.iter().map(|topic| tag(topic)));
         let texts = one.channel.triage.surveys().texts(language.as_deref());
         let thanks = texts.map(|texts| texts.thanks.clone()).filter(|text| !text.is_empty());
-        if let Some(thanks) = thanks.filter(|_| first && !thanked) {
+        if let Some(thanks) = thanks.filter(|_| first && remark.is_empty()) {
             self.send_by_itself(one, prepared, ticket, (thanks, None));
         }
     }
 
-    /// A judgement that came beside the messages, from a chat's own window.
-    pub(super) fn note_rating(
+    /// Notes what counts from now on, with the tags that say the same. `None`: nothing new.
+    fn weigh(
         &mut self,
+        one: &Prepared,
         ticket: Uuid,
-        (score, comment): (u8, &str),
-        topics: &[String],
-    ) {
+        (score, remark): (Option<u8>, &str),
+    ) -> Option<Weighed> {
+        let kept = self.facts.surveys.get_mut(&ticket)?;
+        let topics = one.channel.triage.topics_of(remark);
+        let weighed = weigh(&judgement(&kept.row), (score, remark, &topics))?;
+        note_judgement(&mut kept.row, &weighed, millis(self.now));
+        kept.changed = true;
+        self.remove_tags(ticket, &weighed.tags_gone);
+        self.add_tags(ticket, weighed.tags.iter().cloned());
+        Some(weighed)
+    }
+
+    /// A chat's own window asked, so nothing is noted of it yet.
+    fn ask_late(&mut self, ticket: Uuid) {
         let Some(of) = self.facts.tickets.get(&ticket).map(|kept| &kept.row) else { return };
-        let now = millis(self.now);
         let new = survey::Model {
             ticket,
             contact: of.contact,
@@ -218,24 +209,14 @@ impl Work {
             language: of.language.clone(),
             message: MessageId::new().uuid(),
             state: "answered".to_owned(),
-            asked_at: now,
+            asked_at: millis(self.now),
             score: None,
             comment: None,
             answered_at: None,
             topics: None,
         };
         let fresh = Kept { row: new, fresh: true, changed: false };
-        let kept = self.facts.surveys.entry(ticket).or_insert(fresh);
-        kept.changed = !kept.fresh;
-        "answered".clone_into(&mut kept.row.state);
-        kept.row.score = Some(score.into());
-        kept.row.comment = Some(comment.to_owned()).filter(|comment| !comment.is_empty());
-        kept.row.answered_at = Some(now);
-        kept.row.topics = stored(topics);
-        if is_low(score) {
-            self.add_tags(ticket, [LOW.to_owned()]);
-        }
-        self.add_tags(ticket, topics.iter().map(|topic| tag(topic)));
+        self.facts.surveys.entry(ticket).or_insert(fresh);
     }
 
     /// Judgements of the batch.

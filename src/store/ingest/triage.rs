@@ -216,4 +216,13 @@ impl Work {
             self.tags.push((ticket, tag));
         }
     }
+
+    /// Tags that are true no longer: those that the ticket has, and those that it got within the batch.
+    pub(super) fn remove_tags(&mut self, ticket: Uuid, tags: &[String]) {
+        if let Some(known) = self.facts.tags.get_mut(&ticket) {
+            known.retain(|tag| !tags.contains(tag));
+        }
+        self.tags.retain(|(of, tag)| *of != ticket || !tags.contains(tag));
+        self.tags_gone.extend(tags.iter().map(|tag| (ticket, tag.clone())));
+    }
 }

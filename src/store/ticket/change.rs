@@ -356,3 +356,17 @@ pub(in crate::store) async fn tag(
     insert.exec_without_returning(tx).await?;
     Ok(())
 }
+
+/// Takes a tag away, if it has it.
+pub(in crate::store) async fn untag(
+    tx: &DatabaseTransaction,
+    ticket: Uuid,
+    tag: &str,
+) -> Result<(), StoreError> {
+    ticket_tag::Entity::delete_many()
+        .filter(ticket_tag::Column::Ticket.eq(ticket))
+        .filter(ticket_tag::Column::Tag.eq(tag))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

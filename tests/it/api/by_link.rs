@@ -279,3 +279,10 @@ on_both! {
     a_ticket_that_was_merged_since_is_judged_all_the_same
     a_link_is_good_for_one_question_and_nobody_makes_one
 }
+    // Said again, it is no news.
+    post(&app, &path, &[("remark", &format!("没有人回复 <b> {secret}"))]).await;
+    // They think better of it: the remark stays, and they are unhappy no longer.
+    post(&app, &path, &[("score", "5")]).await;
+    let now = ticket(&api, &id).await;
+    assert_eq!((&now["rating"], &now["rating_topics"]), (&json!(5), &json!(["speed"])));
+    assert_eq!(stands(&now), ("open", vec!["feedback_speed"]));

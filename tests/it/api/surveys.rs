@@ -107,6 +107,16 @@ async fn an_unhappy_customer_comes_back_to_people(postgres: bool) {
     let tags = vec!["feedback_speed", "rated_low"];
     assert_eq!(stands(&ticket(&api, &id).await), ("open", tags));
     assert_eq!(api.get("/stats").await["ratings"]["by_tag"]["rated_low"]["count"], 1);
+    // They think better of it, without a word: what they wrote stands, and they are unhappy no longer.
+    says(&app, "bo", 3, "5").await;
+    assert_eq!(rating(&api, &id).await, (json!(5), json!("没有人回复我")));
+    assert_eq!(stands(&ticket(&api, &id).await).1, ["feedback_speed"]);
+    // And with other words, these count.
+    says(&app, "bo", 4, "1，应用闪退").await;
+    assert_eq!(rating(&api, &id).await, (json!(1), json!("应用闪退")));
+    let now = ticket(&api, &id).await;
+    assert_eq!(now["rating_topics"], json!(["app"]));
+    assert_eq!(stands(&now).1, ["feedback_app", "rated_low"]);
 }
 
 async fn late_scores_machines_and_the_unanswered_do_no_harm(postgres: bool) {

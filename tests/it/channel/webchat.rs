@@ -263,6 +263,30 @@ async fn choices_a_call_back_and_a_judgement_reach_the_agents() {
     let [call] = calls.as_slice() else { panic!("{calls:#?}") };
     assert_eq!((&call["phone"], &call["wanted"]), (&json!("+8613800138000"), &json!("tomorrow")));
     assert_eq!((&call["ticket_id"], &call["contact"]["name"]), (&ticket["id"], &json!("李雷")));
+    judged_again(&daemon, &visitor).await;
+}
+
+/// The newest judgement counts, and the tags say the same; a score alone leaves the remark.
+async fn judged_again(daemon: &Daemon, visitor: &Visitor) {
+    for (judgement, said, tags) in [
+        (
+            json!({ "client_id": "4", "score": 1, "comment": "the app crashed" }),
+            "Rated 1 of 5: the app crashed",
+            json!(["callback", "feedback_app", "money", "rated_low", "topic:withdrawal"]),
+        ),
+        (
+            json!({ "client_id": "5", "score": 5 }),
+            "Rated 5 of 5",
+            json!(["callback", "feedback_app", "money", "topic:withdrawal"]),
+        ),
+    ] {
+        assert_eq!(visitor.post("rating", &judgement).await.status, StatusCode::CREATED);
+        daemon.api().wait_message(LIMIT, |message| message["text"] == said).await;
+        let ticket = ticket(daemon).await;
+        assert_eq!((&ticket["rating"], &ticket["tags"]), (&judgement["score"], &tags));
+        assert_eq!(ticket["rating_comment"], "the app crashed");
+        assert_eq!(ticket["rating_topics"], json!(["app"]));
+    }
 }
 
 #[tokio::test]

@@ -107,8 +107,8 @@ pub(super) async fn talk_about(kit: &Kit, channel: &Arc<IngestChannel>, ticket: 
         ..ContactPatch::default()
     };
     kit.store.change_contact(contact.into(), patch, by()).await.unwrap();
-    let judged = "INSERT INTO survey (ticket, contact, channel, language, message, state, asked_at, score, comment)
-        SELECT id, contact, channel, language, id, 'answered', 0, 2, 'kanarienvogel comment' FROM ticket";
+    let judged = "INSERT INTO survey (ticket, contact, channel, language, message, state, asked_at, score, comment, topics)
+        SELECT id, contact, channel, language, id, 'answered', 0, 2, 'kanarienvogel comment', '[\"kanarienvogel_topic\"]' FROM ticket";
     kit.execute(judged).await;
     contact
 }
