@@ -43,6 +43,7 @@ mod m20261126_000171_topics;
 mod m20261127_000170_proofs;
 mod m20261127_000171_handed_on;
 mod m20261127_000172_customer_message;
+mod m20261127_000180_shown_by_link;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -84,6 +85,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000170_proofs::Migration),
             Box::new(m20261127_000171_handed_on::Migration),
             Box::new(m20261127_000172_customer_message::Migration),
+            Box::new(m20261127_000180_shown_by_link::Migration),
         ]
     }
 }

@@ -150,6 +150,7 @@ pub(super) fn left(row: &faq_answer::Model, place: usize, now: i64) -> faq_earli
         follow_ups: row.follow_ups.clone(),
         shown_at: row.shown_at,
         ended_at: row.ended_at.unwrap_or(now),
+        sent: row.sent,
     }
 }
 
@@ -177,7 +178,8 @@ fn ended(now: DateTime<Utc>) -> Select<faq_answer::Entity> {
         .filter(
             Condition::any()
                 .add(Column::Until.lte(millis(now)))
-                .add(Column::Message.in_subquery(lost))
+                // What they read on the page has reached them.
+                .add(Column::Sent.eq(true).and(Column::Message.in_subquery(lost)))
                 .add(Column::Ticket.in_subquery(elsewhere)),
         )
         .order_by_asc(Column::ShownAt)
@@ -197,7 +199,7 @@ async fn end(
     });
     let (outcome, why) = match &waits {
         None => ("taken", None),
-        Some(_) if is_lost(tx, row.message).await? => {
+        Some(_) if row.sent && is_lost(tx, row.message).await? => {
             ("failed", Some("the answer did not reach the customer"))
         }
         Some(_) => ("silent", Some("the customer said nothing")),

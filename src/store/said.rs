@@ -102,7 +102,9 @@ impl Store {
             Asked::Helped => {
                 let row = faq_answer::Entity::find_by_id(id.uuid()).one(db).await?;
                 let Some(row) = row else { return Ok(None) };
-                let earlier = earlier(db, id).await?.into_iter().map(|row| row.article);
+                let earlier = earlier(db, id).await?;
+                let goes_on = goes_on(&row, &of, earlier.len());
+                let follow_ups = row.follow_ups.as_deref().filter(|_| goes_on);
                 Some(Question {
                     number,
                     subject,
@@ -111,8 +113,12 @@ impl Store {
                     remarked: false,
                     said: said(&row, &of),
                     channel,
-                    follow_ups: offered(row.follow_ups.as_deref()),
-                    articles: earlier.chain([row.article]).collect(),
+                    follow_ups: offered(follow_ups),
+                    articles: earlier
+                        .into_iter()
+                        .map(|row| row.article)
+                        .chain([row.article])
+                        .collect(),
                     language: Some(row.language),
                 })
             }
@@ -186,17 +192,14 @@ impl Store {
                 let Some(of) = taken(tx, id).await? else { return Ok(false) };
                 let row =
                     faq_answer::Entity::find_by_id(id.uuid()).lock_exclusive().one(tx).await?;
-                // An old page may still show its buttons.
-                let done = |row: &faq_answer::Model| {
-                    row.outcome == "helped" || of.priority == Priority::Urgent.as_str()
-                };
-                let row = row.filter(|row| listens(row, &of) && !done(row));
-                let Some(row) = row else { return Ok(false) };
                 let before = earlier(tx, id).await?;
+                // An old page may still show its buttons.
+                let row = row.filter(|row| goes_on(row, &of, before.len()));
+                let Some(row) = row else { return Ok(false) };
                 let known = before.iter().any(|row| row.article == next.article);
                 let offers = offered(row.follow_ups.as_deref());
                 let offers = offers.iter().any(|one| one.article == next.article);
-                if row.article != next.after || known || !offers || before.len() + 1 >= CHAIN_MAX {
+                if row.article != next.after || known || !offers {
                     return Ok(false);
                 }
                 let until = now + next.wait;
@@ -223,6 +226,7 @@ impl Store {
                 row.until = Set(millis(until));
                 row.shown_at = Set(millis(now));
                 row.ended_at = Set(None);
+                row.sent = Set(false);
                 faq_answer::Entity::update(row).exec(tx).await?;
                 Ok(true)
             })
@@ -333,6 +337,14 @@ pub(super) fn listens(row: &faq_answer::Model, of: &ticket::Model) -> bool {
     matches!(row.outcome.as_str(), "shown" | "silent" | "helped")
         && matches!(of.status.as_str(), "open" | "pending" | "solved")
         && of.first_response_at.is_none()
+}
+
+/// Can they go on to another article on the page? `before`: how many they went on from.
+fn goes_on(row: &faq_answer::Model, of: &ticket::Model, before: usize) -> bool {
+    listens(row, of)
+        && row.outcome != "helped"
+        && of.priority != Priority::Urgent.as_str()
+        && before + 1 < CHAIN_MAX
 }
 
 /// Can the survey be answered?

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::form::{escape, page};
 use super::{Problem, State};
-use crate::desk::faq::{Answer, AnswerTexts, Article, Matcher, Reader, Said};
+use crate::desk::faq::{Answer, AnswerTexts, Article, FollowUp, Matcher, Reader, Said};
 use crate::desk::survey::{SurveyTexts, scores};
 use crate::desk::{Found, Safety, fill};
 use crate::model::{Asked, ChannelName, TicketId};
@@ -37,6 +37,8 @@ struct Asking {
     open_days: u32,
     /// The article that they went on to, as it is written now.
     shown: Option<Answer>,
+    /// What they can go on to by now.
+    offers: Vec<FollowUp>,
 }
 
 enum Words {
@@ -58,14 +60,20 @@ async fn asking(state: &State, token: String) -> Result<Asking, Problem> {
         Asked::Helped => known.policy().texts(language).cloned().map(Words::Helped),
         Asked::Score => triage.surveys().texts(language).cloned().map(Words::Score),
     };
-    let shown = shown(&known, &question);
-    Ok(Asking { what: what.ok_or_else(gone)?, ticket, token, question, open_days, shown })
+    let what = what.ok_or_else(gone)?;
+    let (shown, offers) = (None, Vec::new());
+    let mut asking = Asking { what, ticket, token, question, open_days, shown, offers };
+    asking.look_up(&known);
+    Ok(asking)
 }
 
-/// What the customer went on to on the page or by a message: with the first answer they have it before them.
+/// What the customer went on to on the page or by a message: with the first answer they have it before them. What the
+/// admin took back since is shown to nobody.
 fn shown(known: &Matcher, question: &Question) -> Option<Answer> {
     let [_, .., last] = question.articles.as_slice() else { return None };
-    let (_, answer) = known.article(last)?.answer(question.language.as_deref())?;
+    let channel = question.channel.parse().ok()?;
+    let article = known.article(last).filter(|article| article.goes_by_itself(&channel))?;
+    let (_, answer) = article.answer(question.language.as_deref())?;
     Some(answer.clone())
 }
 
@@ -154,16 +162,24 @@ impl Asking {
         }
         let after = store.question(Asked::Helped, self.ticket, self.open_days, now).await?;
         if let Some(after) = after {
-            self.shown = shown(&known, &after);
             self.question = after;
+            self.look_up(&known);
         }
         Ok(())
+    }
+
+    /// Articles as they are now: some of those that were offered may have been taken back.
+    fn look_up(&mut self, known: &Matcher) {
+        self.shown = shown(known, &self.question);
+        let offered = self.question.follow_ups.iter();
+        let live = offered.filter(|one| self.next(known, known.article(&one.article)).is_some());
+        self.offers = live.cloned().collect();
     }
 
     fn next(&self, known: &Matcher, article: Option<&Article>) -> Option<NextArticle> {
         let before: Vec<&str> = self.question.articles.iter().map(String::as_str).collect();
         let channel: ChannelName = self.question.channel.parse().ok()?;
-        let article = article.filter(|article| article.auto && article.serves(&channel))?;
+        let article = article.filter(|article| article.goes_by_itself(&channel))?;
         let (language, _) = article.answer(self.question.language.as_deref())?;
         let reader = Reader { language, channel: &channel, buttons: None, before: &before };
         Some(NextArticle {
@@ -193,7 +209,7 @@ impl Asking {
             }
             None if self.question.open => {
                 let mut buttons = button("yes", &texts.yes) + &button("no", &texts.no);
-                for one in &self.question.follow_ups {
+                for one in &self.offers {
                     let (name, label) = (escape(&one.article), escape(&one.label));
                     buttons.push_str(&format!(
                         "<button class=\"wide\" name=\"next\" value=\"{name}\">{label}</button>"

@@ -153,6 +153,12 @@ impl Article {
     pub fn serves(&self, channel: &ChannelName) -> bool {
         self.channels.is_empty() || self.channels.contains(channel)
     }
+
+    /// May it go out there without a person?
+    #[must_use]
+    pub fn goes_by_itself(&self, channel: &ChannelName) -> bool {
+        self.auto && self.serves(channel)
+    }
 }
 
 /// Front matter, the rest, and the line on which the rest begins.

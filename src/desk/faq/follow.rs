@@ -53,8 +53,8 @@ impl Matcher {
         let mut offered: Vec<FollowUp> = Vec::new();
         for name in &article.follow_ups {
             let known = *name == article.name || before.contains(&name.as_str());
-            let next = self.article(name).filter(|next| !known && next.auto);
-            let Some(next) = next.filter(|next| next.serves(channel)) else { continue };
+            let next = self.article(name).filter(|next| !known && next.goes_by_itself(channel));
+            let Some(next) = next else { continue };
             let Some((tag, answer)) = next.answer(Some(language)) else { continue };
             let label = cut(&answer.title, chars);
             // What already says something else, or names another one, would be taken for that.

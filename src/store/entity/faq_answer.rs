@@ -22,6 +22,8 @@ pub struct Model {
     pub ended_at: Option<i64>,
     #[sea_orm(column_type = "Text", nullable)]
     pub follow_ups: Option<String>,
+    /// In a message, and not on the page of a link.
+    pub sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -19,6 +19,8 @@ pub struct Model {
     pub follow_ups: Option<String>,
     pub shown_at: i64,
     pub ended_at: i64,
+    /// In a message, and not on the page of a link.
+    pub sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

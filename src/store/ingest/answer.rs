@@ -83,25 +83,31 @@ pub(super) async fn load(
     if !batch.iter().any(fits) && facts.answers.rows.is_empty() {
         return Ok(());
     }
-    let lately: Vec<(Uuid, String, i64)> = faq_answer::Entity::find()
+    let lately: Vec<(Uuid, String, bool, i64)> = faq_answer::Entity::find()
         .select_only()
         .columns([Column::Contact, Column::Channel])
-        .column_as(Column::Ticket.count(), "sent")
+        .column(Column::Sent)
+        .column_as(Column::Ticket.count(), "count")
         .filter(Column::ShownAt.gt(millis(now - HOUR)))
         .group_by(Column::Contact)
         .group_by(Column::Channel)
+        .group_by(Column::Sent)
         .into_tuple()
         .all(tx)
         .await?;
-    for (contact, channel, sent) in lately {
-        let sent = u64::try_from(sent).unwrap_or_default();
-        *facts.answers.to_contact.entry(contact).or_default() += sent;
-        *facts.answers.on_channel.entry(channel).or_default() += sent;
+    for (contact, channel, sent, count) in lately {
+        let count = u64::try_from(count).unwrap_or_default();
+        // Whoever read one, wherever, has had one; the channel sent only what went out by it.
+        *facts.answers.to_contact.entry(contact).or_default() += count;
+        if sent {
+            *facts.answers.on_channel.entry(channel).or_default() += count;
+        }
     }
     let earlier: Vec<(String, i64)> = faq_earlier::Entity::find()
         .select_only()
         .column(faq_earlier::Column::Channel)
         .column_as(faq_earlier::Column::Ticket.count(), "sent")
+        .filter(faq_earlier::Column::Sent.eq(true))
         .filter(faq_earlier::Column::ShownAt.gt(millis(now - HOUR)))
         .group_by(faq_earlier::Column::Channel)
         .into_tuple()
@@ -139,7 +145,7 @@ impl Work {
         &mut self,
         one: &Prepared,
         prepared: &PreparedMessage,
-        (ticket, said, why): (Uuid, Said, &'static str),
+        (ticket, said): (Uuid, Said),
     ) {
         let Some(kept) = self.facts.answers.rows.get_mut(&ticket) else { return };
         let Some((outcome, kind)) = answered(&kept.row.outcome, said) else { return };
@@ -151,7 +157,7 @@ impl Work {
         event.channel = Some(one.channel.name.as_str().to_owned());
         let article = kept.row.article.clone();
         let language = kept.row.language.clone();
-        event.data = json!({ "article": article, "why": why });
+        event.data = json!({ "article": article, "why": why(said) });
         self.events.push(event);
         if said == Said::Helped {
             let change = self.set_status(one, ticket, TicketStatus::Solved);
@@ -296,6 +302,7 @@ impl Work {
             shown_at: millis(self.now),
             ended_at: None,
             follow_ups: stored(&follow_ups),
+            sent: true,
         };
         let answers = &mut self.facts.answers;
         let before = answers.rows.remove(&place.ticket);
@@ -379,7 +386,7 @@ impl Work {
     }
 }
 
-pub(super) const fn why(said: Said) -> &'static str {
+const fn why(said: Said) -> &'static str {
     match said {
         Said::Helped => "the customer says that it helped",
         Said::Person => "the customer wants a person",

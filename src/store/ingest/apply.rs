@@ -13,6 +13,7 @@ use super::super::original::Sealed;
 use super::super::ticket::MERGES_MAX;
 use super::acknowledge::Ack;
 use super::facts::{Facts, Kept};
+use super::follow::refusal;
 use super::judged::Heard;
 use super::moved::Move;
 use super::part::{Addition, Files};
@@ -61,9 +62,9 @@ pub(super) struct Work {
     pub(super) participants: Vec<participant::Model>,
     pub(super) identities: Vec<identity::Model>,
     pub(super) tags: Vec<(Uuid, String)>,
-    pub(super) texts: Vec<(Uuid, String)>,
     /// Taken away before those are put there.
     pub(super) tags_gone: Vec<(Uuid, String)>,
+    pub(super) texts: Vec<(Uuid, String)>,
     pub(super) events: Vec<NewEvent>,
     pub(super) acks: Vec<Ack>,
     /// Tickets in which a human wrote: deliveries that wait «unless answered» are cancelled.
@@ -127,8 +128,8 @@ impl Work {
             participants: Vec::new(),
             identities: Vec::new(),
             tags: Vec::new(),
-            texts: Vec::new(),
             tags_gone: Vec::new(),
+            texts: Vec::new(),
             events: Vec::new(),
             acks: Vec::new(),
             answered: Vec::new(),
@@ -179,11 +180,11 @@ impl Work {
                 Step::Standing(standing) => self.standing(one, standing),
                 Step::Moved(moved) => self.moved(one, moved),
                 Step::Called(called) => too_early |= !self.called(one, called),
+                Step::Linked(one) => self.links.push((one.code.clone(), one.address.clone())),
             }
         }
         if too_early && result.messages.is_empty() {
             if self.may_wait(one) {
-                Step::Linked(one) => self.links.push((one.code.clone(), one.address.clone())),
                 self.postponed.push(one.id.uuid());
                 result.ending = None;
             } else {
@@ -270,12 +271,14 @@ impl Work {
         // What one of us hands on is answered by nobody but a person.
         let answers = ours.is_none() && forwarder.is_none();
         let asks = answers && !matches!(heard, Heard::Next(_));
+        let step = self.step(one, prepared, ticket, (&heard, &triaged));
+        decision.why.extend(refusal(&heard, step.as_ref()));
         let known = asks.then(|| self.known_answer(one, prepared, place, &triaged)).flatten();
         decision.why.extend(triaged.why.iter().cloned());
         decision.why.extend(known.as_ref().and_then(|known| known.as_ref().err().cloned()));
         self.add_message(one, prepared, place, (&decision, ours));
         let before = self.acks.len();
-        self.heed_all(one, prepared, place, (heard, &triaged));
+        self.heed_all(one, prepared, place, (heard, step));
         // What they picked is their answer.
         let told = !asks && self.acks.len() > before;
         self.bring_code(one, prepared, place, ours);

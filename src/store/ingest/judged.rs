@@ -14,12 +14,13 @@ use super::super::said::is_open;
 use super::super::stats::DAY_MILLIS;
 use super::super::survey::{judgement, note_judgement, told};
 use super::super::{StoreError, millis};
-use super::answer::why;
+use super::answer::Fit;
 use super::apply::{Wakes, Work};
 use super::facts::{Facts, Kept};
 use super::flush::insert;
+use super::follow::NoStep;
 use super::row::author;
-use super::triage::{Place, Triaged};
+use super::triage::Place;
 use super::{Prepared, PreparedMessage};
 use crate::desk::Route;
 use crate::desk::faq::{FollowUp, Said};
@@ -133,13 +134,17 @@ impl Work {
         one: &Prepared,
         prepared: &PreparedMessage,
         place: Place<'_>,
-        (heard, triaged): (Heard, &Triaged),
+        (heard, step): (Heard, Option<Result<Fit, NoStep>>),
     ) {
         let ticket = place.ticket;
         match heard {
             Heard::Nothing => {}
-            Heard::Answer(said) => self.heed(one, prepared, (ticket, said, why(said))),
-            Heard::Next(pick) => self.follow(one, prepared, place, (&pick, triaged)),
+            Heard::Answer(said) => self.heed(one, prepared, (ticket, said)),
+            Heard::Next(pick) => {
+                if let Some(step) = step {
+                    self.follow(one, prepared, place, (&pick, step));
+                }
+            }
             Heard::Judgement(judged) => self.heed_judgement(one, prepared, (ticket, judged)),
         }
     }

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tributary::desk::faq::{Article, Matcher};
 use tributary::model::Role;
 
 use super::CHANNELS;
-use crate::support::answers::{answering, triage};
+use crate::support::answers::{FEES, answering, circle, triage};
 use crate::support::app::App;
 use crate::support::daemon::Api;
-
-const FEES: &str = "How much are the fees?";
 
 /// A mail of somebody; `answers`: the Message-ID that it answers.
 pub(super) fn mail(from: &str, id: &str, answers: Option<&str>, text: &str) -> String {
@@ -278,21 +275,6 @@ async fn a_follow_up_leads_to_people_as_the_first_does(postgres: bool) {
     counted(&api, "fees", ["shown", "followed", "silent"], [2, 1, 1]).await;
 }
 
-/// Six articles, each of which leads to all others.
-fn circle(change: impl Fn(String) -> String) -> Matcher {
-    let names = ["fees", "two", "three", "four", "five", "six"];
-    let article = |name: &&str| {
-        let questions = if *name == "fees" { FEES } else { name };
-        let text = format!(
-            "+++\nfollow_ups = {names:?}\n[questions]\nen = [{questions:?}]\n+++\n\
-             # en: About {name}\nThis is {name}.\n"
-        );
-        Article::read(name, &change(text)).unwrap()
-    };
-    let policy = answering(true).policy().clone();
-    Matcher::new(names.iter().map(article).collect()).answering(policy)
-}
-
 async fn a_chain_comes_back_to_nothing_and_ends(postgres: bool) {
     let (app, api) = start(postgres).await;
     app.engine.change_known_answers(Arc::new(circle(|text| text)));
@@ -343,6 +325,87 @@ async fn a_pick_that_may_not_go_out_leads_to_people(postgres: bool) {
     assert_eq!(stands(&ticket(&api, &id).await).0, "open");
 }
 
+/// The admin takes the article «two» back.
+fn without_two(app: &App) {
+    app.engine.change_known_answers(Arc::new(circle(|text| {
+        let two = text.contains("# en: About two");
+        if two { text.replacen("+++\n", "+++\nauto = false\n", 1) } else { text }
+    })));
+}
+
+/// Whatever came of the answer before, people are told why the ticket is theirs.
+async fn people_see_why_a_pick_was_not_sent(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    for who in ["shown", "silent", "helped"] {
+        app.engine.change_known_answers(Arc::new(circle(|text| text)));
+        let id = asks(&app, who, FEES).await;
+        match who {
+            "silent" => {
+                let later = app.engine.clock.now() + chrono::Duration::hours(25);
+                assert_eq!(app.store.tend_answers(later).await.unwrap(), 1);
+            }
+            "helped" => says(&app, who, 2, "1").await,
+            _ => {}
+        }
+        without_two(&app);
+        says(&app, who, 3, "about two").await;
+        let tags = vec!["faq_answered", "faq_escalated"];
+        assert_eq!(stands(&ticket(&api, &id).await), ("open", tags), "{who}");
+        assert_eq!(sent(&api, &id).await.len(), 1, "{who}");
+        let why = "the article is for people to send (auto = false)";
+        let events = api.all(&format!("/tickets/{id}/events")).await;
+        let told = events.iter().rfind(|event| event["kind"] == "faq.escalated");
+        let told = &told.unwrap_or_else(|| panic!("{who}: {events:#?}"))["data"];
+        assert_eq!(*told, json!({ "article": "fees", "picked": "two", "why": why }), "{who}");
+        let messages = api.ticket_messages(&id).await;
+        let pick = messages.iter().rfind(|one| one["direction"] == "in").unwrap();
+        let expected = format!("the known answer «two» was picked and not sent: {why}");
+        assert!(pick["why"].as_array().unwrap().contains(&json!(expected)), "{who}: {pick:#}");
+    }
+    // That it helped, or that nothing was said for long, stays true.
+    let keys = ["shown", "escalated", "silent", "helped"];
+    counted(&api, "fees", keys, [3, 1, 1, 1]).await;
+}
+
+/// What a rule has ended stays ended: nothing is sent, and nobody has to look.
+async fn a_pick_in_a_ticket_that_a_rule_ends_is_no_word(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    for status in ["closed", "spam"] {
+        app.engine.change_known_answers(Arc::new(circle(|text| text)));
+        app.engine.change_triage(Arc::new(triage(|_| {})));
+        let id = asks(&app, status, FEES).await;
+        let rule =
+            json!([{ "name": "r", "when": { "words": ["two"] }, "then": { "status": status } }]);
+        let rules = serde_json::from_value(rule).unwrap();
+        app.engine.change_triage(Arc::new(triage(|settings| settings.rules = rules)));
+        says(&app, status, 2, "about two").await;
+        assert_eq!(sent(&api, &id).await.len(), 1, "{status}");
+        assert_eq!(stands(&ticket(&api, &id).await), (status, vec!["faq_answered"]));
+        let events = api.all(&format!("/tickets/{id}/events")).await;
+        assert!(events.iter().all(|event| event["kind"] != "faq.escalated"), "{events:#?}");
+    }
+}
+
+/// An article that was picked is the answer; where none goes out, what a rule says does.
+async fn a_pick_is_answered_once(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    let rule = json!([{ "name": "r", "when": { "words": ["two"] },
+        "then": { "acknowledge": { "en": "We read it soon." } } }]);
+    let rules: Vec<_> = serde_json::from_value(rule).unwrap();
+    app.engine.change_triage(Arc::new(triage(|settings| settings.rules = rules)));
+    for (who, expected) in [("ann", "This is two."), ("bo", "We read it soon.")] {
+        app.engine.change_known_answers(Arc::new(circle(|text| text)));
+        let id = asks(&app, who, FEES).await;
+        if who == "bo" {
+            without_two(&app);
+        }
+        says(&app, who, 2, "about two").await;
+        let told = sent(&api, &id).await;
+        assert_eq!(told.len(), 2, "{who}: {told:?}");
+        assert!(told[1].starts_with(expected), "{who}: {told:?}");
+    }
+}
+
 macro_rules! on_both {
     ($($name:ident)*) => {
         mod sqlite {
@@ -367,4 +430,7 @@ on_both! {
     a_follow_up_leads_to_people_as_the_first_does
     a_chain_comes_back_to_nothing_and_ends
     a_pick_that_may_not_go_out_leads_to_people
+    people_see_why_a_pick_was_not_sent
+    a_pick_in_a_ticket_that_a_rule_ends_is_no_word
+    a_pick_is_answered_once
 }

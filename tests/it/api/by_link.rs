@@ -6,12 +6,13 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tributary::channel::shared::sign::{SignedLinks, Signer};
+use tributary::desk::faq::AnswerPolicy;
 use tributary::desk::{Advice, Safety};
 use tributary::model::Role;
 
-use super::answers::{asks, on_both, stands, ticket};
+use super::answers::{asks, on_both, says, sent, stands, ticket};
 use super::{CHANNELS, done};
-use crate::support::answers::{answering, surveying, triage};
+use crate::support::answers::{FEES, answering, circle, surveying, triage};
 use crate::support::app::App;
 use crate::support::daemon::{Api, client};
 
@@ -43,7 +44,7 @@ async fn link(app: &App, api: &Api, ticket: &str) -> String {
 /// A question that a known answer surely fits.
 async fn fees(app: &App) -> String {
     app.engine.change_known_answers(Arc::new(answering(true)));
-    asks(app, "ann", "How much are the fees?").await
+    asks(app, "ann", FEES).await
 }
 
 async fn get(app: &App, path: &str) -> (u16, String) {
@@ -156,6 +157,124 @@ async fn a_follow_up_is_read_on_the_page_and_asked_about_there(postgres: bool) {
     assert_eq!(kinds(&api, &id).await.iter().filter(|kind| *kind == "faq.answered").count(), 2);
 }
 
+/// The channel sends so many in an hour.
+fn per_hour(most: u32) -> Arc<tributary::desk::faq::Matcher> {
+    let circle = circle(|text| text);
+    let policy = AnswerPolicy { per_hour_max: most, ..circle.policy().clone() };
+    Arc::new(circle.answering(policy))
+}
+
+/// The page shows buttons, so a digit is of what stands in the mail.
+async fn a_digit_in_a_mail_is_of_the_mail_whatever_was_read_on_the_page(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    app.engine.change_known_answers(per_hour(60));
+    let id = asks(&app, "ann", FEES).await;
+    let told = sent(&api, &id).await;
+    assert!(told[0].contains("\n4 = About three\n"), "{told:?}");
+    let path = link(&app, &api, &id).await;
+    let (_, page) = post(&app, &path, &[("next", "two")]).await;
+    assert!(page.contains("This is two."), "{page}");
+    says(&app, "ann", 2, "4").await;
+    let told = sent(&api, &id).await;
+    assert!(told.len() == 2 && told[1].starts_with("This is three."), "{told:?}");
+    assert!(told[1].contains("\n3 = About four\n"), "{told:?}");
+    // From now on it is of the newer mail; and what the page offered can still be said.
+    says(&app, "ann", 3, "3").await;
+    let told = sent(&api, &id).await;
+    assert!(told.len() == 3 && told[2].starts_with("This is four."), "{told:?}");
+    says(&app, "ann", 4, "about six").await;
+    let told = sent(&api, &id).await;
+    assert!(told.len() == 4 && told[3].starts_with("This is six."), "{told:?}");
+}
+
+/// Pressing sends nothing, so it takes nothing of what the channel may send, and needs nothing of it.
+async fn what_is_read_on_a_page_does_not_count_as_sent(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    app.engine.change_known_answers(per_hour(2));
+    let id = asks(&app, "ann", FEES).await;
+    let path = link(&app, &api, &id).await;
+    for next in ["two", "three"] {
+        let (_, page) = post(&app, &path, &[("next", next)]).await;
+        assert!(page.contains(&format!("This is {next}.")), "{page}");
+    }
+    let second = asks(&app, "bo", FEES).await;
+    assert_eq!(sent(&api, &second).await.len(), 1, "one of two was sent");
+    let third = asks(&app, "cy", FEES).await;
+    assert_eq!(sent(&api, &third).await.len(), 0, "now both were");
+    let (_, page) = post(&app, &path, &[("next", "four")]).await;
+    assert!(page.contains("This is four."), "{page}");
+    // Who read one within the hour gets no other by itself.
+    app.engine.change_known_answers(per_hour(60));
+    let again = super::answers::mail("ann@customer.example", "ann-9@test", None, FEES);
+    let again = app.receive("mail", again).await.ticket.to_string();
+    assert_ne!(again, id);
+    assert_eq!(sent(&api, &again).await.len(), 0);
+    // And what was read has arrived, whatever becomes of the mail.
+    for reply in api.all("/outbox").await {
+        let path = format!("/outbox/{}/cancel", reply["id"].as_str().unwrap());
+        assert!(api.post(&path, &Value::Null, "").await.unwrap().status.is_success());
+    }
+    assert_eq!(app.store.tend_answers(app.engine.clock.now()).await.unwrap(), 1, "bo's");
+    assert_eq!(stands(&ticket(&api, &id).await).0, "pending");
+}
+
+/// No button is shown of which nothing would come, and no article that the admin took back.
+async fn what_was_taken_back_is_not_on_the_page(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    app.engine.change_known_answers(per_hour(60));
+    let id = asks(&app, "ann", FEES).await;
+    let path = link(&app, &api, &id).await;
+    let without = |name: &'static str, front: &'static str| {
+        Arc::new(circle(move |text| {
+            let it = text.contains(&format!("# en: About {name}"));
+            if it { text.replacen("+++\n", &format!("+++\n{front}\n"), 1) } else { text }
+        }))
+    };
+    for front in ["auto = false", "channels = [\"silent\"]"] {
+        app.engine.change_known_answers(without("two", front));
+        let (_, page) = get(&app, &path).await;
+        assert!(!page.contains("About two") && page.contains("About three"), "{page}");
+        let (_, page) = post(&app, &path, &[("next", "two")]).await;
+        assert!(!page.contains("This is two.") && page.contains("About three"), "{page}");
+    }
+    app.engine.change_known_answers(per_hour(60));
+    let (_, page) = post(&app, &path, &[("next", "two")]).await;
+    assert!(page.contains("This is two.") && page.contains("About three"), "{page}");
+    app.engine.change_known_answers(without("two", "auto = false"));
+    let (_, page) = get(&app, &path).await;
+    assert!(!page.contains("This is two.") && page.contains("Did this help?"), "{page}");
+    // The folder holds other articles now: none of them is left.
+    app.engine.change_known_answers(Arc::new(answering(true)));
+    let (_, page) = get(&app, &path).await;
+    assert!(!page.contains("About") && page.contains("Yes, thanks"), "{page}");
+}
+
+/// A page that was loaded before it helped, or before the ticket became urgent.
+async fn an_old_page_leads_nowhere(postgres: bool) {
+    let (app, api) = start(postgres).await;
+    app.engine.change_known_answers(per_hour(60));
+    let id = asks(&app, "ann", FEES).await;
+    let path = link(&app, &api, &id).await;
+    post(&app, &path, &[("said", "yes")]).await;
+    let (_, page) = post(&app, &path, &[("next", "two")]).await;
+    assert!(!page.contains("This is two.") && !page.contains("<form"), "{page}");
+    assert_eq!(stands(&ticket(&api, &id).await).0, "solved");
+    let urgent = asks(&app, "bo", FEES).await;
+    let path = link(&app, &api, &urgent).await;
+    let version = ticket(&api, &urgent).await["version"].clone();
+    let body = json!({ "priority": "urgent" });
+    let changed = api.patch(&format!("/tickets/{urgent}"), &version, &body).await;
+    assert!(changed.status.is_success(), "{}", changed.body);
+    for page in [get(&app, &path).await.1, post(&app, &path, &[("next", "two")]).await.1] {
+        assert!(!page.contains("This is two.") && !page.contains("About"), "{page}");
+        assert!(page.contains("No, a person"), "{page}");
+    }
+    for ticket in [id, urgent] {
+        let told = kinds(&api, &ticket).await;
+        assert_eq!(told.iter().filter(|kind| *kind == "faq.answered").count(), 1, "{told:?}");
+    }
+}
+
 /// A page that was loaded before a person answered.
 async fn a_button_that_comes_too_late_promises_nothing(postgres: bool) {
     let (app, api) = start(postgres).await;
@@ -200,12 +319,23 @@ async fn a_survey_is_answered_by_link_with_a_remark(postgres: bool) {
     assert_eq!(now["rating_comment"], "没有人回复 <b> [seed phrase removed]");
     assert_eq!(stands(&now), ("open", vec!["feedback_speed", "rated_low"]));
     assert_eq!(now["rating_topics"], json!(["speed"]));
+    // Said again, it is no news.
+    post(&app, &path, &[("remark", &format!("没有人回复 <b> {secret}"))]).await;
     let rated = kinds(&api, &id).await.into_iter().filter(|kind| kind == "ticket.rated");
     assert_eq!(rated.count(), 2, "a score, and a remark");
     let ratings = api.get("/stats").await["ratings"].clone();
     assert_eq!(ratings["by_topic"]["speed"]["mean"], json!(2.0), "{ratings:#}");
     let ratings = ratings["total"].clone();
     assert_eq!((&ratings["count"], &ratings["each"]), (&json!(1), &json!([0, 1, 0, 0, 0])));
+    think_better(&app, &api, &path, &id).await;
+}
+
+/// The remark stays, and they are unhappy no longer.
+async fn think_better(app: &App, api: &Api, path: &str, id: &str) {
+    post(app, path, &[("score", "5")]).await;
+    let now = ticket(api, id).await;
+    assert_eq!((&now["rating"], &now["rating_topics"]), (&json!(5), &json!(["speed"])));
+    assert_eq!(stands(&now), ("open", vec!["feedback_speed"]));
 }
 
 /// Answers and solves a ticket. The link of the survey that goes out.
@@ -274,15 +404,12 @@ on_both! {
     a_link_that_is_only_looked_at_says_nothing_and_a_button_counts_once
     whoever_thinks_again_gets_a_person_and_a_person_ends_the_link
     a_follow_up_is_read_on_the_page_and_asked_about_there
+    a_digit_in_a_mail_is_of_the_mail_whatever_was_read_on_the_page
+    what_is_read_on_a_page_does_not_count_as_sent
+    what_was_taken_back_is_not_on_the_page
+    an_old_page_leads_nowhere
     a_button_that_comes_too_late_promises_nothing
     a_survey_is_answered_by_link_with_a_remark
     a_ticket_that_was_merged_since_is_judged_all_the_same
     a_link_is_good_for_one_question_and_nobody_makes_one
 }
-    // Said again, it is no news.
-    post(&app, &path, &[("remark", &format!("没有人回复 <b> {secret}"))]).await;
-    // They think better of it: the remark stays, and they are unhappy no longer.
-    post(&app, &path, &[("score", "5")]).await;
-    let now = ticket(&api, &id).await;
-    assert_eq!((&now["rating"], &now["rating_topics"]), (&json!(5), &json!(["speed"])));
-    assert_eq!(stands(&now), ("open", vec!["feedback_speed"]));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tributary::desk::close::CloseSetting;
-use tributary::desk::faq::{AnswerPolicy, AnswerTexts, Matcher};
+use tributary::desk::faq::{AnswerPolicy, AnswerTexts, Article, Matcher};
 use tributary::desk::retention::RetentionSetting;
 use tributary::desk::survey::{SurveySetting, SurveyTexts};
 use tributary::desk::{ProtectSetting, SlaSetting, Triage, TriageSettings, UrgencySetting};
@@ -28,6 +28,24 @@ pub fn answering(auto: bool) -> Matcher {
         per_hour_max: 60,
         texts: texts.map(|(language, texts)| (language.to_owned(), texts)).into(),
     })
+}
+
+/// A question that the article «fees» surely answers, in the starter set and in the circle.
+pub const FEES: &str = "How much are the fees?";
+
+/// Six articles, each of which leads to all others.
+pub fn circle(change: impl Fn(String) -> String) -> Matcher {
+    let names = ["fees", "two", "three", "four", "five", "six"];
+    let article = |name: &&str| {
+        let questions = if *name == "fees" { FEES } else { name };
+        let text = format!(
+            "+++\nfollow_ups = {names:?}\n[questions]\nen = [{questions:?}]\n+++\n\
+             # en: About {name}\nThis is {name}.\n"
+        );
+        Article::read(name, &change(text)).unwrap()
+    };
+    let policy = answering(true).policy().clone();
+    Matcher::new(names.iter().map(article).collect()).answering(policy)
 }
 
 /// Asks at once; remarks have the topics that we ship. `per_contact_days`: nobody is asked twice within.
