@@ -1,13 +1,15 @@
 //! What we answer, and what the service makes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tributary::engine::{ReplyError, ReplyRequest};
 use tributary::model::DeliveryStatus;
 
-use super::{ANN, FACES, start, take, written};
-use crate::support::graph::pages::{Face, now};
+use super::{ANN, BOB, FACES, start, take, written};
+use crate::support::answers::{FEES, answering, circle};
+use crate::support::graph::pages::{Face, Pages, now};
 use crate::support::graph::whatsapp::{Act, refusal};
 use crate::support::receiver::Does;
 use crate::support::rig::{PATIENCE, Rig, asked, pass, reply_request};
@@ -65,6 +67,51 @@ async fn direct_answers_to_choose_from_are_quick_replies() {
         assert_eq!((&sent(1)["text"], &sent(1)["quick_replies"]), (&json!(words), &Value::Null));
         rig.engine.stop().await;
     }
+}
+
+/// Articles to go on with are quick replies; pressing one brings the article.
+#[tokio::test]
+async fn direct_follow_ups_are_quick_replies_that_bring_the_next_article() {
+    for face in FACES {
+        let (rig, service) = start(face, "").await;
+        for (articles, mid, customer, pressed, next) in [
+            (answering(true), "m_1", ANN, 2, "Did this help?"),
+            (circle(|text| text), "m_2", BOB, 4, "This is four.\n\nDid this help?"),
+        ] {
+            rig.engine.change_known_answers(Arc::new(articles));
+            let before = service.sent().len();
+            take(&rig, &face.text(customer, mid, FEES)).await;
+            let offered = quick_replies(&service, before + 1).await;
+            assert!(offered.len() > pressed, "{offered:?}");
+            let (title, payload) = &offered[pressed];
+            let press = json!({ "mid": format!("{mid}_pressed"), "text": title,
+                "quick_reply": { "payload": payload } });
+            let press = face.event(customer, "message", &press);
+            take(&rig, &face.envelope("messaging", &[press])).await;
+            let left = quick_replies(&service, before + 2).await;
+            assert!(left.len() < offered.len() && !left.contains(&offered[pressed]), "{left:?}");
+            let sent = service.sent().pop().unwrap().body;
+            assert!(sent["message"]["text"].as_str().unwrap().ends_with(next), "{sent}");
+            assert_eq!(sent["recipient"]["id"], customer);
+        }
+        rig.engine.stop().await;
+    }
+}
+
+/// Waits for so many messages of ours; titles and payloads below the last one, within what the service takes.
+async fn quick_replies(service: &Pages, count: usize) -> Vec<(String, String)> {
+    wait_until("our message", PATIENCE, async || service.sent().len() >= count).await;
+    let sent = service.sent();
+    assert_eq!(sent.len(), count, "{sent:#?}");
+    let replies = sent.last().unwrap().body["message"]["quick_replies"].as_array().cloned();
+    let replies = replies.unwrap_or_else(|| panic!("{sent:#?}"));
+    assert!(replies.len() <= 13, "{replies:?}");
+    let replies = replies.iter().map(|one| {
+        let word = |key: &str| one[key].as_str().unwrap().to_owned();
+        assert!(word("content_type") == "text" && word("title").chars().count() <= 20, "{one}");
+        (word("title"), word("payload"))
+    });
+    replies.collect()
 }
 
 #[tokio::test]

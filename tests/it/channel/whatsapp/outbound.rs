@@ -1,6 +1,7 @@
 //! What we answer, and what the service makes of it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use tributary::model::{Address, DeliveryStatus, Party, Priority, Scheme, Templat
 use uuid::Uuid;
 
 use super::{ANN, start, take, written};
-use crate::support::graph::whatsapp::{Act, WhatsApp, failed, refusal, status};
+use crate::support::answers::{FEES, answering, circle};
+use crate::support::graph::whatsapp::{Act, WhatsApp, failed, message, refusal, status, texts};
 use crate::support::receiver::Does;
 use crate::support::rig::{PATIENCE, Rig, asked, pass, reply_request};
 use crate::support::wait_until;
@@ -70,6 +72,74 @@ async fn whatsapp_answers_to_choose_from_are_buttons_or_a_list() {
     assert_eq!((&list["type"], &list["body"]["text"]), (&json!("list"), &json!("How were we?")));
     let row = json!({ "id": "ask:3", "title": "2" });
     assert_eq!(list["action"]["sections"][0]["rows"][3], row);
+    rig.engine.stop().await;
+}
+
+/// What can be chosen below a message of ours: ids and labels, within what the service takes.
+fn choices(sent: &Value) -> Vec<(String, String)> {
+    let interactive = &sent["interactive"];
+    assert!(interactive["body"]["text"].as_str().unwrap().chars().count() <= 1024, "{sent}");
+    let (list, chars, most) = match interactive["type"].as_str().unwrap() {
+        "button" => (interactive["action"]["buttons"].clone(), 20, 3),
+        "list" => (interactive["action"]["sections"][0]["rows"].clone(), 24, 10),
+        other => panic!("{other}: {sent}"),
+    };
+    let list = list.as_array().unwrap().clone();
+    assert!(list.len() <= most, "{sent}");
+    let choices = list.iter().map(|one| {
+        let one = one.get("reply").unwrap_or(one);
+        let word = |key: &str| one[key].as_str().unwrap().to_owned();
+        assert!(word("title").chars().count() <= chars, "{sent}");
+        (word("id"), word("title"))
+    });
+    choices.collect()
+}
+
+/// Waits for so many messages of ours; the last of them.
+async fn sent(service: &WhatsApp, count: usize) -> Value {
+    wait_until("our message", PATIENCE, async || service.taken().len() >= count).await;
+    let taken = service.taken();
+    assert_eq!(taken.len(), count, "{taken:#?}");
+    taken.last().unwrap().clone()
+}
+
+/// Articles to go on with are buttons; pressing one brings the article.
+#[tokio::test]
+async fn whatsapp_a_follow_up_is_a_button_that_brings_the_next_article() {
+    let (rig, service) = start().await;
+    rig.engine.change_known_answers(Arc::new(answering(true)));
+    take(&rig, &texts(&[(ANN, "wamid.1", FEES)])).await;
+    let first = sent(&service, 1).await;
+    let offered = choices(&first);
+    let labels: Vec<&str> = offered.iter().map(|(_, label)| &**label).collect();
+    assert_eq!(labels, ["Yes, thanks", "No, a person", "A transfer that is…"]);
+    assert_eq!(first["interactive"]["type"], "button");
+    let (id, title) = &offered[2];
+    let reply = json!({ "type": "button_reply", "button_reply": { "id": id, "title": title } });
+    take(&rig, &message(ANN, "wamid.2", "interactive", &json!({ "interactive": reply }))).await;
+    let next = sent(&service, 2).await;
+    let text = next["interactive"]["body"]["text"].as_str().unwrap();
+    assert!(text.ends_with("Did this help?") && !text.contains("network fee"), "{text}");
+    assert_eq!(choices(&next).len(), 2, "the rest was read, or is for people to send: {next}");
+    rig.engine.stop().await;
+}
+
+/// Where there are more than three, they are a list.
+#[tokio::test]
+async fn whatsapp_more_follow_ups_are_a_list_that_brings_the_next_article() {
+    let (rig, service) = start().await;
+    rig.engine.change_known_answers(Arc::new(circle(|text| text)));
+    take(&rig, &texts(&[(ANN, "wamid.1", FEES)])).await;
+    let first = sent(&service, 1).await;
+    assert_eq!(first["interactive"]["type"], "list");
+    let offered = choices(&first);
+    assert_eq!(offered.len(), 7, "{first}");
+    let (id, title) = &offered[3];
+    let reply = json!({ "type": "list_reply", "list_reply": { "id": id, "title": title } });
+    take(&rig, &message(ANN, "wamid.2", "interactive", &json!({ "interactive": reply }))).await;
+    let next = sent(&service, 2).await;
+    assert_eq!(next["interactive"]["body"]["text"], "This is three.\n\nDid this help?");
+    assert_eq!(choices(&next).len(), 6, "{next}");
     rig.engine.stop().await;
 }
 
