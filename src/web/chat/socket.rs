@@ -24,6 +24,8 @@ use crate::web::State;
 const HELLO_MAX: Duration = Duration::from_secs(10);
 /// A client that does not take a frame for so long is gone.
 const SEND_MAX: Duration = Duration::from_secs(20);
+/// A client that is told to go has so long to say good-bye.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 const PING: Duration = Duration::from_secs(25);
 /// Frames of one socket.
 const FRAMES: (u32, Duration) = (120, Duration::from_secs(60));
@@ -73,6 +75,10 @@ pub(super) async fn open(
             let frame = CloseFrame { code, reason: reason.into() };
             // It may be gone already.
             drop(tokio::time::timeout(SEND_MAX, socket.send(Message::Close(Some(frame)))).await);
+            // A connection that is dropped with unread frames is reset, and the reason lost with it (RFC 6455,
+            // section 7.1.1): what still comes is passed over until the client has closed, too.
+            let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+            drop(tokio::time::timeout(CLOSE_MAX, rest).await);
         })
         .into_response())
 }
