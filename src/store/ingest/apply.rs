@@ -24,7 +24,7 @@ use super::{Ending, Ingested, Prepared, PreparedMessage, Step, TOO_EARLY_FOR, qu
 use crate::desk::{self, CallbackPolicy, Candidate, Decision, Route, Safety};
 use crate::model::{
     Actor, Address, AnswerLinks, CallWish, Called, Flag, Form, Inbound, MessageId, Secret,
-    TicketId, Timestamp, Token, Trust,
+    TicketId, Timestamp, Token,
 };
 
 /// A new ticket's number is given when the batch is written; until then it has none.
@@ -564,30 +564,6 @@ impl Work {
         };
         let parents = || inbound.thread.parents.iter().find_map(of_parent);
         inbound.thread.tokens.iter().find_map(of_token).or_else(parents)
-    }
-
-    /// Everybody named in it may write into the ticket from now on: but for whoever failed the checks of
-    /// their address, and for our own addresses, as which anybody might write.
-    fn join(&mut self, one: &Prepared, ticket: Uuid, inbound: &Inbound) {
-        let own = &one.channel.own;
-        let believed = inbound.sender.trust != Trust::Forged;
-        let sender = inbound.sender.address.iter().map(|address| (address, &inbound.sender.name));
-        let reply_to = inbound.reply_to.iter().map(|party| (&party.address, &party.name));
-        let others = inbound.recipients.iter().map(|party| (&party.address, &party.name));
-        let others = reply_to.chain(others).filter(|(address, _)| !own.contains(address));
-        for (address, name) in sender.filter(|_| believed).chain(others) {
-            let scheme = address.scheme.as_str().to_owned();
-            let key = (ticket, scheme.clone(), address.value.clone());
-            if self.facts.participants.insert(key) {
-                self.participants.push(participant::Model {
-                    ticket,
-                    scheme,
-                    value: address.value.clone(),
-                    name: name.clone(),
-                    since: millis(self.now),
-                });
-            }
-        }
     }
 }
 

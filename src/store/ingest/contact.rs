@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-use super::super::entity::{contact, identity};
+use super::super::entity::{contact, identity, participant};
 use super::super::millis;
 use super::super::ticket::MERGES_MAX;
-use super::PreparedMessage;
 use super::apply::Work;
 use super::facts::{AddressKey, Kept, address_key};
+use super::{Prepared, PreparedMessage};
 use crate::desk::language::{self, Clue};
 use crate::model::{Actor, Address, Form, Inbound, Trust};
 
@@ -118,6 +118,30 @@ impl Work {
             }
         }
         id
+    }
+
+    /// Everybody named in it may write into the ticket from now on: but for whoever failed the checks of
+    /// their address, and for our own addresses, as which anybody might write.
+    pub(super) fn join(&mut self, one: &Prepared, ticket: Uuid, inbound: &Inbound) {
+        let own = &one.channel.own;
+        let believed = inbound.sender.trust != Trust::Forged;
+        let sender = inbound.sender.address.iter().map(|address| (address, &inbound.sender.name));
+        let reply_to = inbound.reply_to.iter().map(|party| (&party.address, &party.name));
+        let others = inbound.recipients.iter().map(|party| (&party.address, &party.name));
+        let others = reply_to.chain(others).filter(|(address, _)| !own.contains(address));
+        for (address, name) in sender.filter(|_| believed).chain(others) {
+            let scheme = address.scheme.as_str().to_owned();
+            let key = (ticket, scheme.clone(), address.value.clone());
+            if self.facts.participants.insert(key) {
+                self.participants.push(participant::Model {
+                    ticket,
+                    scheme,
+                    value: address.value.clone(),
+                    name: name.clone(),
+                    since: millis(self.now),
+                });
+            }
+        }
     }
 
     fn new_contact(&mut self, name: String) -> Uuid {
