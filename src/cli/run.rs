@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use metrics::counter;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,6 +63,8 @@ pub(super) async fn serve(
     let listener = listener.map_err(|error| anyhow::anyhow!("http.listen {listen}: {error}"))?;
     let address = format!("http://{}", listener.local_addr()?);
     let store = installation.store.clone();
+    // Before anything runs that has to be given back: until they are listened for, signals end the process at once.
+    let mut signals = Signals::listen()?;
     let engine =
         Engine::start(store.clone(), channels, installation.engine_settings()?, Clock::system());
     let webhooks = installation.webhooks()?;
@@ -85,10 +87,8 @@ pub(super) async fn serve(
         settings: settings.clone(),
         fit,
     };
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     systemd::ready(&format!("{count} channels, {address}"));
-    daemon.until_stopped(&mut terminate, &mut interrupt).await?;
+    daemon.until_stopped(&mut signals).await;
     systemd::stopping();
     tracing::info!("stopping; a second signal ends at once, and loses nothing either");
     let end = async {
@@ -100,8 +100,7 @@ pub(super) async fn serve(
     };
     tokio::select! {
         closed = end => Ok(closed?),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = signals.stop() => Ok(()),
     }
 }
 
@@ -135,25 +134,46 @@ async fn tell_address(store: &Store, address: &str, console: bool) -> Result<(),
     Ok(())
 }
 
-type Signals = tokio::signal::unix::Signal;
+/// What we are asked for from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// We are to stop.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// `true`: the settings are to be read again; `false`: we are to stop.
+    async fn reload(&mut self) -> bool {
+        tokio::select! {
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+            _ = self.hangup.recv() => true,
+        }
+    }
+}
 
 impl Daemon {
-    async fn until_stopped(
-        &mut self,
-        terminate: &mut Signals,
-        interrupt: &mut Signals,
-    ) -> Result<(), Failure> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => {
-                    systemd::reloading();
-                    let status = self.reload().await;
-                    systemd::ready(&status);
-                }
-            }
+    async fn until_stopped(&mut self, signals: &mut Signals) {
+        while signals.reload().await {
+            systemd::reloading();
+            let status = self.reload().await;
+            systemd::ready(&status);
         }
     }
 

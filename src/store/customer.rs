@@ -468,7 +468,10 @@ async fn give_back(
         Some(kept) => message::Entity::find_by_id(kept.id).one(tx).await?,
         None => None,
     };
-    let elsewhere = message.as_ref().map(|message| message.ticket).filter(|at| *at != row.id);
+    let elsewhere = match &message {
+        Some(message) => gone_along(tx, row.id, message).await?,
+        None => None,
+    };
     if let (Some(message), Some(kept), None) = (message, before.message, elsewhere) {
         restore(tx, message, kept, before.handed_on).await?;
         if let Some(note) = before.note {
@@ -477,7 +480,7 @@ async fn give_back(
     }
     parting::leave(tx, row.id, before.joined.into_iter().collect()).await?;
     match elsewhere {
-        // A split, or undoing a merge, took the message along: how it was matters there.
+        // How it was matters there.
         Some(ticket) => {
             let moved = customer_change::ActiveModel {
                 id: Set(change.id),
@@ -491,6 +494,20 @@ async fn give_back(
         }
     }
     set_contact(tx, row.id, contact, ("ticket.customer_restored", None), by).await
+}
+
+/// The ticket that a split made of a message which is its customer's there. Where undoing a merge took it back to
+/// somebody else's ticket, it is theirs again.
+async fn gone_along(
+    tx: &DatabaseTransaction,
+    from: Uuid,
+    message: &message::Model,
+) -> Result<Option<Uuid>, StoreError> {
+    if message.ticket == from {
+        return Ok(None);
+    }
+    let at = reload(tx, message.ticket).await?;
+    Ok((message.contact == Some(at.contact)).then_some(at.id))
 }
 
 async fn restore(

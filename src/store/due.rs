@@ -29,6 +29,11 @@ const SOON: &str = "due_soon";
 /// On a ticket whose answer was late once.
 const LATE: &str = "overdue";
 
+/// Says that an answer is due soon: of one ticket, as it is now.
+pub(super) fn is_of_due(tag: &str) -> bool {
+    tag == SOON
+}
+
 /// When an answer is due, as it is shown.
 #[derive(Debug, Clone)]
 pub(super) struct ShownDue {

@@ -26,6 +26,7 @@ mod idempotency;
 mod ingest;
 mod journal;
 mod lease;
+mod lent;
 mod forget;
 mod media;
 mod merged;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, IntoCondition};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use super::contact::{self, ContactView};
 use super::entity::{
-    address_proof, callback, contact as contacts, delivery, identity, merge_record, message,
-    participant, seen, ticket, ticket_tag,
+    address_proof, callback, contact as contacts, delivery, identity, mention, merge_record,
+    message, participant, seen, ticket,
 };
 use super::event::{self, NewEvent};
 use super::idempotency::{Answer, By};
-use super::ticket::{Combined, recount, reload, view};
-use super::{Store, StoreError, millis};
+use super::ticket::{Combined, TicketPatch, apply, has_another, recount, reload, view};
+use super::{Store, StoreError, lent, millis, moment};
 use crate::model::{Actor, ContactId, TicketId, Timestamp};
 
 /// Ids in one statement.
@@ -43,6 +43,19 @@ pub(super) struct MovedTicket {
     pub(super) status: String,
     pub(super) solved_at: Option<i64>,
     pub(super) snoozed_until: Option<i64>,
+    /// How the other one stood, where it woke or became more urgent by it.
+    #[serde(default)]
+    pub(super) woke: Option<Woke>,
+}
+
+/// How a ticket stood that another one was merged into.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Woke {
+    pub(super) status: String,
+    pub(super) snoozed_until: Option<i64>,
+    pub(super) priority: String,
+    /// The priority that it has since.
+    pub(super) raised_to: String,
 }
 
 /// What the merge of a contact moved.
@@ -50,6 +63,9 @@ pub(super) struct MovedTicket {
 pub(super) struct MovedContact {
     pub(super) identities: Vec<Uuid>,
     pub(super) tickets: Vec<Uuid>,
+    /// `None`: an earlier version kept no list.
+    #[serde(default)]
+    pub(super) messages: Option<Vec<Uuid>>,
     /// Tags that the other one did not have.
     #[serde(default)]
     pub(super) tags: Vec<String>,
@@ -120,7 +136,10 @@ pub(super) async fn name_passed_on(
     let row = merge_record::Entity::find_by_id(gone).one(tx).await?;
     let Some(row) = row else { return Ok(None) };
     let mut back = None;
-    amend(tx, row, |moved| back = moved.name.take_if(|(_, given)| given == name)).await?;
+    amend(tx, row, |moved: &mut MovedContact| {
+        back = moved.name.take_if(|(_, given)| given == name);
+    })
+    .await?;
     Ok(back)
 }
 
@@ -144,14 +163,25 @@ async fn change_lent(
     amend(tx, row, |moved: &mut MovedContact| change(&mut moved.tags)).await
 }
 
-/// Changes a record of a joined contact.
-async fn amend(
+/// Changes the record of a merged ticket. Nothing where there is none.
+pub(super) async fn amend_ticket(
+    tx: &DatabaseTransaction,
+    gone: Uuid,
+    change: impl FnOnce(&mut MovedTicket) + Send,
+) -> Result<(), StoreError> {
+    let row = merge_record::Entity::find_by_id(gone).one(tx).await?;
+    let Some(row) = row else { return Ok(()) };
+    amend(tx, row, change).await
+}
+
+/// Changes a record.
+async fn amend<T: Serialize + DeserializeOwned + Send>(
     tx: &DatabaseTransaction,
     row: merge_record::Model,
-    change: impl FnOnce(&mut MovedContact) + Send,
+    change: impl FnOnce(&mut T) + Send,
 ) -> Result<(), StoreError> {
     let broken = |error: serde_json::Error| StoreError::Database(error.into());
-    let mut moved: MovedContact = serde_json::from_str(&row.moved).map_err(broken)?;
+    let mut moved: T = serde_json::from_str(&row.moved).map_err(broken)?;
     change(&mut moved);
     let mut row = row.into_active_model();
     row.moved = Set(serde_json::to_string(&moved).map_err(broken)?);
@@ -172,7 +202,7 @@ pub(super) async fn trusted_before(
         .all(tx)
         .await?;
     for row in records {
-        amend(tx, row, |moved| {
+        amend(tx, row, |moved: &mut MovedContact| {
             moved.trust.retain(|(id, _)| *id != identity);
             let theirs = trust.filter(|_| moved.identities.contains(&identity));
             moved.trust.extend(theirs.map(|trust| (identity, trust.to_owned())));
@@ -203,9 +233,15 @@ impl Store {
                     let text = format!("ticket {} is not merged into another one", gone.number);
                     return Err(StoreError::Refused(text));
                 };
-                let into = surviving_ticket(tx, into).await?;
-                let (_, moved) = recall::<MovedTicket>(tx, gone.id).await?;
-                part_tickets(tx, &gone, &into, moved, now).await?;
+                let joined = into;
+                let into = surviving_ticket(tx, joined).await?;
+                let (merged_at, moved) = recall::<MovedTicket>(tx, gone.id).await?;
+                let woke = moved.woke.as_ref().filter(|_| into.id == joined);
+                if let Some(before) = woke {
+                    sleep_again(tx, (&into, before), (&moved, merged_at), (&actor, now)).await?;
+                }
+                let into = reload(tx, into.id).await?;
+                part_tickets(tx, &gone, (joined, &into), moved, now).await?;
                 tell(tx, (&gone, &into), actor, now).await?;
                 let (gone, into) = (reload(tx, gone.id).await?, reload(tx, into.id).await?);
                 Ok(Combined { ticket: view(tx, gone).await?, into: view(tx, into).await? })
@@ -293,7 +329,7 @@ async fn surviving_contact(
 async fn part_tickets(
     tx: &DatabaseTransaction,
     gone: &ticket::Model,
-    into: &ticket::Model,
+    (joined, into): (Uuid, &ticket::Model),
     moved: MovedTicket,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -312,6 +348,12 @@ async fn part_tickets(
             .filter(seen::Column::Ticket.eq(from))
             .exec(tx)
             .await?;
+        mention::Entity::update_many()
+            .col_expr(mention::Column::Ticket, back.clone())
+            .filter(mention::Column::Message.is_in(ids()))
+            .filter(mention::Column::Ticket.eq(from))
+            .exec(tx)
+            .await?;
         message::Entity::update_many()
             .col_expr(message::Column::Ticket, back.clone())
             .filter(message::Column::Id.is_in(ids()))
@@ -321,46 +363,63 @@ async fn part_tickets(
     }
     address_proof::Entity::update_many()
         .col_expr(address_proof::Column::Ticket, back.clone())
-        .filter(address_proof::Column::Id.is_in(moved.proofs))
+        .filter(address_proof::Column::Id.is_in(moved.proofs.iter().copied()))
         .filter(address_proof::Column::Ticket.eq(from))
         .exec(tx)
         .await?;
     callback::Entity::update_many()
         .col_expr(callback::Column::Ticket, back)
-        .filter(callback::Column::Id.is_in(moved.callbacks))
+        .filter(callback::Column::Id.is_in(moved.callbacks.iter().copied()))
         .filter(callback::Column::Ticket.eq(from))
         .exec(tx)
         .await?;
-    leave(tx, from, moved.participants).await?;
-    ticket_tag::Entity::delete_many()
-        .filter(ticket_tag::Column::Ticket.eq(from))
-        .filter(ticket_tag::Column::Tag.is_in(moved.tags))
-        .exec(tx)
-        .await?;
+    lent::take_back(tx, (gone.id, joined), &moved).await?;
+    let waits = matches!(moved.status.as_str(), "open" | "pending");
     let mut row = gone.clone().into_active_model();
     row.merged_into = Set(None);
     row.status = Set(moved.status);
     row.solved_at = Set(moved.solved_at);
     row.snoozed_until = Set(moved.snoozed_until);
-    // One conversation has one open ticket: another one may have it by now.
-    if let Some(thread) = &gone.thread {
-        let taken = ticket::Entity::find()
-            .select_only()
-            .column(ticket::Column::Id)
-            .filter(ticket::Column::Channel.eq(&gone.channel))
-            .filter(ticket::Column::Thread.eq(thread))
-            .filter(ticket::Column::Id.ne(gone.id))
-            .filter(ticket::Column::Status.ne("closed"))
-            .into_tuple::<Uuid>()
-            .one(tx)
-            .await?;
-        if taken.is_some() {
-            row.thread = Set(None);
-        }
+    if waits && has_another(tx, gone).await? {
+        row.thread = Set(None);
     }
     ticket::Entity::update(row).exec(tx).await?;
     recount(tx, gone.id, gone.version + 1, now).await?;
     recount(tx, into.id, into.version + 1, now).await
+}
+
+/// A ticket that woke because another one was merged into it is as it was, unless somebody wrote into it since, or
+/// changed it.
+async fn sleep_again(
+    tx: &DatabaseTransaction,
+    (into, before): (&ticket::Model, &Woke),
+    (moved, merged_at): (&MovedTicket, i64),
+    (actor, now): (&Actor, Timestamp),
+) -> Result<(), StoreError> {
+    let mut patch = TicketPatch::default();
+    let since = message::Entity::find()
+        .select_only()
+        .column(message::Column::Id)
+        .filter(message::Column::Ticket.eq(into.id))
+        .filter(message::Column::Direction.eq("in"))
+        .filter(message::Column::ReceivedAt.gt(merged_at))
+        .into_tuple::<Uuid>()
+        .all(tx)
+        .await?;
+    let theirs: HashSet<Uuid> = moved.messages.iter().copied().collect();
+    let until = before.snoozed_until.map(moment);
+    // One whose sleep is over would be awake by now.
+    let over = until.is_some_and(|until| until <= now);
+    let awake = into.status == "open" && into.snoozed_until.is_none();
+    if awake && !over && since.iter().all(|id| theirs.contains(id)) {
+        patch.status = before.status.parse().ok();
+        patch.snoozed_until = until.map(Some);
+    }
+    if into.priority == before.raised_to {
+        patch.priority = before.priority.parse().ok();
+    }
+    apply(tx, into.clone(), patch, actor.clone(), now).await?;
+    Ok(())
 }
 
 /// Takes people out of a ticket who came with the other one, unless they wrote into it.
@@ -426,21 +485,17 @@ async fn part_contacts(
     }
     let theirs =
         identity::Entity::find().filter(identity::Column::Contact.eq(gone)).all(tx).await?;
-    let wrote = theirs.iter().fold(Condition::any(), |any, row| {
-        let one = Condition::all()
-            .add(message::Column::AuthorScheme.eq(&row.scheme))
-            .add(message::Column::AuthorValue.eq(&row.value));
-        any.add(one)
-    });
+    let wrote = theirs.iter().fold(Condition::any(), |any, row| any.add(written_by(row)));
     let mut tickets: HashSet<Uuid> = moved.tickets.iter().copied().collect();
     if !theirs.is_empty() {
         tickets.extend(opened_since(tx, into, &wrote, merged_at).await?);
-        message::Entity::update_many()
-            .col_expr(message::Column::Contact, Expr::value(gone))
-            .filter(message::Column::Contact.eq(into))
-            .filter(wrote)
-            .exec(tx)
-            .await?;
+    }
+    for ids in moved.messages.iter().flat_map(|ids| ids.chunks(IDS_MAX)) {
+        back(tx, (gone, into), message::Column::Id.is_in(ids.iter().copied())).await?;
+    }
+    // What came since, and all where nobody noted what was there before.
+    if !theirs.is_empty() {
+        back(tx, (gone, into), wrote).await?;
     }
     let tickets: Vec<Uuid> = tickets.into_iter().collect();
     for ids in tickets.chunks(IDS_MAX) {
@@ -452,6 +507,40 @@ async fn part_contacts(
             .await?;
     }
     Ok(())
+}
+
+/// Gives messages of the one contact to the other.
+async fn back(
+    tx: &DatabaseTransaction,
+    (gone, into): (Uuid, Uuid),
+    which: impl IntoCondition + Send,
+) -> Result<(), StoreError> {
+    message::Entity::update_many()
+        .col_expr(message::Column::Contact, Expr::value(gone))
+        .filter(message::Column::Contact.eq(into))
+        .filter(which)
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// What was written from an address. Who forged it is somebody else: their identity stands under a scope of its own,
+/// and their messages are flagged.
+fn written_by(row: &identity::Model) -> Condition {
+    let by = Condition::all()
+        .add(message::Column::AuthorScheme.eq(&row.scheme))
+        .add(message::Column::AuthorValue.eq(&row.value));
+    let flagged = "%\"spoof_suspect\"%";
+    if row.scope.starts_with('!') {
+        return by.add(message::Column::Flags.like(flagged));
+    }
+    let scope = match row.scope.as_str() {
+        "" => Condition::any()
+            .add(message::Column::AuthorScope.is_null())
+            .add(message::Column::AuthorScope.eq("")),
+        scope => Condition::any().add(message::Column::AuthorScope.eq(scope)),
+    };
+    by.add(scope).add(message::Column::Flags.not_like(flagged))
 }
 
 /// Tickets of the survivor whose first message came from one of these addresses, since the merge.

@@ -207,9 +207,15 @@ async fn join(
         .column(ticket::Column::Id)
         .filter(ticket::Column::Contact.eq(from))
         .into_tuple();
+    let messages = message::Entity::find()
+        .select_only()
+        .column(message::Column::Id)
+        .filter(message::Column::Contact.eq(from))
+        .into_tuple();
     let moved = MovedContact {
         identities: identities.all(tx).await?,
         tickets: tickets.all(tx).await?,
+        messages: Some(messages.all(tx).await?),
         tags: tags::lend(tx, from, into).await?,
         trust: Vec::new(),
         name: name::lend(tx, &gone, &kept).await?,

@@ -227,7 +227,18 @@ async fn leave_conversation(
     status: TicketStatus,
 ) -> Result<(), StoreError> {
     let opens = matches!(status, TicketStatus::Open | TicketStatus::Pending);
-    let Some(thread) = row.thread.as_ref().filter(|_| opens) else { return Ok(()) };
+    if opens && has_another(tx, row).await? {
+        changes.row.thread = Set(None);
+    }
+    Ok(())
+}
+
+/// Has another open ticket the conversation that this one had?
+pub(in crate::store) async fn has_another(
+    tx: &DatabaseTransaction,
+    row: &ticket::Model,
+) -> Result<bool, StoreError> {
+    let Some(thread) = &row.thread else { return Ok(false) };
     let other = ticket::Entity::find()
         .filter(ticket::Column::Channel.eq(&row.channel))
         .filter(ticket::Column::Thread.eq(thread))
@@ -237,10 +248,7 @@ async fn leave_conversation(
         .filter(ticket::Column::Id.ne(row.id))
         .one(tx)
         .await?;
-    if other.is_some() {
-        changes.row.thread = Set(None);
-    }
-    Ok(())
+    Ok(other.is_some())
 }
 
 fn set_fields(changes: &mut Changes, row: &ticket::Model, patch: &TicketPatch) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Expr, OnConflict, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, Func, OnConflict, Query, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _,
     IntoActiveModel as _, QueryFilter as _, QuerySelect as _,
@@ -13,14 +13,17 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::callback::move_callbacks;
-use super::super::entity::{address_proof, callback, delivery, message, participant, seen, ticket};
+use super::super::due::is_of_due;
+use super::super::entity::{
+    address_proof, callback, delivery, mention, message, participant, seen, ticket,
+};
 use super::super::event::{self, NewEvent, take_numbers};
 use super::super::idempotency::{Answer, By};
-use super::super::parting::{self, MovedTicket};
+use super::super::parting::{self, MovedTicket, Woke};
 use super::super::{Store, StoreError, millis};
-use super::change::{add_tags, tags_of};
+use super::change::{TicketPatch, add_tags, apply, tags_of};
 use super::{TicketView, take, view};
-use crate::model::{Actor, TicketId, Timestamp};
+use crate::model::{Actor, Priority, TicketId, TicketStatus, Timestamp};
 
 /// Both tickets after a merge or a split.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -86,8 +89,11 @@ async fn merge(
         return Err(StoreError::Refused(text));
     }
     let known: HashSet<String> = tags_of(tx, into.id).await?.into_iter().collect();
-    let tags = tags_of(tx, from.id).await?.into_iter().filter(|tag| !known.contains(tag));
-    let moved = what_moves(tx, &from, into.id, tags.collect()).await?;
+    let tags = tags_of(tx, from.id).await?.into_iter();
+    // When an answer is due is worked out anew.
+    let tags = tags.filter(|tag| !known.contains(tag) && !is_of_due(tag));
+    let wakes = wakes(&from, &into);
+    let moved = what_moves(tx, &from, &into, (tags.collect(), wakes.as_ref())).await?;
     parting::remember(tx, from.id, &moved, now).await?;
     move_messages(tx, Which::All(from.id), into.id).await?;
     move_callbacks(tx, from.id, into.id).await?;
@@ -123,15 +129,34 @@ async fn merge(
     changed.updated_at = Set(millis(now));
     ticket::Entity::update(changed).exec(tx).await?;
     event::record(tx, vec![gone, grown], now).await?;
-    Ok((reload(tx, from_id).await?, reload(tx, into_id).await?))
+    let mut into = reload(tx, into_id).await?;
+    if let Some(patch) = wakes {
+        into = apply(tx, into, patch, actor.clone(), now).await?;
+    }
+    Ok((reload(tx, from_id).await?, into))
+}
+
+/// What changes of a ticket because another one is merged into it: whoever waited there waits here, and as urgently.
+fn wakes(from: &ticket::Model, into: &ticket::Model) -> Option<TicketPatch> {
+    let priority = |row: &ticket::Model| row.priority.parse::<Priority>().ok();
+    let waits = from.status == "open";
+    let asleep = matches!(into.status.as_str(), "pending" | "solved");
+    let patch = TicketPatch {
+        status: (waits && asleep).then_some(TicketStatus::Open),
+        snoozed_until: (waits && into.snoozed_until.is_some()).then_some(None),
+        priority: priority(from).filter(|_| waits).filter(|own| Some(*own) > priority(into)),
+        ..TicketPatch::default()
+    };
+    let some = patch.status.is_some() || patch.snoozed_until.is_some() || patch.priority.is_some();
+    some.then_some(patch)
 }
 
 /// What goes from one ticket into another, and how the first stood.
 async fn what_moves(
     tx: &DatabaseTransaction,
     from: &ticket::Model,
-    into: Uuid,
-    tags: Vec<String>,
+    into: &ticket::Model,
+    (tags, wakes): (Vec<String>, Option<&TicketPatch>),
 ) -> Result<MovedTicket, StoreError> {
     let messages = message::Entity::find()
         .select_only()
@@ -158,7 +183,8 @@ async fn what_moves(
             .await?;
         Ok(rows.into_iter().collect())
     };
-    let there = people(into).await?;
+    let there = people(into.id).await?;
+    let raised_to = wakes.and_then(|patch| patch.priority).map(|own| own.as_str().to_owned());
     let participants = people(from.id).await?.into_iter().filter(|one| !there.contains(one));
     Ok(MovedTicket {
         messages: messages.all(tx).await?,
@@ -169,6 +195,12 @@ async fn what_moves(
         status: from.status.clone(),
         solved_at: from.solved_at,
         snoozed_until: from.snoozed_until,
+        woke: wakes.map(|_| Woke {
+            status: into.status.clone(),
+            snoozed_until: into.snoozed_until,
+            priority: into.priority.clone(),
+            raised_to: raised_to.unwrap_or_else(|| into.priority.clone()),
+        }),
     })
 }
 
@@ -207,7 +239,9 @@ async fn split(
         ..from.clone()
     };
     ticket::Entity::insert(new.clone().into_active_model()).exec_without_returning(tx).await?;
-    add_tags(tx, id, tags_of(tx, from.id).await?).await?;
+    let mut tags = tags_of(tx, from.id).await?;
+    tags.retain(|tag| !is_of_due(tag));
+    add_tags(tx, id, tags).await?;
     move_messages(tx, Which::From(from.id, first.seq), id).await?;
     copy_participants(tx, from.id, id).await?;
     for (ticket, version) in [(from.id, from.version + 1), (id, 1)] {
@@ -250,7 +284,7 @@ async fn move_messages(
     which: Which,
     into: Uuid,
 ) -> Result<(), StoreError> {
-    // The messages last: the other two find theirs by them.
+    // The messages last: the others find theirs by them.
     delivery::Entity::update_many()
         .col_expr(delivery::Column::Ticket, Expr::value(into))
         .filter(delivery::Column::Message.in_subquery(which.messages()))
@@ -259,6 +293,11 @@ async fn move_messages(
     seen::Entity::update_many()
         .col_expr(seen::Column::Ticket, Expr::value(into))
         .filter(seen::Column::Message.in_subquery(which.messages()))
+        .exec(tx)
+        .await?;
+    mention::Entity::update_many()
+        .col_expr(mention::Column::Ticket, Expr::value(into))
+        .filter(mention::Column::Message.in_subquery(which.messages()))
         .exec(tx)
         .await?;
     let moved = message::Entity::update_many().col_expr(message::Column::Ticket, Expr::value(into));
@@ -304,9 +343,15 @@ pub(in crate::store) async fn recount(
     version: i64,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // Whoever wrote may say what they like of when: it counts when it came.
+    let at = Func::coalesce([
+        Expr::col(message::Column::ReceivedAt),
+        Expr::col(message::Column::SentAt),
+    ]);
     let rows: Vec<(String, String, i64)> = message::Entity::find()
         .select_only()
-        .columns([message::Column::Direction, message::Column::AuthorKind, message::Column::SentAt])
+        .columns([message::Column::Direction, message::Column::AuthorKind])
+        .column_as(Expr::expr(at), "at")
         .filter(message::Column::Ticket.eq(id))
         .into_tuple()
         .all(tx)

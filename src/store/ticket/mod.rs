@@ -26,7 +26,7 @@ use crate::model::{Priority, TicketId, TicketStatus};
 pub(super) const MERGES_MAX: usize = 16;
 
 pub use change::TicketPatch;
-pub(super) use change::{apply, erase, person_of, tag, untag};
+pub(super) use change::{apply, erase, has_another, person_of, tag, untag};
 pub use combine::Combined;
 pub(super) use combine::{recount, reload};
 pub use note::NewNote;

@@ -1,7 +1,7 @@
 //! COMPLAINTS C4 (zm#1596, zm#1351, fs#1177): an agent hands on a customer's mail and does not become the customer.
 
 use tributary::model::{Address, Forward, Inbound, Party, RemoteId, Role, TicketId, Trust};
-use tributary::store::{By, CustomerView, NewCustomer, StoreError};
+use tributary::store::{Answer, By, CustomerView, NewCustomer, StoreError};
 
 use super::{
     ANNA, BOB, Kit, acknowledging, agent, answer, channel_with, later, mail, mail_channel, on_both,
@@ -221,16 +221,15 @@ async fn merges_and_splits_take_along_how_it_was(kit: Kit) {
         let said = back.into_iter().find(|one| one.id == whole[0].id).expect("the message");
         (said.text == whole[0].text, said.author.address)
     };
-    // Said while it was merged, undone after it is parted: at both.
+    // Said while it was merged, undone after it is parted.
     kit.store.merge_ticket(id, into, by(1)).await.unwrap();
     kit.store.set_customer(into, NewCustomer { customer: None }, by(2)).await.unwrap();
     assert_ne!(kit.ticket(into).await.contact.id, bob);
     kit.store.unmerge_ticket(id, by(3)).await.unwrap();
     kit.store.restore_customer(into, by(4)).await.unwrap();
     assert_eq!(kit.ticket(into).await.contact.id, bob);
-    assert_eq!(as_it_came(id).await, (false, Some(ANNA.to_owned())), "hers, in its own ticket");
-    kit.store.restore_customer(id, by(5)).await.unwrap();
     assert_eq!(as_it_came(id).await, (true, Some(LENA.to_owned())));
+    assert!(customer(&kit, id).await.suggested.is_some());
     let inside = format!("SELECT value FROM participant WHERE value = '{ANNA}'");
     assert_eq!(kit.texts(&inside).await, Vec::<String>::new());
     // What was kept at the ticket that is merged is forgotten with the message.
@@ -240,6 +239,27 @@ async fn merges_and_splits_take_along_how_it_was(kit: Kit) {
     assert_eq!(kit.number("SELECT COUNT(*) FROM customer_change").await, 1);
     kit.store.erase_contact(hers.into(), by(8)).await.unwrap();
     assert_eq!(kit.number("SELECT COUNT(*) FROM customer_change").await, 0);
+    // What a split took along is its customer's there, and can be undone there.
+    let id = ticket_of(&kit.arrive(&channel, mail(LENA, "2")).await);
+    let lena = kit.ticket(id).await.contact.id;
+    let mut second = forward(LENA, "3");
+    second.thread = answer(LENA, "3", &["2"]).thread;
+    let arrived = kit.arrive(&channel, second).await;
+    let (at, message) = arrived.messages[0];
+    assert_eq!(at, id);
+    kit.store.set_customer(id, NewCustomer { customer: None }, by(9)).await.unwrap();
+    let Answer::Fresh(parts) = kit.store.split_ticket(id, message.uuid(), by(10)).await.unwrap()
+    else {
+        panic!("without a key it is always fresh")
+    };
+    let new = TicketId::from(parts.into.id);
+    let hers = kit.ticket(new).await.contact.id;
+    kit.store.restore_customer(id, by(11)).await.unwrap();
+    assert_eq!((kit.ticket(id).await.contact.id, kit.ticket(new).await.contact.id), (lena, hers));
+    kit.store.restore_customer(new, by(12)).await.unwrap();
+    assert_eq!(kit.ticket(new).await.contact.id, lena);
+    let back = kit.store.ticket_messages(new.uuid(), 0, 1).await.unwrap().remove(0);
+    assert_eq!(back.author.address.as_deref(), Some(LENA));
 }
 
 async fn who_is_not_the_customer_is_no_longer_suggested(kit: Kit) {

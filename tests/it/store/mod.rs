@@ -16,6 +16,7 @@ mod loops;
 mod migrations;
 mod notify;
 mod outbox;
+mod parting;
 mod people;
 mod proofs;
 mod receipts;

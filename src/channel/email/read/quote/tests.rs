@@ -273,18 +273,3 @@ fn a_forward_keeps_what_was_forwarded() {
         New { text: "Thanks!".to_owned(), forwarded: false }
     );
 }
-
-#[test]
-fn a_text_of_one_megabyte_is_read_in_time() {
-    let begun = std::time::Instant::now();
-    for text in [
-        "> x\n".repeat(250_000),
-        "On 1 a wrote\n".repeat(80_000),
-        "From: a\n".repeat(120_000),
-        "a".repeat(1_000_000),
-    ] {
-        words(&text);
-        new_words(&text, Kind::First);
-    }
-    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
-}
