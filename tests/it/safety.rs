@@ -331,6 +331,74 @@ async fn nobody_here_writes_one_down_or_sends_one() {
     }
 }
 
+/// What agents write beside messages is kept in clear and shown: lists, search, webhooks, the customer's mail.
+#[tokio::test]
+async fn no_field_that_is_kept_takes_one() {
+    let app = app().await;
+    let placed = app.receive("crm", entry("m1", "hello")).await;
+    let api = app.api(Role::Admin);
+    let ticket = format!("/tickets/{}", placed.ticket);
+    let contact = api.get(&ticket).await["contact"]["id"].as_str().unwrap().to_owned();
+    let contact = format!("/contacts/{contact}");
+    let long = format!("about {KEY}");
+    let opened = |field: &str, value: Value| {
+        let mut wish =
+            json!({ "channel": "mail", "to": { "address": "ann@example.test" }, "subject": "x" });
+        wish[field] = value;
+        wish
+    };
+    let fields = [
+        (Method::POST, "/tickets", opened("subject", json!(long)), "subject"),
+        (Method::POST, "/tickets", opened("tags", json!([KEY])), "tags"),
+        (Method::POST, "/tickets", opened("queue", json!(KEY)), "queue"),
+        (
+            Method::POST,
+            "/tickets",
+            opened("to", json!({ "address": "ann@example.test", "name": KEY })),
+            "to.name",
+        ),
+        (Method::PATCH, &ticket, json!({ "subject": long }), "subject"),
+        (Method::PATCH, &ticket, json!({ "tags": ["a", KEY] }), "tags[1]"),
+        (Method::PATCH, &ticket, json!({ "queue": KEY }), "queue"),
+        (Method::PATCH, &contact, json!({ "note": PHRASE }), "note"),
+        (Method::PATCH, &contact, json!({ "name": KEY }), "name"),
+        (Method::PATCH, &contact, json!({ "tags": [KEY] }), "tags[0]"),
+        (
+            Method::POST,
+            "/callbacks",
+            json!({ "ticket": placed.ticket.to_string(), "phone": "+15005550006", "note": long }),
+            "note",
+        ),
+        (
+            Method::POST,
+            "/macros",
+            json!({ "name": "m", "texts": { "en": format!("it is {PHRASE}") } }),
+            "texts.en",
+        ),
+        (Method::POST, "/views", json!({ "name": KEY, "query": "status=open" }), "name"),
+        (
+            Method::POST,
+            &format!("{ticket}/customer"),
+            json!({ "address": "ann@example.test", "name": KEY }),
+            "name",
+        ),
+    ];
+    for (method, path, body, field) in fields {
+        let request = api.request(method.clone(), path).json(&body);
+        let answer = api.send(request).await.unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["code"], &answer.body["field"]),
+            (422, &json!("secret"), &json!(field)),
+            "{method} {path} {body}: {}",
+            answer.body
+        );
+        assert!(!answer.body.to_string().contains(KEY), "{}", answer.body);
+    }
+    let before = api.get(&ticket).await;
+    let answer = api.send(api.request(Method::PATCH, &ticket).json(&json!({ "subject": "fees" })));
+    assert_eq!(answer.await.unwrap().body["subject"], "fees", "{before}");
+}
+
 // ---- the dump ---------------------------------------------------------------------------
 
 /// What is sent, and what of it is looked for afterwards.

@@ -18,7 +18,7 @@ use super::check;
 use super::describe::Errors;
 use super::once::{IfMatch, Wish, answered, by, replayed};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
-use super::read::{Body, Filters, Id, list};
+use super::read::{Body, Filters, Id, Kept, list};
 use crate::channel::AgentLine;
 use crate::model::{CallOutcome, CallbackId, CallbackStatus, ChannelName, phone_number};
 use crate::store::{By, CallbackFilter, CallbackView, NewCallback, Principal, StoreError};
@@ -197,7 +197,7 @@ async fn ask_for_callback(
     Get(state): Get<State>,
     Agent(caller): Agent,
     wish: Wish,
-    Body { value, fingerprint }: Body<NewCall>,
+    Kept(Body { value, fingerprint }): Kept<NewCall>,
 ) -> Result<Response, Problem> {
     let once = wish.once(&caller, fingerprint, StatusCode::CREATED);
     if let Some(known) = replayed(&state, once.as_ref()).await? {

@@ -62,18 +62,29 @@ pub(super) fn text(field: &str, text: String) -> Result<String, Problem> {
 
 /// A text (or HTML) that stays here and is searched: no secret belongs into it.
 pub(super) async fn no_secret(state: &State, field: &str, text: &str) -> Result<(), Problem> {
-    let (safety, text) = (state.engine.store.safety(), text.to_owned());
+    no_secrets(state, vec![(field.to_owned(), text.to_owned())]).await
+}
+
+/// The same of several, each with the name of its field.
+pub(super) async fn no_secrets(state: &State, texts: Vec<(String, String)>) -> Result<(), Problem> {
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let safety = state.engine.store.safety();
     let found = tokio::task::spawn_blocking(move || {
-        let plain = safety.scanner.scan(&text).first().map(|find| find.sort);
-        plain.or_else(|| safety.scanner.mask_html(&text)?.sorts.first().copied())
+        texts.into_iter().find_map(|(field, text)| {
+            let plain = safety.scanner.scan(&text).first().map(|find| find.sort);
+            let sort = plain.or_else(|| safety.scanner.mask_html(&text)?.sorts.first().copied());
+            Some((field, sort?))
+        })
     });
     match found.await {
         Ok(None) => Ok(()),
-        Ok(Some(sort)) => {
+        Ok(Some((field, sort))) => {
             let detail =
                 format!("{field}: it holds a {}: such a thing is kept nowhere", sort.words());
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            Err(Problem { field: Some(field.to_owned()), ..Problem::new(status, "secret", detail) })
+            Err(Problem { field: Some(field), ..Problem::new(status, "secret", detail) })
         }
         Err(_) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again")),
     }

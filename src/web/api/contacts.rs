@@ -16,7 +16,7 @@ use super::check;
 use super::describe::Errors;
 use super::once::{IfMatch, Wish, answered, by, shown};
 use super::page::{Cursor, Page, and_one, bad_cursor, limit};
-use super::read::{Body, Filters, Id, emptied, list};
+use super::read::{Body, Filters, Id, Kept, emptied, list};
 use crate::store::{
     By, ContactBrief, ContactExport, ContactFilter, ContactPatch, ContactView, LinkCode,
     MergedContact, StoreError,
@@ -133,7 +133,7 @@ async fn change_contact(
     Agent(caller): Agent,
     id: Id,
     version: IfMatch,
-    Body { value, .. }: Body<Patch>,
+    Kept(Body { value, .. }): Kept<Patch>,
 ) -> Result<Response, Problem> {
     let (id, patch) = (id.of("contact")?, value.checked()?);
     let by = by(caller, &version, None, state.engine.clock.now());

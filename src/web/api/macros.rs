@@ -18,7 +18,7 @@ use super::check;
 use super::describe::Errors;
 use super::once::{IfMatch, Wish, answered, by, shown};
 use super::page::Page;
-use super::read::{Body, Id};
+use super::read::{Body, Id, Kept};
 use crate::desk::macros::{Macro, MacroActions, render};
 use crate::engine::ReplyRequest;
 use crate::model::{ActorKind, MessageId};
@@ -99,7 +99,7 @@ fn sound(state: &State, mut what: Macro) -> Result<Macro, Problem> {
 async fn add_macro(
     Get(state): Get<State>,
     _: Agent,
-    Body { value, .. }: Body<Macro>,
+    Kept(Body { value, .. }): Kept<Macro>,
 ) -> Result<Response, Problem> {
     let what = sound(&state, value)?;
     let kept = state.engine.store.add_macro(&what, state.engine.clock.now()).await?;
@@ -128,7 +128,7 @@ async fn change_macro(
     _: Agent,
     id: Id,
     version: IfMatch,
-    Body { value, .. }: Body<MacroPatch>,
+    Kept(Body { value, .. }): Kept<MacroPatch>,
 ) -> Result<Json<MacroView>, Problem> {
     let (store, id) = (&state.engine.store, id.of("macro")?);
     let before = store.kept_macro(id).await?;

@@ -10,10 +10,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
 use super::super::{Problem, State};
+use super::check;
 use crate::model::ChannelName;
 use crate::store::TicketName;
 
@@ -25,6 +27,46 @@ pub(super) struct Body<T> {
     pub(super) fingerprint: String,
 }
 
+/// A JSON body whose words are kept as they are, and shown: no secret belongs into any of them.
+pub(super) struct Kept<T>(pub(super) Body<T>);
+
+impl<T: DeserializeOwned> FromRequest<State> for Kept<T> {
+    type Rejection = Problem;
+
+    async fn from_request(
+        request: Request<axum::body::Body>,
+        state: &State,
+    ) -> Result<Self, Problem> {
+        let (path, bytes) = taken(request, state).await?;
+        let mut words = Vec::new();
+        // What is no JSON is told below.
+        if let Ok(json) = serde_json::from_slice(&bytes) {
+            collect(&json, String::new(), &mut words);
+        }
+        check::no_secrets(state, words).await?;
+        Body::of(&path, &bytes).map(Self)
+    }
+}
+
+/// All texts of a value, by where they stand. The parser has bounded how deep it is.
+fn collect(value: &Value, at: String, words: &mut Vec<(String, String)>) {
+    let below = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    match value {
+        Value::String(text) => words.push((at, text.clone())),
+        Value::Array(items) => {
+            for (place, item) in items.iter().enumerate() {
+                collect(item, format!("{at}[{place}]"), words);
+            }
+        }
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                collect(field, below(key), words);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
     type Rejection = Problem;
 
@@ -32,17 +74,31 @@ impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
         request: Request<axum::body::Body>,
         state: &State,
     ) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let text = "the body must be application/json";
-            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            return Err(Problem::new(status, "unsupported_media_type", text));
-        }
-        let path = request.uri().path().to_owned();
-        let bytes = Bytes::from_request(request, state).await;
-        let bytes = bytes.map_err(|rejection| unread_body(rejection.status()))?;
-        let value = parse(&bytes)?;
-        Ok(Self { value, fingerprint: fingerprint(&[path.as_bytes(), &bytes]) })
+        let (path, bytes) = taken(request, state).await?;
+        Self::of(&path, &bytes)
     }
+}
+
+impl<T: DeserializeOwned> Body<T> {
+    fn of(path: &str, bytes: &[u8]) -> Result<Self, Problem> {
+        let value = parse(bytes)?;
+        Ok(Self { value, fingerprint: fingerprint(&[path.as_bytes(), bytes]) })
+    }
+}
+
+/// Where a body was sent to, and its bytes.
+async fn taken(
+    request: Request<axum::body::Body>,
+    state: &State,
+) -> Result<(String, Bytes), Problem> {
+    if !is_json(request.headers()) {
+        let text = "the body must be application/json";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Err(Problem::new(status, "unsupported_media_type", text));
+    }
+    let path = request.uri().path().to_owned();
+    let bytes = Bytes::from_request(request, state).await;
+    Ok((path, bytes.map_err(|rejection| unread_body(rejection.status()))?))
 }
 
 /// A hash over several texts, in hex.

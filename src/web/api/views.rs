@@ -14,7 +14,7 @@ use super::account::person;
 use super::check::line;
 use super::describe::Errors;
 use super::page::Page;
-use super::read::{Body, Id, query};
+use super::read::{Body, Id, Kept, query};
 use super::tickets::{TicketQuery, filter_of};
 use crate::store::SavedView;
 
@@ -64,7 +64,7 @@ struct NewView {
 async fn save_view(
     Get(state): Get<State>,
     caller: Reader,
-    Body { value, .. }: Body<NewView>,
+    Kept(Body { value, .. }): Kept<NewView>,
 ) -> Result<(StatusCode, Json<SavedView>), Problem> {
     let who = person(&caller.0)?;
     let name = line("name", &value.name, NAME_CHARS_MAX)?;

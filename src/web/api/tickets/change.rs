@@ -15,7 +15,7 @@ use super::super::check;
 use super::super::describe::Errors;
 use super::super::once::{IfMatch, Wish, answered, by, shown};
 use super::super::page::Page;
-use super::super::read::{Body, Id, emptied};
+use super::super::read::{Body, Id, Kept, emptied};
 use crate::model::{ActorKind, Priority, TicketId, TicketStatus};
 use crate::store::{
     Combined, MergedTicket, Principal, StoreError, TicketName, TicketPatch, TicketView,
@@ -87,7 +87,7 @@ pub(super) async fn change_ticket(
     Agent(caller): Agent,
     id: Id,
     version: IfMatch,
-    Body { value, .. }: Body<Patch>,
+    Kept(Body { value, .. }): Kept<Patch>,
 ) -> Result<Response, Problem> {
     let patch = value.checked(&caller)?;
     let store = &state.engine.store;

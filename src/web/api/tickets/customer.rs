@@ -12,7 +12,7 @@ use super::super::access::{Agent, Reader};
 use super::super::check;
 use super::super::describe::Errors;
 use super::super::once::{IfMatch, Wish, answered, by};
-use super::super::read::{Body, Id};
+use super::super::read::{Body, Id, Kept};
 use crate::model::Party;
 use crate::store::{CustomerView, NewCustomer, TicketView};
 
@@ -57,7 +57,7 @@ pub(super) async fn set_customer(
     id: Id,
     version: IfMatch,
     wish: Wish,
-    Body { value, fingerprint }: Body<CustomerWish>,
+    Kept(Body { value, fingerprint }): Kept<CustomerWish>,
 ) -> Result<Response, Problem> {
     let once = wish.once(&caller, fingerprint, StatusCode::OK);
     let store = &state.engine.store;

@@ -94,6 +94,14 @@ pub(super) async fn open_ticket(
     if let Some(known) = replayed(&state, once.as_ref()).await? {
         return Ok(known);
     }
+    // The message says for itself what it holds.
+    let subject = ("subject".to_owned(), value.subject.clone());
+    let queue = value.queue.iter().map(|queue| ("queue".to_owned(), queue.clone()));
+    let tags = value.tags.iter().map(|tag| ("tags".to_owned(), tag.clone()));
+    let name = value.to.as_ref().and_then(|to| to.name.clone());
+    let name = name.map(|name| ("to.name".to_owned(), name));
+    let words = [subject].into_iter().chain(queue).chain(tags).chain(name).collect();
+    check::no_secrets(&state, words).await?;
     let to = recipient(&state, &value).await?;
     let ticket = TicketId::new();
     let first = match value.message {
