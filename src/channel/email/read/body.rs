@@ -334,7 +334,8 @@ fn media(part: &Part<'_>, index: usize) -> Media {
     Media { name, mime, inline: false, content_id: part.content_id(), source }
 }
 
-/// A mail within the mail is called after its subject; everything else after its type and place.
+/// A mail within the mail is called after its subject; everything else as it is described, or after
+/// its type and place.
 fn made_up_name(part: &Part<'_>, index: usize) -> String {
     let kind = part.kind.value.as_str();
     let ending = name::ending(kind);
@@ -347,9 +348,12 @@ fn made_up_name(part: &Part<'_>, index: usize) -> String {
         if !subject.is_empty() {
             return name::sanitised(&format!("{subject}{ending}"));
         }
-        return format!("message-{}{ending}", index + 1);
+    }
+    if let Some(name) = described_name(part, ending) {
+        return name;
     }
     let stem = match kind.split('/').next() {
+        Some("message") if ending == ".eml" => "message",
         Some("image") => "image",
         Some("audio") => "audio",
         Some("video") => "video",
@@ -359,6 +363,30 @@ fn made_up_name(part: &Part<'_>, index: usize) -> String {
         _ => "file",
     };
     format!("{stem}-{}{ending}", index + 1)
+}
+
+/// `Content-Description: Delivery report`, or the id of a picture as Outlook makes them: `<image001.jpg@…>`.
+fn described_name(part: &Part<'_>, ending: &str) -> Option<String> {
+    let described = part.headers.first("content-description").map(words::decode);
+    let described = described.unwrap_or_default().replace(['/', '\\'], "_");
+    let described = text::cut(&described, 120).trim();
+    if described.chars().any(char::is_alphanumeric) {
+        let whole = has_ending(described);
+        return Some(name::sanitised(&format!("{described}{}", if whole { "" } else { ending })));
+    }
+    let id = part.content_id()?;
+    let (local, _) = id.split_once('@')?;
+    let same_sort = mime_of(local).split('/').next() == part.kind.value.split('/').next();
+    (same_sort && has_ending(local)).then(|| name::sanitised(local))
+}
+
+/// `.pdf`, but not the `. 14` of a date.
+fn has_ending(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, ending)| {
+        let letters = ending.bytes().all(|b| b.is_ascii_alphanumeric())
+            && ending.bytes().any(|b| b.is_ascii_alphabetic());
+        !stem.is_empty() && (2..=4).contains(&ending.len()) && letters
+    })
 }
 
 /// A media type by the ending, for containers that keep none.

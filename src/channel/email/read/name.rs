@@ -21,9 +21,28 @@ pub(super) fn sanitised(name: &str) -> String {
             c => c,
         })
         .collect();
-    let words: Vec<&str> = plain.split(' ').filter(|word| !word.is_empty()).collect();
-    let short = shortened(trimmed(&words.join(" ")));
+    let short = shortened(trimmed(&with_short_gaps(&plain)));
     if short.is_empty() { "file".to_owned() } else { short }
+}
+
+/// Two blanks are how people write; many push an ending out of sight.
+fn with_short_gaps(name: &str) -> String {
+    let mut kept = String::with_capacity(name.len());
+    let mut gap = 0;
+    for c in name.chars() {
+        if c == ' ' {
+            gap += 1;
+            continue;
+        }
+        kept.push_str(match gap {
+            0 => "",
+            2 => "  ",
+            _ => " ",
+        });
+        gap = 0;
+        kept.push(c);
+    }
+    kept
 }
 
 fn is_joiner(c: char) -> bool {
@@ -116,6 +135,8 @@ mod tests {
             ("a\0b\r\nc.txt", "abc.txt"),
             ("a.pdf. . .", "a.pdf"),
             ("钱 包.pdf", "钱 包.pdf"),
+            ("invoice  7.pdf", "invoice  7.pdf"),
+            ("invoice.pdf       .exe", "invoice.pdf .exe"),
             ("a:b*c?.txt", "a_b_c_.txt"),
             ("dir/", "dir"),
         ] {
