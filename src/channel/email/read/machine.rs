@@ -158,6 +158,10 @@ pub(super) fn machine(headers: &Headers<'_>, facts: &Facts<'_>) -> Machine {
         (!submitted.is_empty() && submitted != "no", "marked as automatic (Auto-Submitted)"),
         (returns_nowhere(headers, facts.mail_from), "has no return address (Return-Path: <>)"),
         (AUTOREPLY.iter().any(|name| headers.has(name)), "marked as automatic (X-Autoreply)"),
+        (
+            matches!(headers.keyword("x-loop").as_deref(), Some("yes" | "true")),
+            "marked as automatic (X-Loop)",
+        ),
         (headers.has("x-failed-recipients"), "a delivery failure (X-Failed-Recipients)"),
         (machine.flags.contains(&Flag::AutoReply), "an automatic reply"),
         (list && !through_us, "from a mailing list"),
@@ -296,6 +300,7 @@ mod tests {
             "X-Failed-Recipients: a@b.c",
             "X-Auto-Response-Suppress: OOF, AutoReply",
             "X-Tributary-Loop: 1",
+            "X-Loop: yes",
         ] {
             assert!(read(fields, "jane@customer.com", "Hello").reason.is_some(), "{fields}");
         }
@@ -324,6 +329,7 @@ mod tests {
             "Precedence: normal",
             "X-Auto-Response-Suppress: DR, RN, NRN",
             "X-Tributary-Role: admin",
+            "X-Loop: jane@customer.com",
             "List-Id: <support.example.com>\nPrecedence: list\nList-Post: <mailto:support@example.com>\nList-Unsubscribe: <mailto:x@y>",
         ] {
             assert_eq!(read(fields, "jane@customer.com", "Hello").reason, None, "{fields}");
