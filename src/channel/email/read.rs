@@ -99,9 +99,10 @@ impl Reader {
     }
 
     fn inbound(&self, letter: &Letter<'_>) -> Inbound {
-        let sender = letter.from.first();
+        let stand_in = letter.from.is_empty().then(|| letter.stand_in(&self.own)).flatten();
+        let sender = letter.from.first().or(stand_in.as_ref());
         let checked = self.checked(letter);
-        let machine = self.machine(letter);
+        let machine = self.machine(letter, sender);
         let mut content = letter.content();
         let mut flags = machine.flags;
         flags.append(&mut content.flags);
@@ -109,6 +110,9 @@ impl Reader {
         let handed_on = forward::forward(letter, &content.text_full, &flags);
         let handed_on = handed_on.filter(|one| !self.own.contains(&one.from.address));
         let mut trust = checked.as_ref().map_or(Trust::Claimed, auth::Checked::trust);
+        if stand_in.is_some() {
+            trust = trust.min(Trust::Claimed);
+        }
         if letter.from.len() > 1 {
             trust = trust.min(Trust::Claimed);
             flags.insert(Flag::SpoofSuspect);
@@ -123,11 +127,11 @@ impl Reader {
             form: Form::Message,
             sender: Sender {
                 address: sender.map(|party| party.address.clone()),
-                name: sender.and_then(|party| party.name.clone()).or_else(|| letter.lone_name()),
+                name: letter.lone_name().or_else(|| sender.and_then(|party| party.name.clone())),
                 trust,
                 also: Vec::new(),
             },
-            reply_to: self.reply_to(letter),
+            reply_to: self.reply_to(letter, sender),
             recipients: letter.recipients(),
             thread: self.hint(letter, &flags),
             occurred_at: letter.occurred_at(),
@@ -170,9 +174,9 @@ impl Reader {
         report.outcomes.into_iter().map(receipt).collect()
     }
 
-    fn machine(&self, letter: &Letter<'_>) -> Machine {
+    fn machine(&self, letter: &Letter<'_>, sender: Option<&Party>) -> Machine {
         let facts = machine::Facts {
-            from: letter.from.first().map(|party| &party.address),
+            from: sender.map(|party| &party.address),
             own: &self.own,
             mail_from: letter.mail_from(),
             subject: letter.subject.as_deref().unwrap_or_default(),
@@ -191,8 +195,8 @@ impl Reader {
     }
 
     /// The first address of `Reply-To` that is neither ours nor the sender's.
-    fn reply_to(&self, letter: &Letter<'_>) -> Option<Party> {
-        let sender = letter.from.first().map(|party| &party.address);
+    fn reply_to(&self, letter: &Letter<'_>, sender: Option<&Party>) -> Option<Party> {
+        let sender = sender.map(|party| &party.address);
         letter
             .parties("reply-to")
             .into_iter()

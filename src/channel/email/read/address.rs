@@ -1,5 +1,7 @@
 //! Lists of addresses (`From`, `To`, …) as they are really written.
 
+use std::borrow::Cow;
+
 use mail_parser::HeaderValue;
 use mail_parser::parsers::MessageStream;
 
@@ -28,21 +30,59 @@ pub(super) fn parties(field: &[u8], charset: Option<&str>) -> Vec<Party> {
         // Some programs encode the whole of `Name <a@b>` as one word.
         let decoded = words::decode_with(field, charset);
         if decoded.contains('@') {
-            return parsed(&decoded);
+            let found = parsed(&decoded);
+            return if found.is_empty() { parsed(unquoted(&decoded)) } else { found };
         }
     }
     found
 }
 
+/// Others put quotes around all of it, so that a parser sees a name and nothing else.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+/// `"jane.doe"@example.com` is `jane.doe@example.com` (RFC 5321, section 4.1.2). With a blank in it, the quotes stay.
+fn plain_locals(text: &str) -> Cow<'_, str> {
+    let mut plain = Cow::Borrowed(text);
+    let mut from = 0;
+    while let Some(end) = plain.get(from..).and_then(|rest| rest.find("\"@")).map(|at| at + from) {
+        let local = plain.get(..end).and_then(|text| text.rfind('"').map(|start| start..end));
+        from = end + 2;
+        let Some(local) = local.filter(|local| local.start + 1 < local.end) else { continue };
+        let inside = plain.get(local.start + 1..local.end).unwrap_or_default();
+        let harmless = |b: u8| b.is_ascii_alphanumeric() || b"._-+".contains(&b);
+        if inside.bytes().all(harmless) {
+            let anew = inside.to_owned();
+            plain.to_mut().replace_range(local.start..=end, &anew);
+            from = local.start + anew.len();
+        }
+    }
+    plain
+}
+
 fn parsed(text: &str) -> Vec<Party> {
+    let text = &*plain_locals(text);
     let mut line = text.trim().to_owned();
     line.push('\n');
     let value = MessageStream::new(line.as_bytes()).parse_address();
     let HeaderValue::Address(list) = value else { return Vec::new() };
     let quoted = text.contains("\"@");
+    // `Doe, Jane <a@b.com>` without quotes: the first half of the name looks like an entry of its own.
+    let (mut half, halves) = (String::new(), !text.contains("<>"));
     list.iter()
         .flat_map(|one| {
             let told = one.address.as_deref().unwrap_or_default();
+            let name = one.name.as_deref().unwrap_or_default();
+            if halves && told.is_empty() && half.len() <= NAME_BYTES_MAX {
+                half = joined(&half, name);
+                return Vec::new();
+            }
+            let before = std::mem::take(&mut half);
+            if !before.is_empty() && !name.is_empty() {
+                return party(told, Some(&joined(&before, name))).into_iter().collect();
+            }
             if one.name.is_none() && !quoted && told.trim().contains(char::is_whitespace) {
                 let loose = loose(told);
                 if !loose.is_empty() {
@@ -53,6 +93,10 @@ fn parsed(text: &str) -> Vec<Party> {
         })
         .take(PARTIES_MAX)
         .collect()
+}
+
+fn joined(first: &str, second: &str) -> String {
+    if first.is_empty() { second.to_owned() } else { format!("{first}, {second}") }
 }
 
 fn party(told: &str, name: Option<&str>) -> Option<Party> {
@@ -84,6 +128,8 @@ fn loose(told: &str) -> Vec<Party> {
 /// A name worth showing: not empty, and not just the address again.
 fn named(name: &str, address: &Address) -> Option<String> {
     let name = one_line(name);
+    // `Jane <a@b.com>   >`
+    let name = name.strip_suffix(" >").unwrap_or(&name);
     let name = name.trim_matches(['"', '\'', ' ']);
     let name = super::text::cut(name, NAME_BYTES_MAX);
     let same = name.trim_matches(['<', '>']).eq_ignore_ascii_case(&address.value);
@@ -98,7 +144,13 @@ pub(super) fn address(text: &str) -> Option<Address> {
         .collect();
     let plain = plain.trim_matches(['<', '>', '\'', ',', ';']);
     let plain = plain.strip_prefix("mailto:").unwrap_or(plain);
+    // `Jane [a@b.com]`; the brackets of `a@[192.0.2.1]` are its own.
+    let plain = plain.strip_prefix('[').map_or(plain, |inside| inside.trim_end_matches(']'));
     let (local, domain) = plain.rsplit_once('@')?;
+    // A quote that is never closed belongs to nobody's address, and none to a domain.
+    let local =
+        if local.matches('"').count() % 2 == 1 { local.replace('"', "") } else { local.to_owned() };
+    let domain = domain.replace(['"', '\''], "");
     let domain = domain.trim_matches('.');
     if local.is_empty() || domain.is_empty() || plain.len() > ADDRESS_BYTES_MAX {
         return None;
@@ -154,6 +206,22 @@ mod tests {
             (b"Jane Doe a@b.com", &["Jane Doe <a@b.com>"]),
             (b"a@b.com c@d.com", &["a@b.com", "c@d.com"]),
             (b"a @ b.com", &["a@b.com"]),
+            (b"\"a@b.com\"", &["a@b.com"]),
+            (b"\"Jane <a@b.com>\"", &["Jane <a@b.com>"]),
+            (b"Jane [a@b.com]", &["Jane <a@b.com>"]),
+            (b"a@[192.0.2.1]", &["a@[192.0.2.1]"]),
+            (b"\"jane.doe\"@b.com", &["jane.doe@b.com"]),
+            (
+                b"Jane <\"jane.doe\"@b.com>, \"\"@x, \"c\"@d.com",
+                &["Jane <jane.doe@b.com>", "c@d.com"],
+            ),
+            (b"Doe, Jane <a@b.com>", &["Doe, Jane <a@b.com>"]),
+            (b"Doe, Jane, Sales <a@b.com>, c@d.com", &["Doe, Jane, Sales <a@b.com>", "c@d.com"]),
+            (b"Jane, a@b.com", &["a@b.com"]),
+            (b"Jane Doe <a@b.com>     >", &["Jane Doe <a@b.com>"]),
+            (b"Jane <a\"@b.com>", &["Jane <a@b.com>"]),
+            (b"o'neil@b'c.com", &["o'neil@bc.com"]),
+            (b"Shop <>, Jane <a@b.com>", &["Jane <a@b.com>"]),
         ];
         for (field, expected) in table {
             assert_eq!(flat(field), *expected, "{}", String::from_utf8_lossy(field));

@@ -22,6 +22,9 @@ const SAMPLE_BYTES: usize = 64 * 1024;
 /// How much of a HTML file may stand before its `<meta charset>`.
 const META_BYTES: usize = 4096;
 
+/// Encodings with characters of several bytes.
+static MANY_BYTES: [&Encoding; 5] = [GB18030, BIG5, EUC_KR, EUC_JP, SHIFT_JIS];
+
 /// Decodes text that is not HTML.
 pub(super) fn decode(label: Option<&str>, bytes: &[u8]) -> String {
     let label = label.map(cleaned).filter(|label| !label.is_empty());
@@ -47,6 +50,19 @@ pub(super) fn decode_html(label: Option<&str>, bytes: &[u8]) -> String {
         Some(label) => decode(Some(&label), bytes),
         None => decode(meta_charset(bytes).filter(|label| !is_utf7(label)).as_deref(), bytes),
     }
+}
+
+/// The charset for raw 8-bit headers: the text's, unless that is Western or unknown and this header is
+/// plainly in one of several bytes a character.
+pub(super) fn of_many_bytes(label: Option<String>, header: &[u8]) -> Option<String> {
+    let known = label.as_deref().map(cleaned);
+    let known = known.and_then(|label| Encoding::for_label(alias(&label).as_bytes()));
+    let western = known.is_none_or(|encoding| encoding == WINDOWS_1252);
+    if !western || std::str::from_utf8(header).is_ok() || !mostly_high(header) {
+        return label;
+    }
+    let seen = guess(header).filter(|seen| MANY_BYTES.contains(seen));
+    seen.map(|encoding| encoding.name().to_owned()).or(label)
 }
 
 /// `"GB2312" format=flowed` → `gb2312`
@@ -220,7 +236,7 @@ fn labelled(encoding: &'static Encoding, bytes: &[u8]) -> String {
     if encoding == ISO_2022_JP {
         return if bytes.is_ascii() { japanese(bytes) } else { guessed(bytes) };
     }
-    let many_bytes = [GB18030, BIG5, EUC_KR, EUC_JP, SHIFT_JIS].contains(&encoding);
+    let many_bytes = MANY_BYTES.contains(&encoding);
     if !many_bytes && is_utf8_with_two(bytes) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
@@ -453,6 +469,25 @@ mod tests {
         let (west, _, _) = WINDOWS_1252.encode("Grüße aus Köln, café crème");
         assert_eq!(decode(Some("utf-8"), &west), "Grüße aus Köln, café crème");
         assert_eq!(decode(Some("utf-16"), b"plain text all the way"), "plain text all the way");
+    }
+
+    #[test]
+    fn a_subject_tells_the_charset_of_the_names_beside_it() {
+        let (subject, _, _) = GBK.encode("转账失败，请尽快帮我查一下余额");
+        let told =
+            |label: Option<&str>, header: &[u8]| of_many_bytes(label.map(str::to_owned), header);
+        for label in [None, Some("iso-8859-1"), Some("x-unknown")] {
+            let charset = told(label, &subject);
+            assert_eq!(charset.as_deref(), Some("gb18030"), "{label:?}");
+            let (name, _, _) = GBK.encode("王小明");
+            assert_eq!(decode(charset.as_deref(), &name), "王小明");
+        }
+        assert_eq!(told(Some("big5"), &subject).as_deref(), Some("big5"));
+        assert_eq!(
+            told(Some("iso-8859-1"), b"Gr\xfc\xdfe aus K\xf6ln").as_deref(),
+            Some("iso-8859-1")
+        );
+        assert_eq!(told(None, "钱包".as_bytes()), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use mail_parser::DateTime;
 
 use super::address;
 use super::body::{self, Body, TEXT_BYTES_MAX};
+use super::charset;
 use super::headers::Headers;
 use super::html;
 use super::mime::Part;
@@ -15,7 +16,7 @@ use super::signed;
 use super::text::{cut, one_line, shown};
 use super::words;
 use crate::channel::email::thread;
-use crate::model::{Flag, Media, Party, Raw, RemoteId, Timestamp};
+use crate::model::{Flag, Media, OwnAddresses, Party, Raw, RemoteId, Timestamp};
 
 /// Longest subject that is kept.
 const SUBJECT_BYTES_MAX: usize = 998;
@@ -59,7 +60,9 @@ pub(super) struct Content {
 
 impl<'a> Letter<'a> {
     pub(super) fn new(root: &'a Part<'a>, raw: &'a Raw) -> Self {
-        let charset = old_charset(root);
+        let subject = root.headers.first("subject").unwrap_or_default();
+        // A short name alone shows no charset; the subject, written by the same program, may.
+        let charset = charset::of_many_bytes(old_charset(root), subject);
         let decode = |value| one_line(&words::decode_with(value, charset.as_deref()));
         let subject = root.headers.first("subject").map(decode);
         let subject = subject.map(|text| cut(&text, SUBJECT_BYTES_MAX).to_owned());
@@ -117,6 +120,12 @@ impl<'a> Letter<'a> {
             }
         }
         all
+    }
+
+    /// Whom an answer reaches where `From` and `Sender` name nobody: as the header says, unchecked.
+    pub(super) fn stand_in(&self, own: &OwnAddresses) -> Option<Party> {
+        let named = ["reply-to", "return-path"].into_iter().flat_map(|name| self.parties(name));
+        named.into_iter().find(|party| !own.contains(&party.address))
     }
 
     /// The name in a `From` without an address.
