@@ -9,6 +9,10 @@ const FIELDS_MAX: usize = 1000;
 /// Bytes of one field; the rest is left out.
 const FIELD_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest name of a field. Longer than any line may be: what is no field ends the header, and the rest
+/// of it would be taken for the body.
+const NAME_BYTES_MAX: usize = 4096;
+
 /// Fields without which nothing can be understood: the first of each is kept, however much came
 /// before it.
 const NEEDED: [&str; 14] = [
@@ -28,11 +32,29 @@ const NEEDED: [&str; 14] = [
     "return-path",
 ];
 
+/// Fields that no text of a customer's begins a line with, unlike `Subject` and `Date` of what is quoted.
+const TELLING: [&str; 3] = ["from", "message-id", "content-type"];
+
+/// Parameters of a type, as they begin a line that was not folded.
+const PARAMETERS: [&str; 9] = [
+    "boundary",
+    "charset",
+    "name",
+    "filename",
+    "format",
+    "delsp",
+    "type",
+    "report-type",
+    "protocol",
+];
+
 /// What may still be taken of one block.
 struct Allowance {
     bytes: usize,
     /// Which of [`NEEDED`] are there already.
     seen: [bool; NEEDED.len()],
+    /// How much remains where the next one of [`TELLING`] stands, as far as that was looked for.
+    telling: usize,
 }
 
 impl Allowance {
@@ -42,6 +64,42 @@ impl Allowance {
         let seen = slot.and_then(|slot| self.seen.get_mut(slot));
         seen.is_some_and(|seen| !std::mem::replace(seen, true))
     }
+
+    /// A relay that breaks lines without the blank of a fold leaves lines that are no fields. They are
+    /// not the body yet where a field follows, before the blank line, without which no mail is read.
+    fn goes_on(&mut self, rest: &[u8]) -> bool {
+        if rest.len() > self.telling {
+            return true;
+        }
+        let mut ahead = rest;
+        loop {
+            let (line, after) = ahead.split_at(line_end(ahead));
+            if line.trim_ascii().is_empty() {
+                return false;
+            }
+            if name_length(line).is_some_and(|colon| self.is_telling(line, colon)) {
+                self.telling = ahead.len();
+                return true;
+            }
+            ahead = after;
+        }
+    }
+
+    /// One of [`TELLING`] that was not there yet?
+    fn is_telling(&self, line: &[u8], colon: usize) -> bool {
+        let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
+        let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+        let slot = NEEDED.iter().position(|needed| is(&needed));
+        let seen = slot.and_then(|slot| self.seen.get(slot));
+        TELLING.iter().any(|known| is(&known)) && seen == Some(&false)
+    }
+}
+
+/// What a header stands before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Block {
+    Mail,
+    Part,
 }
 
 /// One field.
@@ -64,23 +122,25 @@ pub(super) struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Splits a whole mail, or a block of a report, into its fields and its body.
     pub(super) fn split(bytes: &'a [u8]) -> (Self, &'a [u8]) {
-        Self::split_at_once(without_prologue(bytes))
+        Self::split_at_once(without_prologue(bytes), Block::Mail)
     }
 
     /// Splits a part of a multipart. It may have no header at all: then its first line is blank, and
     /// its body begins behind it, whatever it looks like.
     pub(super) fn split_part(bytes: &'a [u8]) -> (Self, &'a [u8]) {
-        Self::split_at_once(bytes)
+        Self::split_at_once(bytes, Block::Part)
     }
 
-    fn split_at_once(bytes: &'a [u8]) -> (Self, &'a [u8]) {
+    fn split_at_once(bytes: &'a [u8], block: Block) -> (Self, &'a [u8]) {
         let mut headers = Self::default();
         let mut rest = bytes;
-        let mut allowance = Allowance { bytes: BYTES_MAX, seen: [false; NEEDED.len()] };
+        let mut allowance =
+            Allowance { bytes: BYTES_MAX, seen: [false; NEEDED.len()], telling: usize::MAX };
         loop {
             let (field, after) = next_field(rest);
             match field {
                 Piece::End => return (headers, after),
+                Piece::Body if block == Block::Mail && allowance.goes_on(rest) => {}
                 Piece::Body => return (headers, rest),
                 Piece::Junk => {}
                 Piece::Field(name, value) => headers.add(name, value, &mut allowance),
@@ -177,9 +237,40 @@ fn next_field(bytes: &[u8]) -> (Piece<'_>, &[u8]) {
     if is_subject && let Some(torn) = torn_end(bytes, end) {
         end = torn;
     }
+    while let Some(more) = unfolded_end(bytes, colon, end) {
+        end = folded_end(bytes, more);
+    }
     let (field, after) = bytes.split_at(end);
     let (name, value) = field.split_at(colon);
     (Piece::Field(name, value.get(1..).unwrap_or_default()), after)
+}
+
+/// Behind a line that can only continue the field before it, although no blank says so: a parameter of
+/// a type, an address behind a comma, the id of another mail.
+fn unfolded_end(bytes: &[u8], colon: usize, at: usize) -> Option<usize> {
+    let (field, rest) = bytes.split_at_checked(at)?;
+    let line = rest.split_at(line_end(rest)).0;
+    let (name, value) = field.split_at_checked(colon)?;
+    let value = value.trim_ascii_end();
+    let goes_on = match name.trim_ascii_end().to_ascii_lowercase().as_slice() {
+        b"content-type" | b"content-disposition" => value.ends_with(b";") && is_parameter(line),
+        b"to" | b"cc" | b"from" | b"reply-to" => {
+            value.ends_with(b",") && line.contains(&b'@') && name_length(line).is_none()
+        }
+        b"references" | b"in-reply-to" | b"message-id" => {
+            line.starts_with(b"<") && line.contains(&b'@')
+        }
+        _ => false,
+    };
+    goes_on.then_some(at + line.len())
+}
+
+/// `boundary="…"`
+fn is_parameter(line: &[u8]) -> bool {
+    let Some(equals) = line.iter().take(30).position(|byte| *byte == b'=') else { return false };
+    let name = line.get(..equals).unwrap_or_default();
+    let name = name.split(|byte| *byte == b'*').next().unwrap_or_default().trim_ascii();
+    PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// Behind the lines that continue a field.
@@ -201,7 +292,7 @@ fn torn_end(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// Where the colon stands, if the line begins as a field does.
 fn name_length(line: &[u8]) -> Option<usize> {
-    let colon = line.iter().take(200).position(|byte| *byte == b':')?;
+    let colon = line.iter().take(NAME_BYTES_MAX).position(|byte| *byte == b':')?;
     let name = line.get(..colon)?.trim_ascii_end();
     (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(colon)
 }
@@ -231,6 +322,7 @@ mod tests {
 
     #[test]
     fn ugly_header_blocks_give_their_fields_and_body() {
+        let long = "a".repeat(1100);
         let table: &[(&str, &[&str], &str)] = &[
             ("A: 1\r\nB: 2\r\n\r\nbody", &["a", "b"], "body"),
             ("\u{feff}A: 1\n\nbody", &["a"], "body"),
@@ -244,6 +336,7 @@ mod tests {
             ("", &[], ""),
             ("A: 1", &["a"], ""),
             (":\n\nbody", &[], ":\n\nbody"),
+            (&format!("{long}: 1\n{long}: 2\nB: 2\n\nbody"), &[&long, &long, "b"], "body"),
         ];
         for (bytes, fields, body) in table {
             let (found, rest) = names(bytes.as_bytes());
@@ -298,6 +391,42 @@ mod tests {
         let (headers, _) = Headers::split(b"Subject: long\nand torn\nTo: a\n\nbody");
         assert_eq!(headers.first("subject"), Some(b" long\nand torn\n".as_slice()));
         assert!(headers.has("to"));
+    }
+
+    #[test]
+    fn a_relay_that_cannot_fold_hides_neither_sender_nor_body() {
+        let mail =
+            b"X-Trace: AAAA\nBBBB\nCCCC\nDDDD\nReceived: from a\nby b\nwith c;\nTue, 3 Mar 2026\n\
+            From: Jane <jane@x.example>\nTo: a@x.example,\nb@x.example\nSubject: s\n\
+            Message-ID:\n<1@x>\nReferences: <2@x>\n<3@x:4>\n<5@x>\nX-Long: 1\ntwo\nthree\n\
+            Content-Type: multipart/mixed;\nboundary=\"a:b\"\n\nbody";
+        let (headers, body) = Headers::split(mail);
+        assert_eq!(body, b"body");
+        assert_eq!(headers.first("from"), Some(b" Jane <jane@x.example>\n".as_slice()));
+        assert_eq!(headers.first("to"), Some(b" a@x.example,\nb@x.example\n".as_slice()));
+        assert_eq!(headers.first("message-id"), Some(b"\n<1@x>\n".as_slice()));
+        assert_eq!(headers.first("references"), Some(b" <2@x>\n<3@x:4>\n<5@x>\n".as_slice()));
+        let kind = headers.first("content-type").unwrap();
+        assert!(kind.ends_with(b"boundary=\"a:b\"\n"), "{}", String::from_utf8_lossy(kind));
+    }
+
+    #[test]
+    fn a_forgotten_blank_line_costs_no_words() {
+        let table: &[(&str, &str)] = &[
+            (
+                "From: a@x\nHello there,\nhow are\nyou?\nFrom: me",
+                "Hello there,\nhow are\nyou?\nFrom: me",
+            ),
+            ("From: a@x\nHello,\nyou\nSubject: x\n\nmore", "Hello,\nyou\nSubject: x\n\nmore"),
+            ("From: a@x\nHello,\nyou\n\nMessage-ID: x", "Hello,\nyou\n\nMessage-ID: x"),
+            ("Content-Type: text/plain;\nso = 5\nand more", "so = 5\nand more"),
+            ("To: a@x,\nI write to\nyou", "I write to\nyou"),
+        ];
+        for (mail, body) in table {
+            assert_eq!(names(mail.as_bytes()).1, *body);
+        }
+        let (_, body) = Headers::split_part(b"Content-ID: x\nHello,\nyou\nMessage-ID: x");
+        assert_eq!(body, b"Hello,\nyou\nMessage-ID: x", "a part has no such fields");
     }
 
     #[test]
