@@ -332,9 +332,7 @@ mod tests {
         assert_eq!(told("{\"inner\":[{\"limit\":null,\"tag\":\"a\\u0000\"}]}").0, 422);
         let deep = format!("{{\"inner\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(parse::<Sent>(deep.as_bytes()).is_err(), "no stack is blown");
-        let deep = parse::<serde_json::Value>(
-            &format!("{}1{}", "[".repeat(200), "]".repeat(200)).into_bytes(),
-        );
+        let deep = parse::<Value>(&format!("{}1{}", "[".repeat(200), "]".repeat(200)).into_bytes());
         assert_eq!(deep.unwrap_err().status, StatusCode::UNPROCESSABLE_ENTITY);
     }
 
