@@ -2,8 +2,9 @@
 //! taken for somebody else.
 
 use tributary::model::{Actor, ActorKind, Flag, Priority, Role, TicketId, TicketStatus, Trust};
-use tributary::store::{By, NewNote, TicketFilter, TicketKey, TicketPatch};
+use tributary::store::{By, NewNote, TicketFilter, TicketPatch};
 
+use super::board::any;
 use super::ingest::chat;
 use super::{
     ANNA, BOB, DESK, Kit, agent, answer, chat_channel, days, later, mail, mail_channel, on_both,
@@ -176,24 +177,7 @@ async fn mentions_go_along_and_come_back(kit: Kit) {
     let author = Actor { kind: ActorKind::Agent, id: None, name: "Lena".to_owned() };
     kit.store.add_note(note, By { actor: author, ..by(0) }).await.unwrap();
     let named = async || {
-        let filter = TicketFilter {
-            status: Vec::new(),
-            priority: Vec::new(),
-            channel: Vec::new(),
-            assignee: None,
-            tag: Vec::new(),
-            queue: None,
-            contact: None,
-            updated_after: None,
-            waiting: None,
-            mentioned: Some(bo),
-            team: None,
-            q: None,
-            key: TicketKey::Number,
-            descending: false,
-            after: None,
-            limit: 10,
-        };
+        let filter = TicketFilter { mentioned: Some(bo), limit: 10, ..any() };
         let found = kit.store.tickets(&filter).await.unwrap();
         found.into_iter().map(|ticket| TicketId::from(ticket.id)).collect::<Vec<_>>()
     };
