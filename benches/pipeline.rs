@@ -3,6 +3,7 @@
 //! Everything is measured in one run beside what bounds it: the same mailbox downloaded and thrown away,
 //! the same mails only parsed, the same messages only stored. Absolute figures say little on another
 //! machine; the ratios are what is reported. `cargo bench --bench pipeline`, with `MAILS=5000` by default.
+//! `ONLY=store-sqlite` (or another part: see `wanted`) runs that part alone, for a profile.
 
 #![expect(
     clippy::unwrap_used,
@@ -67,22 +68,38 @@ async fn measure() {
         count as f64 / parsed.as_secs_f64(),
         reference,
     );
-    for database in [Kind::Sqlite, Kind::Postgres] {
+    for database in wanted("store") {
         let stored = store_alone(database, &mails).await;
         let name = format!("store alone, groups of {BATCH}, {} (c)", database.name());
         table.row(&name, count as f64 / stored.as_secs_f64(), reference);
     }
     let mut memory = String::new();
-    for database in [Kind::Sqlite, Kind::Postgres] {
+    for database in wanted("daemon") {
         let (took, resident) = daemon_run(&dovecot, database, count).await;
         let name = format!("IMAP to committed tickets, {}", database.name());
         table.row(&name, count as f64 / took.as_secs_f64(), reference);
-        let megabytes = resident as f64 / 1024.0;
-        writeln!(memory, "resident at most, {}: {megabytes:.0} MB", database.name()).unwrap();
+        writeln!(memory, "resident at most, {}: {resident}", database.name()).unwrap();
     }
     println!("{}", table.text);
     println!("{memory}");
-    latency(&dovecot).await;
+    if wants("latency") {
+        latency(&dovecot).await;
+    }
+}
+
+/// Is this part to be measured? `ONLY` names one: `store-sqlite`, `store-postgres`, `daemon-sqlite`,
+/// `daemon-postgres`, `latency`.
+fn wants(part: &str) -> bool {
+    std::env::var("ONLY").map_or(true, |only| only == part)
+}
+
+/// The databases with which a part is to be measured.
+fn wanted(part: &str) -> impl Iterator<Item = Kind> + use<'_> {
+    let of = move |kind: &Kind| match kind {
+        Kind::Sqlite => format!("{part}-sqlite"),
+        Kind::Postgres => format!("{part}-postgres"),
+    };
+    [Kind::Sqlite, Kind::Postgres].into_iter().filter(move |kind| wants(&of(kind)))
 }
 
 /// Rates beside each other.
@@ -277,17 +294,16 @@ fn configuration(dovecot: &Dovecot, database: Option<&Database>) -> String {
 }
 
 /// The whole daemon on the whole mailbox: from its being ready to the last committed ticket.
-async fn daemon_run(dovecot: &Dovecot, kind: Kind, count: usize) -> (Duration, u64) {
+async fn daemon_run(dovecot: &Dovecot, kind: Kind, count: usize) -> (Duration, String) {
     let database = matches!(kind, Kind::Postgres).then(Database::fresh);
     let mut daemon = Daemon::prepare(&configuration(dovecot, database.as_ref()));
     daemon.spawn();
     daemon.wait_ready().await;
     let began = Instant::now();
-    let mut resident = 0;
+    let idle = daemon.resident_kib();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let metrics = format!("http://127.0.0.1:{}/metrics", daemon.port());
     loop {
-        resident = resident.max(daemon.resident_kib());
         let text = client.get(&metrics).send().await.unwrap().text().await.unwrap();
         let applied = text
             .lines()
@@ -301,9 +317,27 @@ async fn daemon_run(dovecot: &Dovecot, kind: Kind, count: usize) -> (Duration, u
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let took = began.elapsed();
-    resident = resident.max(daemon.resident_kib());
+    let memory = memory(daemon.process_id(), idle);
     daemon.stop();
-    (took, resident)
+    (took, memory)
+}
+
+/// What the kernel says of a process: the most that was ever resident, and what there is of it now.
+fn memory(process: u32, idle: u64) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let megabytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    };
+    format!(
+        "{:.0} MB; at the end {:.0} MB, of which anonymous {:.0} MB and of files {:.0} MB; when it was ready \
+         {:.0} MB",
+        megabytes("VmHWM:"),
+        megabytes("VmRSS:"),
+        megabytes("RssAnon:"),
+        megabytes("RssFile:"),
+        idle as f64 / 1024.0
+    )
 }
 
 /// From the moment at which another client gets the server's notice to the moment of our event.
