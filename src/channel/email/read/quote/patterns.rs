@@ -54,8 +54,22 @@ static BARE_ATTRIBUTION: LazyLock<RegexSet> =
 
 /// Does «On … wrote:» stand here?
 pub(super) fn attribution(line: &str) -> bool {
-    let of_program = if line.ends_with([':', '：']) { &*ATTRIBUTION } else { &*BARE_ATTRIBUTION };
+    let of_program = if line.ends_with([':', '：']) {
+        &*ATTRIBUTION
+    } else if ends_bare(line) {
+        &*BARE_ATTRIBUTION
+    } else {
+        return false;
+    };
     line.len() <= 400 && line.contains(|c: char| c.is_numeric()) && of_program.is_match(line)
+}
+
+/// How an attribution without a colon ends. Every line of a mail is asked, and looking up each of its letters
+/// costs more than all else that is asked of it.
+fn ends_bare(line: &str) -> bool {
+    let from = line.len().checked_sub(" wrote".len());
+    let end = from.and_then(|from| line.as_bytes().get(from..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(b" wrote"))
 }
 
 /// The first line of an attribution that is broken behind the day: «On Nov 21, 2026,».

@@ -38,6 +38,7 @@ fn attributions_of_many_languages_end_the_new_words() {
         "Den tis 3 mars 2026 kl 10:00 skrev Jane <jane@example.com>:",
         "2026.03.03. 10:00 keltezéssel, \"Jane\" írta:",
         "On Tue, 3 Mar 2026 10:00:43 -0200 Jane Doe <jane@example.com> wrote",
+        "ON TUE, 3 MAR 2026 10:00:43 -0200 JANE DOE <JANE@EXAMPLE.COM> WROTE",
         "---- Oprindelig besked ----",
         "Message du : 03/03/2026 10:00\nDe : \"Jane\" <jane@example.com>\nA : support@desk.example\nSujet : Wallet",
     ] {
