@@ -327,7 +327,7 @@ fn memory(process: u32, idle: u64) -> String {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let megabytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
     };
     format!(
         "{:.0} MB; at the end {:.0} MB, of which anonymous {:.0} MB and of files {:.0} MB; when it was ready \
