@@ -29,6 +29,7 @@ pub mod survey;
 mod split_html;
 mod triage;
 mod urgency;
+mod table;
 pub(crate) mod terms;
 pub mod topics;
 mod wanted;

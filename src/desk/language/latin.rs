@@ -1,12 +1,12 @@
 //! Languages in Latin letters: by the small words that every sentence has, by letters that few languages
 //! have, and by the trigrams of `whatlang` where there are enough of them.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use whatlang::{Detector, Lang};
 
 use super::{Clue, Guess};
+use crate::desk::table::Table;
 
 /// A language with its small words, and letters that point to it.
 struct Latin {
@@ -19,6 +19,8 @@ struct Latin {
 const TRIGRAM_LETTERS_MIN: usize = 24;
 /// So sure must they be to decide alone.
 const TRIGRAM_CONFIDENCE_MIN: f64 = 0.85;
+/// They count as so many words.
+const TRIGRAM_WEIGHT: u32 = 3;
 
 const LANGUAGES: &[Latin] = &[
     Latin {
@@ -290,12 +292,21 @@ const LANGUAGES: &[Latin] = &[
 ];
 
 pub(super) fn detect(words: &[String]) -> Option<Guess> {
-    let mut scores = scores(words);
-    let trigrams = trigrams(words);
+    let scores = scores(words);
+    match clear_winner(&scores) {
+        Some(tag) => Some(Guess { tag, clue: Clue::Sure }),
+        None => weigh(scores, trigrams(words)),
+    }
+}
+
+fn weigh(
+    mut scores: Vec<(&'static str, u32)>,
+    trigrams: Option<(&'static str, f64)>,
+) -> Option<Guess> {
     if let Some((tag, confidence)) = trigrams
         && let Some((_, score)) = scores.iter_mut().find(|(known, _)| *known == tag)
     {
-        *score += if confidence > TRIGRAM_CONFIDENCE_MIN { 3 } else { 1 };
+        *score += if confidence > TRIGRAM_CONFIDENCE_MIN { TRIGRAM_WEIGHT } else { 1 };
     }
     scores.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
     let (best, score) = scores.first().copied()?;
@@ -317,23 +328,32 @@ pub(super) fn detect(words: &[String]) -> Option<Guess> {
     trigrams.and_then(|(tag, _)| guess(tag, Clue::Weak))
 }
 
+/// The language that would be the best and sure whatever the trigrams say, which add [`TRIGRAM_WEIGHT`] to one of
+/// them at most. They cost more than all else that is asked of a text here.
+fn clear_winner(scores: &[(&'static str, u32)]) -> Option<&'static str> {
+    let (best, score) = scores.iter().copied().max_by_key(|(_, score)| *score)?;
+    let others = scores.iter().filter(|(tag, _)| *tag != best);
+    let second = others.map(|(_, score)| *score).max().unwrap_or(0) + TRIGRAM_WEIGHT;
+    (score >= 4 && score * 3 >= second * 4).then_some(best)
+}
+
 /// A set of [`LANGUAGES`]: one bit each.
 type Languages = u32;
 
 /// Each small word with the languages that have it.
-static WORDS: LazyLock<HashMap<&str, Languages>> =
+static WORDS: LazyLock<Table<&str, Languages>> =
     LazyLock::new(|| collect(|language| language.words.iter().copied()));
 
 /// The same for the letters.
-static LETTERS: LazyLock<HashMap<char, Languages>> =
+static LETTERS: LazyLock<Table<char, Languages>> =
     LazyLock::new(|| collect(|language| language.letters.chars()));
 
-fn collect<K, I>(of: impl Fn(&'static Latin) -> I) -> HashMap<K, Languages>
+fn collect<K, I>(of: impl Fn(&'static Latin) -> I) -> Table<K, Languages>
 where
     K: std::hash::Hash + Eq,
     I: Iterator<Item = K>,
 {
-    let mut known = HashMap::new();
+    let mut known = Table::default();
     for (place, language) in LANGUAGES.iter().enumerate() {
         for one in of(language) {
             *known.entry(one).or_default() |= 1 << place;
@@ -396,3 +416,40 @@ const TAGS: &[(Lang, &str)] = &[
     (Lang::Ron, "ro"),
     (Lang::Tgl, "tl"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Leaving the trigrams out changes no answer.
+        #[test]
+        fn a_clear_winner_wins_with_trigrams_too(
+            words in prop::collection::vec(
+                prop::sample::select(LANGUAGES.iter().flat_map(|one| one.words).collect::<Vec<_>>()),
+                0..30,
+            ),
+            confidence in 0.0..1.0,
+            of in 0..TAGS.len(),
+        ) {
+            let words: Vec<String> = words.into_iter().map(|word| (*word).to_owned()).collect();
+            if let Some(tag) = clear_winner(&scores(&words)) {
+                let sure = Some(Guess { tag, clue: Clue::Sure });
+                prop_assert_eq!(weigh(scores(&words), None), sure);
+                prop_assert_eq!(weigh(scores(&words), trigrams(&words)), sure);
+                prop_assert_eq!(weigh(scores(&words), Some((TAGS[of].1, confidence))), sure);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sentence_of_small_words_needs_no_trigrams() {
+        let words = super::super::words(
+            "could you please have a look at it, I still have not got my money",
+        );
+        assert_eq!(clear_winner(&scores(&words)), Some("en"));
+        assert_eq!(clear_winner(&scores(&super::super::words("transfer status"))), None);
+    }
+}

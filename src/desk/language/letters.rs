@@ -1,7 +1,8 @@
 //! What letters say: the script, simplified or traditional, and languages that share a script.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use crate::desk::table::Table;
 
 /// A script, or the one language that is written in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,8 +147,8 @@ enum Form {
     Traditional,
 }
 
-static FORMS: LazyLock<HashMap<char, Form>> = LazyLock::new(|| {
-    let mut forms = HashMap::new();
+static FORMS: LazyLock<Table<char, Form>> = LazyLock::new(|| {
+    let mut forms = Table::default();
     let mut characters = PAIRS.chars().filter(|c| !c.is_whitespace());
     while let Some((simplified, traditional)) = characters.next().zip(characters.next()) {
         if simplified != traditional {
@@ -159,8 +160,8 @@ static FORMS: LazyLock<HashMap<char, Form>> = LazyLock::new(|| {
     forms
 });
 
-static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
-    let mut simplified = HashMap::new();
+static SIMPLIFIED: LazyLock<Table<char, char>> = LazyLock::new(|| {
+    let mut simplified = Table::default();
     let mut characters = PAIRS.chars().filter(|c| !c.is_whitespace());
     while let Some((to, from)) = characters.next().zip(characters.next()) {
         simplified.entry(from).or_insert(to);
@@ -170,17 +171,25 @@ static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| {
 
 /// With the frequent traditional characters made simplified ones.
 pub(super) fn simplified(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
     let simplify = |c: char| if c.is_ascii() { None } else { SIMPLIFIED.get(&c).copied() };
-    text.chars().map(|c| simplify(c).unwrap_or(c)).collect()
+    let mut simple = String::with_capacity(text.len());
+    simple.extend(text.chars().map(|c| simplify(c).unwrap_or(c)));
+    simple
 }
 
 /// Simplified or traditional; `None`: the characters are the same in both.
 pub(super) fn chinese(words: &[String]) -> Option<&'static str> {
-    let count = |wanted: Form| {
-        let characters = words.iter().flat_map(|word| word.chars());
-        characters.filter(|c| FORMS.get(c) == Some(&wanted)).count()
-    };
-    let (simplified, traditional) = (count(Form::Simplified), count(Form::Traditional));
+    let (mut simplified, mut traditional) = (0, 0);
+    for c in words.iter().flat_map(|word| word.chars()) {
+        match FORMS.get(&c) {
+            Some(Form::Simplified) => simplified += 1,
+            Some(Form::Traditional) => traditional += 1,
+            None => {}
+        }
+    }
     match simplified.cmp(&traditional) {
         std::cmp::Ordering::Greater => Some("zh-Hans"),
         std::cmp::Ordering::Less => Some("zh-Hant"),

@@ -14,8 +14,6 @@ use self::letters::Script;
 
 /// More of a text says nothing new.
 const CHARS_MAX: usize = 1000;
-/// Between words, besides spaces.
-const BREAKS: &str = ",;!?()[]{}<>\"「」『』《》、。,;:!?()…";
 
 /// What a text says about its language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +149,7 @@ fn words(text: &str) -> Vec<String> {
         if run.contains("://") || run.contains('@') || run.starts_with("www.") {
             continue;
         }
-        for part in run.split(|c: char| BREAKS.contains(c)) {
+        for part in run.split(is_break) {
             let mut word = String::new();
             for run in runs(part, |c| c.is_ascii_alphanumeric()) {
                 let code = run.chars().any(|c| c.is_ascii_digit());
@@ -166,6 +164,35 @@ fn words(text: &str) -> Vec<String> {
         }
     }
     words
+}
+
+/// Between words, besides spaces.
+const fn is_break(c: char) -> bool {
+    matches!(
+        c,
+        ',' | ';'
+            | ':'
+            | '!'
+            | '?'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '<'
+            | '>'
+            | '"'
+            | '…'
+            | '「'
+            | '」'
+            | '『'
+            | '』'
+            | '《'
+            | '》'
+            | '、'
+            | '。'
+    )
 }
 
 fn push(words: &mut Vec<String>, word: &mut String) {
