@@ -6,6 +6,8 @@ use std::ops::Range;
 use super::context::{Context, Word};
 use super::{Find, SecretSort};
 
+/// Digits of the shortest card.
+const DIGITS_MIN: usize = 12;
 /// Digits of the longest card.
 const DIGITS_MAX: usize = 19;
 
@@ -21,6 +23,11 @@ struct Run {
 }
 
 pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
+    // Digits of full width begin with this byte.
+    let may_be_digit = |byte: &u8| byte.is_ascii_digit() || *byte == 0xef;
+    if text.bytes().filter(may_be_digit).count() < DIGITS_MIN {
+        return;
+    }
     let mut chars = text.char_indices().peekable();
     let mut before = None;
     while let Some((at, c)) = chars.next() {
@@ -74,7 +81,7 @@ const fn is_mark(c: char) -> bool {
 
 /// Tries what begins with a group and ends with one.
 fn look(context: &Context, run: &Run, finds: &mut Vec<Find>) {
-    if run.glued || run.digits.len() < 12 {
+    if run.glued || run.digits.len() < DIGITS_MIN {
         return;
     }
     let mut free = 0;

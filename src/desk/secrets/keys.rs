@@ -48,20 +48,7 @@ const TOKEN_MIN: usize = 50;
 const TOKEN_MAX: usize = 140;
 
 pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
-        if length == 0 {
-            at += 1;
-            continue;
-        }
-        let mut span = at..at + length;
-        at = span.end;
-        if !(TOKEN_MIN..=TOKEN_MAX).contains(&length) {
-            continue;
-        }
+    for mut span in long_words(text.as_bytes()).filter(|span| span.len() <= TOKEN_MAX) {
         let Some(token) = text.get(span.clone()) else { continue };
         let named = text.get(..span.start).and_then(name_before);
         if is_key(token) || named.is_some() || (may_be_key(token) && is_told(text, context, &span))
@@ -73,6 +60,29 @@ pub(super) fn find(text: &str, context: &Context, finds: &mut Vec<Find>) {
     armoured(text, finds);
     arrays(text, context, finds);
     keystores(text, context, finds);
+}
+
+/// Stretches of letters and digits of at least [`TOKEN_MIN`] bytes. One that begins before a byte covers it, so most of
+/// a text that has none is never looked at.
+fn long_words(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric();
+    // No stretch begins before this, but for the one that is being looked at.
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let next = bytes.get(at..at + TOKEN_MIN)?;
+            match next.iter().rposition(|byte| !is_of_word(byte)) {
+                Some(gap) => at += gap + 1,
+                None => {
+                    let rest = bytes.get(at + TOKEN_MIN..).unwrap_or_default();
+                    let more = rest.iter().take_while(|byte| is_of_word(byte)).count();
+                    let span = at..at + TOKEN_MIN + more;
+                    at = span.end;
+                    return Some(span);
+                }
+            }
+        }
+    })
 }
 
 /// Is there something that is a key if it is called one?
@@ -225,7 +235,8 @@ fn armoured(text: &str, finds: &mut Vec<Find>) {
 fn arrays(text: &str, context: &Context, finds: &mut Vec<Find>) {
     let mut begun: Option<(usize, Vec<u8>)> = None;
     let mut number: Option<u8> = None;
-    for (at, byte) in text.bytes().enumerate() {
+    let Some(first) = text.find('[') else { return };
+    for (at, byte) in text.bytes().enumerate().skip(first) {
         match byte {
             b'[' => (begun, number) = (Some((at, Vec::new())), None),
             b'0'..=b'9' => {
@@ -324,5 +335,33 @@ fn keystore(
         .any(|name| object.contains(name));
     if has && named {
         finds.push(Find { sort: SecretSort::Keystore, span });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Leaping over what is too short finds what going step by step does.
+        #[test]
+        fn long_words_are_all_found(
+            parts in prop::collection::vec((0_usize..120, "[ /é\\-\n]{0,3}"), 0..8)
+        ) {
+            let text: String =
+                parts.iter().map(|(length, between)| "aZ9".repeat(40)[..*length].to_owned() + between).collect();
+            let mut expected = Vec::new();
+            let mut begin = 0;
+            for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+                let start = begin + text[begin..].find(word).unwrap();
+                begin = start + word.len();
+                if word.len() >= TOKEN_MIN {
+                    expected.push(start..begin);
+                }
+            }
+            prop_assert_eq!(long_words(text.as_bytes()).collect::<Vec<_>>(), expected);
+        }
     }
 }

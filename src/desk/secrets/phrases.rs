@@ -7,7 +7,6 @@
 //! What fails the checksum is a secret only close behind words that call it one: somebody mistyped a word, and
 //! whoever reads it tries which. There all of twelve words but one have to be of the list.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -18,6 +17,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::context::{Context, Word};
 use super::{Find, SecretSort};
+use crate::desk::table::Table;
 
 const SLIP39: &str = include_str!("slip39.txt");
 
@@ -54,8 +54,8 @@ const ELECTRUM_RUN_MAX: usize = 64;
 const LETTERS_MAX: usize = 16;
 
 /// Each folded word with the lists that have it, and where in them.
-static WORDS: LazyLock<HashMap<String, Vec<(usize, u16)>>> = LazyLock::new(|| {
-    let mut words: HashMap<String, Vec<(usize, u16)>> = HashMap::new();
+static WORDS: LazyLock<Table<String, Vec<(usize, u16)>>> = LazyLock::new(|| {
+    let mut words: Table<String, Vec<(usize, u16)>> = Table::default();
     let mut buffer = String::new();
     let mut add = |list: usize, place: usize, word: &str| {
         fold(word, &mut buffer);
@@ -79,8 +79,7 @@ type Places = &'static [(usize, u16)];
 /// Lower case, decomposed (NFKD), without the accents of Latin letters: people leave them out.
 fn fold(word: &str, folded: &mut String) {
     folded.clear();
-    // These have no other form, and prose of Chinese is full of them.
-    if matches!(word.chars().next(), Some('\u{4e00}'..='\u{9fff}')) {
+    if has_one_form(word) {
         folded.push_str(word);
         return;
     }
@@ -92,9 +91,14 @@ fn fold(word: &str, folded: &mut String) {
     folded.extend(letters.flat_map(char::to_lowercase));
 }
 
+/// Does it begin with a character of Chinese that has no other form? Prose of Chinese is full of them.
+fn has_one_form(word: &str) -> bool {
+    matches!(word.chars().next(), Some('\u{4e00}'..='\u{9fff}'))
+}
+
 /// Words that number the others: «Word 1: …», «第1个词».
-const NUMBERING: &[&str] =
-    &["word", "wort", "mot", "palabra", "parola", "no", "nr", "第", "个", "個", "词", "詞"];
+const NUMBERING: &[&str] = &["word", "wort", "mot", "palabra", "parola", "no", "nr"];
+const NUMBERING_CHINESE: &[char] = &['第', '个', '個', '词', '詞'];
 
 #[derive(Debug, Default, Clone)]
 struct Run {
@@ -227,11 +231,16 @@ fn told_in(known: &[bool]) -> Option<Range<usize>> {
 
 /// The lists that have a word, and where.
 fn lists_of(word: &str, buffer: &mut String) -> Places {
-    if word.chars().take(LETTERS_MAX + 1).count() > LETTERS_MAX {
+    if word.len() > LETTERS_MAX && word.chars().take(LETTERS_MAX + 1).count() > LETTERS_MAX {
         return &[];
     }
-    fold(word, buffer);
-    WORDS.get(buffer.as_str()).map_or(&[], Vec::as_slice)
+    let folded = if has_one_form(word) {
+        word
+    } else {
+        fold(word, buffer);
+        buffer.as_str()
+    };
+    WORDS.get(folded).map_or(&[], Vec::as_slice)
 }
 
 const fn is_chinese(list: usize) -> bool {
@@ -255,7 +264,7 @@ impl Tokens<'_> {
         let length = if han {
             first.len_utf8()
         } else {
-            rest.find(|c| !is_letter(c) || is_han(c)).unwrap_or(rest.len())
+            rest.find(|c| is_han(c) || !is_letter(c)).unwrap_or(rest.len())
         };
         self.at = start + length;
         Some((start..self.at, han))
@@ -277,7 +286,11 @@ fn is_han(c: char) -> bool {
 
 /// A word beside a number, that numbers and is no part of the phrase.
 fn is_numbering(text: &str, word: &str, token: &Range<usize>, gap: &str) -> bool {
-    if !NUMBERING.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+    let numbers = match word.chars().next() {
+        Some(first) if is_han(first) => NUMBERING_CHINESE.contains(&first),
+        _ => NUMBERING.iter().any(|known| known.eq_ignore_ascii_case(word)),
+    };
+    if !numbers {
         return false;
     }
     let behind = text.get(token.end..).unwrap_or_default();
