@@ -148,9 +148,14 @@ pub fn alarm(text: &str) -> Option<Alarm> {
 fn clauses(text: &str) -> impl Iterator<Item = String> {
     let end = text.char_indices().nth(CHARS_MAX).map_or(text.len(), |(at, _)| at);
     let text = text.get(..end).unwrap_or(text);
-    let parts = text.split(|c: char| ".!?;\n。!?;…,,、—".contains(c));
+    let parts = text.split(is_mark);
     let parts = parts.filter(|part| !part.trim().is_empty()).take(CLAUSES_MAX);
     parts.map(|part| simplified(fold(part).trim()))
+}
+
+/// Ends a clause.
+const fn is_mark(c: char) -> bool {
+    matches!(c, '.' | '!' | '?' | ';' | '\n' | ',' | '。' | '…' | '、' | '—')
 }
 
 /// What belongs to a customer and can be stolen.

@@ -329,3 +329,12 @@ proptest! {
         prop_assert!(fired == 1 || !folded.contains('转'));
     }
 }
+
+proptest! {
+    /// A letter that has to be looked up changes nothing about those around it.
+    #[test]
+    fn a_plain_text_is_folded_as_any_other(text in "[a-zA-Z0-9 .\t\n\u{b}\u{7f}我的钱，。！？：；（）「」《》“”’、\u{3000}]{0,40}") {
+        let looked_up = fold(&format!("{text}ⓐ"));
+        prop_assert_eq!(format!("{}a", fold(&text)), looked_up);
+    }
+}

@@ -36,6 +36,17 @@ pub(in crate::desk) fn fold(text: &str) -> String {
         }
         return folded;
     }
+    if text.chars().all(|c| stays(c).is_some()) {
+        // Nothing in it is composed of several characters, so each can be looked at alone.
+        for c in text.chars().filter_map(stays) {
+            if !c.is_whitespace() {
+                folded.push(c);
+            } else if !folded.ends_with(' ') {
+                folded.push(' ');
+            }
+        }
+        return folded;
+    }
     for c in text.nfkc().flat_map(char::to_lowercase) {
         let unseen = matches!(c, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}');
         if c.is_whitespace() {
@@ -47,6 +58,27 @@ pub(in crate::desk) fn fold(text: &str) -> String {
         }
     }
     folded
+}
+
+/// What becomes of a character of plain English or Chinese, whatever stands around it; `None`: that has to be looked
+/// up.
+const fn stays(c: char) -> Option<char> {
+    Some(match c {
+        '\0'..='\u{7f}' => c.to_ascii_lowercase(),
+        '\u{4e00}'..='\u{9fff}' | '、' | '。' | '「' | '」' | '《' | '》' | '“' | '”' => {
+            c
+        }
+        '\u{2019}' => '\'',
+        '\u{3000}' => ' ',
+        '！' => '!',
+        '（' => '(',
+        '）' => ')',
+        '，' => ',',
+        '：' => ':',
+        '；' => ';',
+        '？' => '?',
+        _ => return None,
+    })
 }
 
 /// Collects the words and expressions of all rules.
