@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
 use super::StoreError;
-use crate::desk::terms::{is_ideograph, terms};
+use crate::desk::terms::{is_ideograph, joined_terms, terms};
 
 /// Makes message `seq` findable by `text`.
 pub(super) async fn index(
@@ -21,8 +21,7 @@ pub(super) async fn index(
         } else {
             insert_sql("INSERT INTO search (rowid, terms) VALUES ", "", "", part.len())
         };
-        let values =
-            part.iter().flat_map(|(seq, text)| [(*seq).into(), terms(text).join(" ").into()]);
+        let values = part.iter().flat_map(|(seq, text)| [(*seq).into(), joined_terms(text).into()]);
         tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     }
     Ok(())
