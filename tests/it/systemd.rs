@@ -48,6 +48,12 @@ fn systemd_understands_every_line_of_the_unit() {
 }
 
 #[test]
+fn the_unit_keeps_the_heaps_few() {
+    let text = std::fs::read_to_string(file("tributary.service")).unwrap();
+    assert!(text.lines().any(|line| line == "Environment=MALLOC_ARENA_MAX=2"), "{text}");
+}
+
+#[test]
 fn users_and_folders_are_made() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("etc")).unwrap();
