@@ -40,9 +40,9 @@ async fn asked(service: &Twilio, number: &str) {
     wait_until("a question", PATIENCE, there).await;
 }
 
-/// Lets the clock pass until this holds: pauses before another try are long.
+/// Lets the clock pass until this holds: pauses before another try are long, and drawn by lot.
 async fn passing(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    wait_until(what, Duration::from_secs(60), async || {
+    wait_until(what, Duration::from_secs(240), async || {
         pass(Duration::from_secs(10));
         holds().await
     })
