@@ -57,12 +57,18 @@ impl Demo {
         entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
     }
 
-    /// The link that signs in once.
+    /// The link that signs in once. It is printed when the pages are served already.
     pub fn link(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
-        let link =
-            log.lines().rev().find_map(|line| line.split("sign in within an hour, once: ").nth(1));
-        link.unwrap().trim().to_owned()
+        for _ in 0..300 {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+            let told = "sign in within an hour, once: ";
+            let lines: Vec<&str> = log.lines().collect();
+            if let Some(link) = lines.iter().rev().find_map(|line| line.split(told).nth(1)) {
+                return link.trim().to_owned();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("no link was printed")
     }
 
     /// A client with an administrator's token.
