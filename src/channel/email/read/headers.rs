@@ -89,9 +89,9 @@ impl Allowance {
     fn is_telling(&self, line: &[u8], colon: usize) -> bool {
         let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
         let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-        let slot = NEEDED.iter().position(|needed| is(&needed));
+        let slot = NEEDED.iter().position(is);
         let seen = slot.and_then(|slot| self.seen.get(slot));
-        TELLING.iter().any(|known| is(&known)) && seen == Some(&false)
+        TELLING.iter().any(is) && seen == Some(&false)
     }
 }
 
