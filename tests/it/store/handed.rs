@@ -209,6 +209,7 @@ async fn a_secret_that_is_found_later_is_in_nothing_that_was_kept(kit: Kit) {
     assert!(!kept().await.contains("sausage"), "{}", kept().await);
 }
 
+#[expect(clippy::cognitive_complexity, reason = "one story, told in order")]
 async fn merges_and_splits_take_along_how_it_was(kit: Kit) {
     hire(&kit).await;
     let channel = mail_channel("mail");
